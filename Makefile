@@ -1,0 +1,41 @@
+# `make repro` and `make test` are all a newcomer needs; both set up the virtual environment first.
+PYTHON ?= python3
+VENV ?= .venv
+
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+INSTALLED := $(VENV)/.installed
+
+.PHONY: repro test check unit format clean help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(INSTALLED): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+repro: $(INSTALLED) ## set up, run the whole experiment, print Table II and name the figures
+	dvc repro
+	@cat metrics/tables/table2.md
+	@echo "Tables:  metrics/tables/"
+	@echo "Figures: $(wildcard plots/*.svg)"
+
+test: check unit ## set up, then lint, format, types and all tests
+
+check: $(INSTALLED)
+	ruff check .
+	ruff format --check .
+	mypy
+
+unit: $(INSTALLED)
+	pytest
+
+format: $(INSTALLED) ## put the code into the project's format
+	ruff format .
+	ruff check --fix .
+
+clean: ## remove the virtual environment and every cache
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

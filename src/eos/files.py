@@ -1,0 +1,123 @@
+"""Reading and writing results: whole files or nothing, the same bytes for the same content, never a pickle."""
+
+import json
+import os
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eos.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Arrays = dict[str, np.ndarray]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it over `path` when the block ends without an error."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write `content` as indented JSON, keys in the given order."""
+    write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or is not a JSON object.
+    """
+    require_file(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not valid JSON ({error}); {_REMAKE}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: holds a {type(content).__name__}, not a JSON object; {_REMAKE}")
+    return content
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write named arrays as an uncompressed `.npz` (no time stamps: equal arrays give equal bytes)."""
+    with replacing(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, allow_pickle=False, **arrays)
+
+
+def read_arrays(path: Path, *names: str) -> Arrays:
+    """Read the named arrays of an `.npz` (all of them when no name is given).
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, not an archive of arrays, or lacks one of the names.
+    """
+    require_file(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in names if name not in archive]
+            if missing:
+                held = ", ".join(archive.files)
+                raise InputError(f"{path}: has no array {missing[0]!r} (it holds {held}); {_REMAKE}")
+            return {name: archive[name] for name in (names or archive.files)}
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: damaged or not an .npz archive ({error}); {_REMAKE}") from error
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table as CSV without its index; floats in their shortest exact form."""
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+
+
+def read_table(path: Path, *columns: str) -> "pd.DataFrame":
+    """Read a CSV table.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, cannot be parsed, or lacks one of the `columns`.
+    """
+    import pandas as pd
+
+    require_file(path)
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a readable CSV table ({error}); {_REMAKE}") from error
+    missing = [name for name in columns if name not in table.columns]
+    if missing:
+        raise InputError(f"{path}: has no column {missing[0]!r}; {_REMAKE}")
+    return table
+
+
+def require_file(path: Path) -> None:
+    """Raise `InputError` unless `path` is a file."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; {_REMAKE}")
+
+
+_REMAKE = "run `dvc repro` to make it again (`dvc checkout` if it was tracked)"

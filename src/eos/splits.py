@@ -1,0 +1,111 @@
+"""Imbalanced splits: how many images each class keeps, and which."""
+
+import numpy as np
+
+from eos.errors import InputError
+
+
+def exponential_counts(available: np.ndarray, ratio: float) -> np.ndarray:
+    """Return class sizes that fall exponentially from the first class to the last.
+
+    Class c of C keeps int(n · ratio^(-c/(C-1))) images (paper, Section IV), where n, the size of class 0,
+    is the largest for which every class has enough: CIFAR-10 at 100:1 gives 5000, 2997, … 83, 50.
+
+    Parameters
+    ----------
+    available
+        (C,) How many images each class has.
+    ratio
+        Size of the largest class over that of the smallest, at least 1.
+
+    Returns
+    -------
+    (C,) int64.
+
+    Raises
+    ------
+    InputError
+        If `ratio` is below 1, there are fewer than two classes, or a class would keep no image.
+    """
+    n_classes = len(available)
+    if not ratio >= 1:
+        raise InputError(f"imbalance ratio {ratio}: must be at least 1 (largest class over smallest)")
+    if n_classes < 2:
+        raise InputError(f"imbalance: {n_classes} class given; imbalance needs at least two")
+    shares = ratio ** -(np.arange(n_classes) / (n_classes - 1))
+    # Class 0 sets the size, unless a later class is too small for its share of it.
+    counts = (np.min(available / shares) * shares).astype(np.int64)
+    if counts.min() < 1:
+        empty = int(np.argmin(counts))
+        raise InputError(
+            f"imbalance ratio {ratio}: class {empty} would keep no image (the largest keeps {counts.max()}); "
+            f"lower the ratio to {counts.max()} at most"
+        )
+    return counts
+
+
+def imbalanced_subset(labels: np.ndarray, counts: np.ndarray, cut: int) -> np.ndarray:
+    """Pick `counts[c]` rows of every class c.
+
+    Per class, in label order, the rows in their original order are shuffled by one legacy stream seeded
+    with `cut`, and the first ones are kept: the released code's draw, so that equal cuts are equal subsets.
+
+    Parameters
+    ----------
+    labels
+        (n,) int labels 0 … C-1.
+    counts
+        (C,) rows to keep.
+    cut
+        The seed.
+
+    Returns
+    -------
+    (sum of counts,) int64 row indices, class by class.
+    """
+    random = np.random.RandomState(cut)  # noqa: NPY002 - the published subsets come from this stream
+    kept = []
+    for label, count in enumerate(counts):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < count:
+            raise InputError(f"class {label} has {len(rows)} images; {count} were asked for")
+        random.shuffle(rows)
+        kept.append(rows[:count])
+    return np.concatenate(kept)
+
+
+def hold_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Draw a stratified validation set: of every class the given fraction, but at least one row.
+
+    Parameters
+    ----------
+    labels
+        (n,) int labels.
+    fraction
+        Share to hold out, in [0, 1); 0 holds out nothing.
+    seed
+        Picks the rows.
+
+    Returns
+    -------
+    (n,) bool mask of the held-out rows.
+
+    Raises
+    ------
+    InputError
+        If a class has a single row, which cannot be both trained on and held out.
+    """
+    mask = np.zeros(len(labels), dtype=bool)
+    if fraction == 0:
+        return mask
+    random = np.random.default_rng(seed)
+    for label in np.unique(labels):
+        rows = np.flatnonzero(labels == label)
+        if len(rows) < 2:
+            raise InputError(
+                f"split.validation_fraction {fraction}: class {label} has one training image, which cannot be "
+                "held out too; lower the imbalance ratio or set the fraction to 0"
+            )
+        size = min(max(1, round(fraction * len(rows))), len(rows) - 1)
+        mask[random.permutation(rows)[:size]] = True
+    return mask

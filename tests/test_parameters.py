@@ -1,0 +1,131 @@
+"""Every wrong entry of params.yaml stops with its path and what would be valid."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from eos import networks, selection
+from eos.errors import InputError
+from eos.parameters import Architecture, load
+from eos.samplers.registry import SAMPLERS, sampler_parameters
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def content() -> Any:
+    return yaml.safe_load((ROOT / "params.yaml").read_text())
+
+
+def message(tmp_path: Path, content: Any) -> str:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(InputError) as caught:
+        load(path)
+    return str(caught.value)
+
+
+def change(content: Any, path: str, value: Any) -> Any:
+    *parents, last = path.split(".")
+    section = content
+    for key in parents:
+        section = section[key]
+    section[last] = value
+    return content
+
+
+def test_the_committed_file_is_valid() -> None:
+    parameters = load(ROOT / "params.yaml")
+    assert parameters.heads["eos"].k_neighbors == 10
+    assert parameters.training_of("digits").epochs == parameters.datasets["digits"].training.epochs
+    assert parameters.training_of("digits").batch_size == parameters.training.batch_size
+    assert parameters.architecture_of("digits", "ce") == parameters.datasets["digits"].architecture
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("axes.datasets", ["digit"], "axes.datasets[0]: unknown dataset 'digit'; did you mean 'digits'?"),
+        ("axes.networks", ["ce", "cee"], "axes.networks[1]: unknown network 'cee'; did you mean 'ce'?"),
+        ("axes.networks", [], "axes.networks: [] is not possible: list at least one"),
+        ("axes.cuts", [0, 0], "axes.cuts: [0, 0] is not possible: 0 is listed twice"),
+        ("axes.cuts", [-1], "axes.cuts[0]: -1 is not possible"),
+        (
+            "selection",
+            "tset",
+            "selection: unknown value 'tset'; did you mean 'test'? known: last, test, validation",
+        ),
+        ("selection", "validation", "split.validation_fraction is 0"),
+        ("datasets.digits.source.name", "digitz", "datasets.digits.source.name: unknown value 'digitz'"),
+        ("datasets.digits.imbalance.ratio", 0.5, "datasets.digits.imbalance.ratio: 0.5 is not possible"),
+        ("datasets.digits.architecture", "resnet23", "unknown value 'resnet23'; did you mean 'resnet"),
+        (
+            "datasets.digits.training.epoch",
+            3,
+            "datasets.digits.training: unknown key 'epoch'; did you mean 'epochs'?",
+        ),
+        ("heads.x-y", {"sampler": "none"}, "'x-y' may hold only a-z, 0-9 and '_'"),
+        ("networks.ce.loss.name", "cee", "networks.ce.loss.name: unknown value 'cee'; did you mean 'ce'?"),
+        ("networks.ce.loss.gamma", 1.0, "networks.ce.loss: unknown key 'gamma'; known: name"),
+        ("networks.focal.loss", {"name": "focal"}, "networks.focal.loss.gamma: this key is missing"),
+        ("networks.focal.loss.gamma", "1e-3", "'1e-3' is text to YAML; write it in full, as 0.001"),
+        (
+            "networks.ce.heads",
+            ["own", "smoot"],
+            "networks.ce.heads[1]: unknown head 'smoot'; did you mean 'smote'?",
+        ),
+        ("heads.eos.k_neighbors", 0, "heads.eos.k_neighbors: 0 is not possible"),
+        ("heads.eos.k_neighbors", 2.5, "heads.eos.k_neighbors: 2.5 is not possible"),
+        ("heads.eos.k_neighbours", 5, "heads.eos: unknown key 'k_neighbours'; did you mean 'k_neighbors'?"),
+        ("heads.eos.step_size", 0.0, "heads.eos.step_size: 0.0 is not possible"),
+        ("heads.eos.step_size", 1.5, "heads.eos.step_size: 1.5 is not possible"),
+        (
+            "heads.eos.variant",
+            "towards",
+            "heads.eos.variant: unknown value 'towards'; did you mean 'toward'?",
+        ),
+        ("heads.eos.sampler", "eoz", "heads.eos.sampler: unknown value 'eoz'; did you mean 'eos'?"),
+        ("heads.eos", {"k_neighbors": 3}, "heads.eos: the key 'sampler' is missing"),
+        ("training.learning_rate", float("nan"), "training.learning_rate"),
+        ("training.factors", [0.1], "2 milestones but 1 factors"),
+        ("head_training.curve_epochs", 5, "curve_epochs 5 must be at least epochs 10"),
+        ("tables.table4.network", "cf", "tables.table4.network: unknown network 'cf'; did you mean 'ce'?"),
+        ("trainings", {}, "params.yaml: unknown key 'trainings'; did you mean 'training'?"),
+    ],
+)
+def test_one_clear_error(tmp_path: Path, content: Any, path: str, value: Any, expected: str) -> None:
+    text = message(tmp_path, change(content, path, value))
+    assert expected in text
+    assert text.startswith("params.yaml: ")
+    assert len(text.splitlines()) == 1
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path, content: Any) -> None:
+    content["training"]["epochs"] = 0
+    content["heads"]["eos"]["step_size"] = 2.0
+    assert len(message(tmp_path, content).splitlines()) == 2
+
+
+def test_missing_and_broken_files(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such file"):
+        load(tmp_path / "params.yaml")
+    path = tmp_path / "params.yaml"
+    path.write_text("axes: [")
+    with pytest.raises(InputError, match="not valid YAML"):
+        load(path)
+    path.write_text("just text")
+    with pytest.raises(InputError, match="no mapping"):
+        load(path)
+
+
+def test_names_told_here_are_those_of_the_registries() -> None:
+    """Importing the registries costs seconds, so the parameters repeat their names."""
+    assert set(get_args(Architecture)) == set(networks.ARCHITECTURES)
+    parameters = load(ROOT / "params.yaml")
+    assert {head.sampler for head in parameters.heads.values()} == {"own", "none", *SAMPLERS}
+    for head in parameters.heads.values():
+        if head.sampler in SAMPLERS:
+            assert set(head.model_dump()) - {"sampler"} == set(sampler_parameters(head.sampler))
+    assert set(selection.RULES) == {"last", "validation", "test"}
