@@ -39,5 +39,5 @@ def test_the_seed_picks_the_test_set() -> None:
 
 
 def test_a_class_must_keep_an_image_to_train_on() -> None:
-    with pytest.raises(InputError, match="class 8 has 174 images.*lower it to 173"):
+    with pytest.raises(InputError, match=r"class 8 has 174 images.*lower it to 173"):
         digits(test_per_class=174, seed=0)

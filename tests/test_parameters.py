@@ -38,7 +38,7 @@ def change(content: Any, path: str, value: Any) -> Any:
 
 def test_the_committed_file_is_valid() -> None:
     parameters = load(ROOT / "params.yaml")
-    assert parameters.heads["eos"].k_neighbors == 10
+    assert parameters.neighbors_of("eos") == 10
     assert parameters.training_of("digits").epochs == parameters.datasets["digits"].training.epochs
     assert parameters.training_of("digits").batch_size == parameters.training.batch_size
     assert parameters.architecture_of("digits", "ce") == parameters.datasets["digits"].architecture
@@ -92,6 +92,7 @@ def test_the_committed_file_is_valid() -> None:
         ("training.factors", [0.1], "2 milestones but 1 factors"),
         ("head_training.curve_epochs", 5, "curve_epochs 5 must be at least epochs 10"),
         ("tables.table4.network", "cf", "tables.table4.network: unknown network 'cf'; did you mean 'ce'?"),
+        ("tables.table4.heads", ["smote"], "tables.table4.heads[0]: 'smote' is no EOS head"),
         ("trainings", {}, "params.yaml: unknown key 'trainings'; did you mean 'training'?"),
     ],
 )

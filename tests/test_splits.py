@@ -55,7 +55,7 @@ def test_the_subset_is_the_published_draw() -> None:
     counts = np.array([20, 10, 5, 2])
     for cut in (0, 10, 100):
         np.random.seed(cut)
-        expected = []
+        expected: list[int] = []
         for label, count in enumerate(counts):
             rows = np.where(labels == label)[0]
             np.random.shuffle(rows)

@@ -1,4 +1,4 @@
-"""Reading and writing results: whole files or nothing, the same bytes for the same content, never a pickle."""
+"""Reading and writing results: whole files or none, equal bytes for equal content, never a pickle."""
 
 import json
 import os
@@ -85,6 +85,32 @@ def read_arrays(path: Path, *names: str) -> Arrays:
         raise
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged or not an .npz archive ({error}); {_REMAKE}") from error
+
+
+def write_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
+    """Write a network's named weights as safetensors."""
+    from safetensors.numpy import save_file
+
+    with replacing(path) as temporary:
+        save_file(dict(weights), temporary)
+
+
+def read_weights(path: Path) -> Arrays:
+    """Read a safetensors file.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated or of another format.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    require_file(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged or not safetensors ({error}); {_REMAKE}") from error
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:

@@ -319,6 +319,12 @@ class Parameters(_Section):
         own = self.datasets[dataset].training.model_dump(exclude_none=True)
         return self.training.model_copy(update=own)
 
+    def neighbors_of(self, head: str) -> int:
+        """Return the number of neighbours K that an EOS head asks for."""
+        definition = self.heads[head]
+        assert isinstance(definition, EOSHead)  # `load` has seen to it
+        return definition.k_neighbors
+
     def architecture_of(self, dataset: str, network: str) -> str:
         """Return the network's architecture, or the dataset's where the network names none."""
         return self.networks[network].architecture or self.datasets[dataset].architecture
@@ -426,6 +432,12 @@ def _check_references(path: Path, parameters: Parameters) -> None:
     for place, row in rows.items():
         check(row.network, parameters.networks, "network", f"{place}.network")
         check(row.heads, parameters.heads, "head", f"{place}.heads")
+    for index, head in enumerate(parameters.tables.table4.heads):
+        if head in parameters.heads and not isinstance(parameters.heads[head], EOSHead):
+            problems.append(
+                f"{path.name}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares EOS "
+                "by its number of neighbours; name heads with `sampler: eos`"
+            )
     if parameters.selection == "validation" and parameters.split.validation_fraction == 0:
         problems.append(
             f"{path.name}: selection 'validation' needs held-out images, but split.validation_fraction is 0; "

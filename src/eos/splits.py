@@ -63,7 +63,7 @@ def imbalanced_subset(labels: np.ndarray, counts: np.ndarray, cut: int) -> np.nd
     -------
     (sum of counts,) int64 row indices, class by class.
     """
-    random = np.random.RandomState(cut)  # noqa: NPY002 - the published subsets come from this stream
+    random = np.random.RandomState(cut)
     kept = []
     for label, count in enumerate(counts):
         rows = np.flatnonzero(labels == label)
@@ -103,8 +103,8 @@ def hold_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
         rows = np.flatnonzero(labels == label)
         if len(rows) < 2:
             raise InputError(
-                f"split.validation_fraction {fraction}: class {label} has one training image, which cannot be "
-                "held out too; lower the imbalance ratio or set the fraction to 0"
+                f"split.validation_fraction {fraction}: class {label} has one training image, which cannot "
+                "be held out too; lower the imbalance ratio or set the fraction to 0"
             )
         size = min(max(1, round(fraction * len(rows))), len(rows) - 1)
         mask[random.permutation(rows)[:size]] = True

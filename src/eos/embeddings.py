@@ -1,0 +1,144 @@
+"""Running a trained network: images to feature embeddings and logits, the same bytes every time."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eos.errors import InputError, unknown_name
+from eos.networks import Classifier, Network, build_network
+
+
+def load_network(
+    weights: Mapping[str, Tensor],
+    architecture: str,
+    *,
+    channels: int,
+    n_classes: int,
+    classifier: Classifier = "linear",
+) -> Network:
+    """Return the network that has the given weights.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        As `eos.training.train` returns them.
+    architecture, channels, n_classes, classifier
+        What it was trained as; see `eos.networks.build_network`.
+
+    Raises
+    ------
+    InputError
+        If the weights are those of another network.
+    """
+    network = build_network(architecture, channels=channels, n_classes=n_classes, classifier=classifier)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"weights: not those of a {architecture} for {channels} channel(s) and {n_classes} classes with "
+            f"a {classifier} classifier; train the network again ({error})"
+        ) from error
+    return network
+
+
+def extract(
+    network: Network,
+    images: np.ndarray | Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    batch_size: int = 1024,
+    device: str = "auto",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the feature embeddings and the logits of images.
+
+    In float32, in evaluation mode, without augmentation; the embeddings are not normalised, as in the
+    released code.
+
+    Parameters
+    ----------
+    network : Network
+        Is moved to the device and put into evaluation mode.
+    images : array or Tensor of uint8, shape (n, height, width, channels)
+        Images as they are stored.
+    mean, std : sequence of float, one per channel
+        The normalisation that the network was trained with, for values in [0, 1].
+    batch_size : int
+        Images per step; bounds the memory.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; see `pick_device`.
+
+    Returns
+    -------
+    features : ndarray of float32, shape (n, n_features)
+    logits : ndarray of float32, shape (n, n_classes)
+    """
+    place = pick_device(device)
+    move(network, place)
+    network.eval()
+    features, logits = [], []
+    with deterministic(place), torch.inference_mode():
+        for batch in torch.as_tensor(images).split(batch_size):
+            embedded = network.features(network_input(batch.to(place), mean, std))
+            features.append(embedded)
+            logits.append(network.classifier(embedded))
+        return torch.cat(features).cpu().numpy(), torch.cat(logits).cpu().numpy()
+
+
+def network_input(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Return uint8 images (n, height, width, channels) normalised, as float32 (n, channels, height, width).
+
+    The pixels are not moved: the result is in the channels-last memory format, the faster one here.
+    """
+    offset = torch.tensor(mean, device=images.device) * 255
+    scale = torch.tensor(std, device=images.device) * 255
+    return ((images.float() - offset) / scale).permute(0, 3, 1, 2)
+
+
+def move(network: Network, device: torch.device) -> None:
+    """Move a network to a device, its weights in the memory format of `network_input`."""
+    module: Any = network  # torch's type hints lack memory_format
+    module.to(device, memory_format=torch.channels_last)
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device called "cpu" or "cuda"; for "auto" the GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        If the name is another one, or "cuda" and there is no GPU that torch can use.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise unknown_name(name, ("auto", "cpu", "cuda"), what="device", place="device")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError(
+            "device 'cuda': torch finds no GPU; use 'cpu', or 'auto' to take a GPU where there is one"
+        )
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+@contextmanager
+def deterministic(device: torch.device) -> Iterator[None]:
+    """Within the block let torch use only operations that repeat exactly; on a GPU where there is a choice.
+
+    On a CPU equal input and an equal number of threads then give equal bytes.
+    """
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic  # its setting is a property that type checkers do not see
+    fill = memory.fill_uninitialized_memory
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    # Filling every new tensor guards against reading it before it is written, at a price; nothing here does.
+    memory.fill_uninitialized_memory = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
+        memory.fill_uninitialized_memory = fill

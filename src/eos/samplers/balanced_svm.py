@@ -1,0 +1,117 @@
+"""Balanced SVM: SMOTE, then the labels that a support-vector machine gives."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import numpy as np
+from imblearn.base import BaseSampler
+from imblearn.over_sampling import SMOTE
+from scipy import sparse
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from sklearn.utils._param_validation import StrOptions
+
+
+class BalancedSVM(BaseSampler):
+    """Over-sample with SMOTE, then replace labels by the predictions of an SVM.
+
+    The classes are first balanced by SMOTE. A multi-class support-vector machine with an RBF kernel
+    (``C=1``, ``gamma="scale"``) is fitted to the balanced, standardised rows, and its predictions
+    replace the labels: a sample that SMOTE put on the far side of the boundary joins the class it
+    lies in.
+
+    Because of that the classes need not end at the size that `sampling_strategy` asks for: it says
+    how many samples SMOTE generates. So this is a sampler (`BaseSampler`), not one of imbalanced-learn's
+    `BaseOverSampler`, whose contract is the exact size.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        Which classes SMOTE extends, and how far, as in every over-sampler of imbalanced-learn. ``"auto"``
+        brings every class to the size of the largest before the labels are replaced.
+
+    random_state : int, RandomState instance or None, default=None
+        The seed, the generator, or None for NumPy's global legacy generator.
+
+    k_neighbors : int or object, default=5
+        SMOTE's: the number of neighbors within the class, or a nearest-neighbor object.
+
+    relabel : {"synthetic", "all"}, default="synthetic"
+        Which rows get the label that the SVM predicts: the synthetic ones, or the real ones too, as in
+        [1]_, where the SVM's labels replace all targets.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        The number of samples to generate for each class.
+
+    svm_ : Pipeline
+        The fitted `StandardScaler` and `SVC`.
+
+    n_features_in_ : int
+        Number of features in the input.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `X` has names that are all strings.
+
+    See Also
+    --------
+    imblearn.over_sampling.SMOTE : The first step alone.
+    imblearn.over_sampling.SVMSMOTE : Another method: SMOTE from the support vectors of an SVM.
+    eos.samplers.eos.EOS : Samples towards the nearest enemies.
+
+    Notes
+    -----
+    Sparse input is accepted, but is made dense for the SVM, which needs centred features.
+
+    References
+    ----------
+    .. [1] M. A. H. Farquad, I. Bose, "Preprocessing unbalanced data using support vector machine",
+       Decision Support Systems 53(1), 226-233, 2012.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> from eos import BalancedSVM
+    >>> X, y = make_classification(n_samples=300, weights=[0.9, 0.1], flip_y=0, random_state=0)
+    >>> X_resampled, y_resampled = BalancedSVM(random_state=0).fit_resample(X, y)
+    >>> X.shape, X_resampled.shape
+    ((300, 20), (540, 20))
+    """
+
+    # The base class needs it to read `sampling_strategy` as an over-sampler does.
+    _sampling_type = "over-sampling"
+
+    _parameter_constraints: ClassVar[dict] = {
+        **SMOTE._parameter_constraints,
+        "relabel": [StrOptions({"synthetic", "all"})],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        random_state: Any = None,
+        k_neighbors: Any = 5,
+        relabel: str = "synthetic",
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.random_state = random_state
+        self.k_neighbors = k_neighbors
+        self.relabel = relabel
+
+    def _fit_resample(self, X: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
+        smote = SMOTE(
+            sampling_strategy=self.sampling_strategy,
+            random_state=self.random_state,
+            k_neighbors=self.k_neighbors,
+        )
+        X_balanced, y_balanced = smote.fit_resample(X, y)
+        rows = X_balanced.toarray() if sparse.issparse(X_balanced) else X_balanced
+        self.svm_ = make_pipeline(StandardScaler(), SVC()).fit(rows, y_balanced)
+        first = 0 if self.relabel == "all" else len(y)
+        if first < len(rows):
+            y_balanced[first:] = self.svm_.predict(rows[first:])
+        return X_balanced, y_balanced

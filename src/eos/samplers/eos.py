@@ -1,0 +1,261 @@
+"""Expansive Over-Sampling: synthetic samples between a class and its nearest enemies."""
+
+from __future__ import annotations
+
+import numbers
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.utils import check_target_type
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+
+class EOS(BaseOverSampler):
+    """Over-sample each class towards its nearest enemies (Expansive Over-Sampling).
+
+    A synthetic sample lies on the segment from a member of its class (the base) towards one of the
+    base's nearest enemies: a row of another class among the K nearest neighbors of the base in the
+    whole data set. Unlike SMOTE, which stays within the hull of a class, this widens the range of
+    the class's features in the direction of its neighbors.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable, default="auto"
+        Which classes to extend, and how far, as in every over-sampler of imbalanced-learn. ``"auto"``
+        brings every class to the size of the largest.
+
+    random_state : int, RandomState instance or None, default=None
+        The seed, the generator, or None for NumPy's global legacy generator.
+
+    k_neighbors : int or object, default=10
+        How many nearest neighbors of a member are searched for enemies, the member itself not
+        counted. Or a nearest-neighbor object with scikit-learn's interface (``fit``, ``kneighbors``,
+        ``kneighbors_graph``), of which a clone is fitted; as elsewhere in imbalanced-learn its
+        ``n_neighbors`` does count the point itself, so it is K + 1. An int stands for scikit-learn's
+        exact brute-force search.
+
+    variant : {"toward", "away", "released"}, default="toward"
+        - ``"toward"``: ``base + r * (enemy - base)``, the text and results of [1]_.
+        - ``"away"``: ``base + r * (base - enemy)``, Algorithm 2 of [1]_ as printed.
+        - ``"released"``: the code published with [1]_. It steps toward, but draws its partner one
+          place too early in the list of neighbors: in place of an enemy comes the neighbor just
+          before it, which may be of the same class, or the base itself. Under one legacy seed and
+          for float64 features it gives the same rows as that code, bit for bit.
+
+    step_size : float, default=1.0
+        The largest fraction of the way to the enemy, in (0, 1]: steps r are uniform in
+        [0, step_size). The paper uses 1.
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        The number of samples to generate for each class.
+
+    nn_k_ : estimator object
+        The nearest-neighbor search, fitted on all rows.
+
+    k_neighbors_ : int
+        The K that was used: `k_neighbors`, or the number of other rows where that is less.
+
+    fallback_classes_ : ndarray of shape (n_fallback_classes,)
+        The classes of which no member had an enemy among its K neighbors, so that every member was
+        paired with its K nearest enemies instead (with all of them where there are fewer).
+
+    n_features_in_ : int
+        Number of features in the input.
+
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, where `X` has names that are all strings.
+
+    Warns
+    -----
+    UserWarning
+        If there are fewer than K other rows, so that K is clipped.
+
+    See Also
+    --------
+    imblearn.over_sampling.SMOTE : Interpolates between members of one class.
+    eos.samplers.balanced_svm.BalancedSVM : SMOTE with the labels of a support-vector machine.
+
+    Notes
+    -----
+    Per class, in the order of the labels, three draws are made, each for all samples at once: the
+    bases, uniformly among the members that have an enemy; one partner each, uniformly among the
+    enemies of that base; the steps.
+
+    Features that are not floating point are sampled as float64; float32 stays float32.
+
+    References
+    ----------
+    .. [1] D. A. Dablain, C. Bellinger, B. Krawczyk, N. V. Chawla, "Efficient augmentation for
+       imbalanced deep learning", Section III-D and Algorithm 2.
+
+    Examples
+    --------
+    >>> from collections import Counter
+    >>> from sklearn.datasets import make_classification
+    >>> from eos import EOS
+    >>> X, y = make_classification(n_samples=300, weights=[0.9, 0.1], flip_y=0, random_state=0)
+    >>> sorted(Counter(y.tolist()).items())
+    [(0, 270), (1, 30)]
+    >>> X_resampled, y_resampled = EOS(random_state=0).fit_resample(X, y)
+    >>> sorted(Counter(y_resampled.tolist()).items())
+    [(0, 270), (1, 270)]
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        **BaseOverSampler._parameter_constraints,
+        "k_neighbors": [
+            Interval(numbers.Integral, 1, None, closed="left"),
+            HasMethods(["kneighbors", "kneighbors_graph"]),
+        ],
+        "variant": [StrOptions({"toward", "away", "released"})],
+        "step_size": [Interval(numbers.Real, 0, 1, closed="right")],
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        random_state: Any = None,
+        k_neighbors: Any = 10,
+        variant: str = "toward",
+        step_size: float = 1.0,
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.random_state = random_state
+        self.k_neighbors = k_neighbors
+        self.variant = variant
+        self.step_size = step_size
+
+    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, np.ndarray, bool]:  # noqa: N802 - imbalanced-learn's name
+        # Steps are fractions: on whole-number features they would be cut off, or wrap around.
+        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
+        X, y = validate_data(self, X=X, y=y, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32])
+        return X, y, binarize_y
+
+    def _fit_resample(self, X: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
+        random_state = check_random_state(self.random_state)
+        self._fit_neighbors(X)
+        fallback_classes = []
+        blocks, labels = [X], [y]
+        for label, n_samples in self.sampling_strategy_.items():
+            if n_samples == 0:
+                continue
+            members = np.flatnonzero(y == label)
+            pairs = self._neighbor_pairs(X, y, members)
+            if not len(pairs.bases):
+                fallback_classes.append(label)
+                pairs = self._enemy_pairs(X, y, members)
+            base, partner, step = pairs.draw(n_samples, random_state)
+            step *= -self.step_size if self.variant == "away" else self.step_size
+            blocks.append(_interpolate(X, base, partner, step))
+            labels.append(np.full(n_samples, label, dtype=y.dtype))
+        self.fallback_classes_ = np.array(fallback_classes, dtype=y.dtype)
+        stacked = sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.vstack(blocks)
+        return stacked, np.concatenate(labels)
+
+    def _fit_neighbors(self, X: Any) -> None:
+        """Fit the search on all rows and set K, clipped to the number of other rows."""
+        if isinstance(self.k_neighbors, numbers.Integral):
+            search = NearestNeighbors(n_neighbors=self.k_neighbors + 1, algorithm="brute")
+        else:
+            search = clone(self.k_neighbors)
+        asked, others = search.n_neighbors - 1, X.shape[0] - 1
+        if asked < 1:
+            raise ValueError(
+                f"k_neighbors: the object has n_neighbors={search.n_neighbors}; it counts the point itself, "
+                "so it must be at least 2"
+            )
+        if asked > others:
+            warnings.warn(
+                f"k_neighbors was reduced from {asked} to {others}, because no row has more neighbors",
+                UserWarning,
+                stacklevel=2,
+            )
+        self.nn_k_ = search.fit(X)
+        self.k_neighbors_ = min(asked, others)
+
+    def _neighbor_pairs(self, X: Any, y: np.ndarray, members: np.ndarray) -> _Pairs:
+        """Pair the members with the enemies among their K neighbors; members without one drop out."""
+        rows = self.nn_k_.kneighbors(X[members], n_neighbors=self.k_neighbors_ + 1, return_distance=False)
+        label = y[members[0]]
+        if self.variant == "released":
+            # The published slip: a place among neighbors 1..K is looked up in the list 0..K.
+            return _Pairs.where(y[rows[:, 1:]] != label, bases=rows[:, 0], partners=rows[:, :-1])
+        rows = _without_self(rows, members)
+        return _Pairs.where(y[rows] != label, bases=members, partners=rows)
+
+    def _enemy_pairs(self, X: Any, y: np.ndarray, members: np.ndarray) -> _Pairs:
+        """Pair every member with its K nearest enemies."""
+        enemies = np.flatnonzero(y != y[members[0]])
+        search = clone(self.nn_k_).fit(X[enemies])
+        n_neighbors = min(self.k_neighbors_, len(enemies))
+        rows = enemies[search.kneighbors(X[members], n_neighbors=n_neighbors, return_distance=False)]
+        return _Pairs.where(np.ones(rows.shape, dtype=bool), bases=members, partners=rows)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Bases, and for each of them the rows it may be paired with, one list after the other."""
+
+    bases: np.ndarray  # (n_bases,) row numbers
+    counts: np.ndarray  # (n_bases,) partners of each base, at least one
+    partners: np.ndarray  # (sum of counts,) row numbers
+
+    @classmethod
+    def where(cls, allowed: np.ndarray, *, bases: np.ndarray, partners: np.ndarray) -> _Pairs:
+        """Keep the allowed partners (arrays of n by K) and the bases (n) that have any."""
+        counts = np.count_nonzero(allowed, axis=1)
+        return cls(bases[counts > 0], counts[counts > 0], partners[allowed])
+
+    def draw(
+        self, n_samples: int, random_state: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw bases, partners and steps in [0, 1), each of shape (n_samples,), in this order."""
+        base = random_state.choice(len(self.bases), size=n_samples)
+        place = _places(random_state.random_sample(n_samples), self.counts[base])
+        step = random_state.random_sample(n_samples)
+        starts = np.cumsum(self.counts) - self.counts
+        return self.bases[base], self.partners[starts[base] + place], step
+
+
+def _places(uniform: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Turn one uniform number per sample into a place in a list of `counts` equally likely ones.
+
+    It is the inversion that ``RandomState.choice(..., p=...)`` makes, rounding included, so that a
+    loop over such calls gives the same places; ``floor(uniform * counts)`` may differ in the last bit.
+    """
+    places = np.empty(len(uniform), dtype=np.intp)
+    for count in np.unique(counts):
+        chosen = counts == count
+        cumulated = np.full(count, 1.0 / count).cumsum()
+        places[chosen] = np.searchsorted(cumulated / cumulated[-1], uniform[chosen], side="right")
+    return places
+
+
+def _without_self(rows: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Drop each member from its row of neighbors, (n, K + 1) to (n, K).
+
+    A member need not come first where rows are duplicated; where it is not even among the K + 1
+    (all of them duplicates of it), the last one is dropped.
+    """
+    dropped = rows == members[:, np.newaxis]
+    dropped[~dropped.any(axis=1), -1] = True
+    return rows[~dropped].reshape(len(rows), -1)
+
+
+def _interpolate(X: Any, base: np.ndarray, partner: np.ndarray, step: np.ndarray) -> Any:
+    """Return ``base + step * (partner - base)`` in the format and dtype of `X`."""
+    steps = step.astype(X.dtype)[:, np.newaxis]
+    start = X[base]
+    difference = X[partner] - start
+    return start + (difference.multiply(steps) if sparse.issparse(X) else steps * difference)

@@ -1,0 +1,106 @@
+"""What every stage shares: its arguments, the parameters, the places of files, errors and seconds."""
+
+import inspect
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eos.errors import InputError
+from eos.files import read_table, write_json
+from eos.parameters import Parameters, load
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARAMETERS = Path("params.yaml")
+
+DATA = Path("data")
+MODELS = Path("models")
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+
+
+def parameters() -> Parameters:
+    """Read and check `params.yaml`."""
+    return load(PARAMETERS)
+
+
+def images_file(dataset: str) -> Path:
+    """Return where the images of a dataset are."""
+    return DATA / "images" / f"{dataset}.npz"
+
+
+def split_file(dataset: str, cut: int) -> Path:
+    """Return where the imbalanced split of a dataset and cut is."""
+    return DATA / "splits" / f"{dataset}-{cut}.npz"
+
+
+def network_folder(dataset: str, cut: int, network: str) -> Path:
+    """Return where the weights and the training history of a network are."""
+    return MODELS / "networks" / f"{dataset}-{cut}" / network
+
+
+def embeddings_file(dataset: str, cut: int, network: str) -> Path:
+    """Return where the embeddings of a network are."""
+    return DATA / "embeddings" / f"{dataset}-{cut}" / f"{network}.npz"
+
+
+def gap_file(dataset: str, cut: int, network: str) -> Path:
+    """Return where the generalization gap of a network's embeddings is."""
+    return DATA / "gap" / f"{dataset}-{cut}" / f"{network}.npz"
+
+
+def oversampled_folder(dataset: str, cut: int, network: str) -> Path:
+    """Return where the over-sampled embeddings of a network are, a file per head."""
+    return DATA / "oversampled" / f"{dataset}-{cut}" / network
+
+
+def heads_folder(dataset: str, cut: int, network: str) -> Path:
+    """Return where the retrained heads of a network are."""
+    return MODELS / "heads" / f"{dataset}-{cut}" / network
+
+
+def results_file(kind: str, dataset: str, cut: int) -> Path:
+    """Return where the tidy results of a dataset and cut are: `scores`, `classes`, `curves` or `notes`."""
+    return METRICS / kind / f"{dataset}-{cut}.csv"
+
+
+def read_results(kind: str, parameters: Parameters) -> "pd.DataFrame":
+    """Read the tidy results of every dataset and cut on the axes (a folder may hold others) as one table."""
+    import pandas as pd
+
+    axes = parameters.axes
+    cells = [(dataset, cut) for dataset in axes.datasets for cut in axes.cuts]
+    return pd.concat([read_table(results_file(kind, *cell)) for cell in cells], ignore_index=True)
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call `main` with the command line's arguments, one for each of its parameters.
+
+    Bad input ends with one message and exit status 1. The seconds it took go to
+    `data/seconds/<stage>/<cell>.json`, apart from every result, so that results are the same bytes each time.
+    """
+    stage = Path(sys.argv[0]).stem
+    signature = inspect.signature(main).parameters
+    if len(sys.argv) - 1 != len(signature):
+        sys.exit(f"usage: python stages/{stage}.py {' '.join(name.upper() for name in signature)}".strip())
+    start = time.perf_counter()
+    try:
+        arguments = [
+            _convert(name, parameter.annotation, text)
+            for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=True)
+        ]
+        main(*arguments)
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    cell = "-".join(sys.argv[1:]) or "all"
+    write_json(DATA / "seconds" / stage / f"{cell}.json", {"seconds": round(time.perf_counter() - start, 3)})
+
+
+def _convert(name: str, kind: type, text: str) -> str | int:
+    try:
+        return int(text) if kind is int else text
+    except ValueError as error:
+        raise InputError(f"{name} {text!r}: must be a whole number") from error

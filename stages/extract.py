@@ -1,0 +1,47 @@
+"""Extract the embeddings of a network's selected epoch: DATASET CUT NETWORK -> data/embeddings/..."""
+
+import numpy as np
+import torch
+
+import common
+from eos.embeddings import extract, load_network
+from eos.errors import InputError
+from eos.files import read_arrays, read_weights, write_arrays
+from eos.losses import LOSSES
+from eos.networks import classifier_weights
+
+
+def main(dataset: str, cut: int, network: str) -> None:
+    """Write features, logits and labels of all training, validation and test images, and the weights."""
+    parameters = common.parameters()
+    data = read_arrays(common.images_file(dataset))
+    split = read_arrays(common.split_file(dataset, cut), "train", "validation")
+    path = common.network_folder(dataset, cut, network) / f"{parameters.selection}.safetensors"
+    weights = read_weights(path)
+    mean, std = (weights.pop(f"normalization.{name}").tolist() for name in ("mean", "std"))
+    model = load_network(
+        {name: torch.from_numpy(value) for name, value in weights.items()},
+        parameters.architecture_of(dataset, network),
+        channels=data["train_images"].shape[3],
+        n_classes=len(data["class_names"]),
+        classifier=LOSSES[parameters.networks[network].loss.name].classifier,
+    )
+    arrays: dict[str, np.ndarray] = {"weight": classifier_weights(model)}
+    for part, images, labels in (
+        ("train", data["train_images"][split["train"]], data["train_labels"][split["train"]]),
+        ("validation", data["train_images"][split["validation"]], data["train_labels"][split["validation"]]),
+        ("test", data["test_images"], data["test_labels"]),
+    ):
+        features, logits = extract(model, images, mean, std, device=parameters.training.device)
+        broken = int((~np.isfinite(features)).any(axis=1).sum())
+        if broken:
+            raise InputError(
+                f"{path}: the embeddings of {broken} of {len(features)} {part} images are not finite; "
+                "train again with a lower training.learning_rate"
+            )
+        arrays |= {f"{part}_features": features, f"{part}_logits": logits, f"{part}_labels": labels}
+    write_arrays(common.embeddings_file(dataset, cut, network), arrays)
+
+
+if __name__ == "__main__":
+    common.run(main)

@@ -1,0 +1,27 @@
+"""Bring a dataset's images into one form: DATASET -> data/images/<dataset>.npz."""
+
+import numpy as np
+
+import common
+from eos.datasets import SOURCES
+from eos.files import write_arrays
+
+
+def main(dataset: str) -> None:
+    """Write the training and test images of `dataset`, their labels and the class names."""
+    source = common.parameters().datasets[dataset].source
+    data = SOURCES[source.name](**source.model_dump(exclude={"name"}))
+    write_arrays(
+        common.images_file(dataset),
+        {
+            "train_images": data.train_images,
+            "train_labels": data.train_labels,
+            "test_images": data.test_images,
+            "test_labels": data.test_labels,
+            "class_names": np.array(data.class_names),
+        },
+    )
+
+
+if __name__ == "__main__":
+    common.run(main)

@@ -1,0 +1,84 @@
+"""Score every head of every network: DATASET CUT -> metrics/{scores,classes,curves,notes}/<cell>.csv."""
+
+import numpy as np
+import pandas as pd
+
+import common
+from eos.files import Arrays, read_arrays, read_json, write_table
+from eos.parameters import Parameters
+from eos.scores import confusion, recalls, score, weight_norms
+
+CELL = ["dataset", "cut", "network", "head"]
+COLUMNS = {
+    "scores": [*CELL, "seed", "selection", "BAC", "GM", "FM"],
+    "classes": [*CELL, "class", "class_name", "train_count", "recall", "gap", "weight_norm"],
+    "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
+    "notes": [*CELL, "note"],
+}
+
+
+def main(dataset: str, cut: int) -> None:
+    """Write tidy tables: a row per head seed, per class, per epoch and per note."""
+    parameters = common.parameters()
+    names = read_arrays(common.images_file(dataset), "class_names")["class_names"]
+    counts = read_arrays(common.split_file(dataset, cut), "class_counts")["class_counts"]
+    tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in COLUMNS}
+    for network in parameters.axes.networks:
+        embeddings = read_arrays(common.embeddings_file(dataset, cut, network))
+        notes = read_json(common.oversampled_folder(dataset, cut, network) / "notes.json")
+        for head in parameters.networks[network].heads:
+            cell = {"dataset": dataset, "cut": cut, "network": network, "head": head}
+            seeds, fitted = read_head(parameters, dataset, cut, network, head, embeddings)
+            labels, predictions = embeddings["test_labels"], fitted["test_logits"].argmax(axis=2)
+            by_seed = [score(labels, predicted, len(names)) for predicted in predictions]
+            by_class = [recalls(confusion(labels, predicted, len(names))) for predicted in predictions]
+            columns: dict[str, dict[str, object]] = {
+                "scores": {"seed": seeds, "selection": parameters.selection}
+                | {name: [one[name] for one in by_seed] for name in ("BAC", "GM", "FM")},
+                "classes": {
+                    "class": np.arange(len(names)),
+                    "class_name": names,
+                    "train_count": counts,
+                    "recall": np.mean(by_class, axis=0),
+                    "gap": fitted["gap"],
+                    "weight_norm": np.mean([weight_norms(weight) for weight in fitted["weight"]], axis=0),
+                },
+                "curves": {**curves(fitted)} if "loss" in fitted else {"epoch": []},
+                "notes": {"note": notes.get(head, [])},
+            }
+            for kind, content in columns.items():
+                tables[kind].append(pd.DataFrame(cell | content, columns=COLUMNS[kind]))
+    for kind, parts in tables.items():
+        filled = [part for part in parts if len(part)]
+        table = pd.concat(filled) if filled else pd.DataFrame(columns=COLUMNS[kind])
+        write_table(common.results_file(kind, dataset, cut), table)
+
+
+def read_head(
+    parameters: Parameters, dataset: str, cut: int, network: str, head: str, embeddings: Arrays
+) -> tuple[tuple[int, ...], Arrays]:
+    """Return a head's seeds; its weights, test logits and curves by seed; and the gap it was fitted on."""
+    sampler = parameters.heads[head].sampler
+    if sampler in {"own", "none"}:
+        gap = read_arrays(common.gap_file(dataset, cut, network), "gap")
+    else:
+        gap = read_arrays(common.oversampled_folder(dataset, cut, network) / f"{head}.npz", "gap")
+    if sampler == "own":
+        one = {name: embeddings[name][np.newaxis] for name in ("weight", "test_logits")}
+        return (0,), one | gap
+    fitted = read_arrays(common.heads_folder(dataset, cut, network) / f"{head}.npz")
+    return parameters.head_training.seeds, fitted | gap
+
+
+def curves(fitted: Arrays) -> Arrays:
+    """Return a head's learning curves: the mean over its seeds, and the deviation where there are several."""
+    n_seeds, epochs = fitted["loss"].shape
+    columns = {"epoch": np.arange(1, epochs + 1), "loss": fitted["loss"].mean(axis=0)}
+    for name in ("train_BAC", "test_BAC"):
+        columns[name] = fitted[name].mean(axis=0)
+        columns[f"{name}_sd"] = fitted[name].std(axis=0, ddof=1) if n_seeds > 1 else np.full(epochs, np.nan)
+    return columns
+
+
+if __name__ == "__main__":
+    common.run(main)

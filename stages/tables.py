@@ -1,0 +1,39 @@
+"""Arrange the scores of all cells into tables: -> metrics/tables/, metrics/summary.json."""
+
+import common
+from eos.files import write_json, write_table, write_text
+from eos.tables import markdown2, markdown4, summary, table2, table4
+
+
+def main() -> None:
+    """Write each table as CSV and Markdown, and the headline numbers."""
+    parameters = common.parameters()
+    scores, classes, notes = (
+        common.read_results(kind, parameters) for kind in ("scores", "classes", "notes")
+    )
+    folder = common.METRICS / "tables"
+
+    grid = parameters.tables.table2
+    losses = table2(scores, grid.networks, grid.heads)
+    write_table(folder / "table2.csv", losses)
+    write_text(folder / "table2.md", markdown2(losses, notes))
+
+    row = parameters.tables.table4
+    neighbors = {head: parameters.neighbors_of(head) for head in row.heads}
+    rows = (
+        classes.drop_duplicates(["dataset", "cut", "class"]).groupby(["dataset", "cut"])["train_count"].sum()
+    )
+    used = {
+        (dataset, head): min(k, int(rows[dataset].min()) - 1)  # a row has no more neighbours than that
+        for dataset in parameters.axes.datasets
+        for head, k in neighbors.items()
+    }
+    neighborhoods = table4(scores, row.network, neighbors, used)
+    write_table(folder / "table4.csv", neighborhoods)
+    write_text(folder / "table4.md", markdown4(neighborhoods, notes))
+
+    write_json(common.METRICS / "summary.json", summary(scores, classes))
+
+
+if __name__ == "__main__":
+    common.run(main)

@@ -1,0 +1,119 @@
+"""Every sampler through the same checks: imbalanced-learn's for the classes, ours for the names."""
+
+import doctest
+import importlib
+import inspect
+import pickle
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from imblearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.base import clone
+
+from eos.samplers.balanced_svm import BalancedSVM
+from eos.samplers.eos import EOS
+from eos.samplers.registry import SAMPLERS, oversample, sampler_parameters
+
+ESTIMATORS = [
+    EOS(random_state=42),
+    EOS(random_state=42, variant="away"),
+    EOS(random_state=42, variant="released"),
+    EOS(random_state=42, k_neighbors=3, step_size=0.5),
+    BalancedSVM(random_state=42),
+    BalancedSVM(random_state=42, relabel="all"),
+]
+
+
+@parametrize_with_checks(ESTIMATORS)
+def test_imbalanced_learn_contract(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
+def test_clone_and_pickle_give_the_same_samples(estimator: Any) -> None:
+    X, y = _data(np.float64)
+    fitted = clone(estimator)
+    expected, labels = fitted.fit_resample(X, y)
+    for copy in (clone(fitted), pickle.loads(pickle.dumps(fitted))):
+        X_resampled, y_resampled = copy.fit_resample(X, y)
+        assert np.array_equal(X_resampled, expected)
+        assert np.array_equal(y_resampled, labels)
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
+def test_not_finite_is_refused(estimator: Any) -> None:
+    for value, word in ((np.nan, "NaN"), (np.inf, "infinity")):
+        X, y = _data(np.float64)
+        X[3, 1] = value
+        with pytest.raises(ValueError, match=f"X contains {word}"):
+            clone(estimator).fit_resample(X, y)
+
+
+@pytest.mark.parametrize("name", ["eos", "balanced_svm"])
+def test_docstring_examples(name: str) -> None:
+    results = doctest.testmod(importlib.import_module(f"eos.samplers.{name}"))
+    assert results.attempted >= 4
+    assert results.failed == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_named_sampler(name: str, dtype: type) -> None:
+    X, y = _data(dtype)
+    before = X.copy(), y.copy()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = oversample(name, X, y, random_state=3)
+    assert np.array_equal(X, before[0])
+    assert np.array_equal(y, before[1])
+    assert result.features.dtype == dtype
+    assert np.isfinite(result.features).all()
+    assert result.labels.dtype == y.dtype
+    assert result.features.shape == (2 * 60 - 12 - 7 + 60 - 60, 4)
+    assert len(result.labels) == 3 * 60
+    assert np.array_equal(result.labels[: len(y)], y)
+    assert result.notes == ()
+    if name != "balsvm":
+        assert Counter(result.labels.tolist()) == {0: 60, 4: 60, 9: 60}
+
+    again = oversample(name, X, y, random_state=3)
+    assert np.array_equal(result.features, again.features)
+    assert np.array_equal(result.labels, again.labels)
+    other = oversample(name, X, y, random_state=4)
+    assert not np.array_equal(result.features, other.features)
+
+    stated = oversample(name, X, y, random_state=3, **sampler_parameters(name))
+    assert np.array_equal(result.features, stated.features)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_named_sampler_has_nothing_to_add_to_balanced_data(name: str) -> None:
+    X, _ = _data(np.float64)
+    X, y = X[:40], np.repeat([0, 1], 20)
+    result = oversample(name, X, y, random_state=0)
+    assert result.features.shape == (0, 4)
+    assert np.array_equal(result.labels, y)
+    assert result.notes == ()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_defaults_are_those_of_the_classes(name: str) -> None:
+    estimators = {"balsvm": BalancedSVM, "eos": EOS}
+    if name not in estimators:
+        assert set(sampler_parameters(name)) <= {"k_neighbors", "m_neighbors"}
+        return
+    signature = inspect.signature(estimators[name]).parameters
+    own = {key: value.default for key, value in signature.items()}
+    del own["sampling_strategy"], own["random_state"]
+    assert sampler_parameters(name) == own
+
+
+def _data(dtype: type) -> tuple[np.ndarray, np.ndarray]:
+    """Three overlapping classes of 60, 12 and 7, rows shuffled."""
+    rng = np.random.RandomState(0)
+    y = rng.permutation(np.repeat([0, 4, 9], [60, 12, 7]))
+    return (rng.normal(size=(len(y), 4)) + 0.15 * y[:, np.newaxis]).astype(dtype), y

@@ -1,0 +1,129 @@
+"""The networks: sizes against the literature, any image size, the two classifiers, drawn weights."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from eos.errors import InputError
+from eos.networks import (
+    ARCHITECTURES,
+    Classifier,
+    CosineClassifier,
+    Network,
+    _Block,
+    build_network,
+    classifier_weights,
+)
+
+
+def network(architecture: str = "resnet20", seed: int = 0, **options: Any) -> Network:
+    settings: dict[str, Any] = {"channels": 1, "n_classes": 10, **options}
+    return build_network(architecture, generator=torch.Generator().manual_seed(seed), **settings)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "millions"), [("resnet20", 0.27), ("resnet32", 0.46), ("resnet56", 0.85)]
+)
+def test_parameter_counts_are_those_of_he_et_al_table_6(architecture: str, millions: float) -> None:
+    count = sum(weight.numel() for weight in network(architecture, channels=3).parameters())
+    assert round(count / 1e6, 2) == millions
+
+
+@pytest.mark.parametrize(("architecture", "n"), [("resnet20", 3), ("resnet32", 5), ("resnet56", 9)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_parameter_counts_by_hand(architecture: str, n: int, channels: int) -> None:
+    convolutions = 9 * (channels * 16 + 2 * n * 16**2)
+    convolutions += 9 * (16 * 32 + (2 * n - 1) * 32**2 + 32 * 64 + (2 * n - 1) * 64**2)
+    normalizations = 2 * (16 * (2 * n + 1) + 32 * 2 * n + 64 * 2 * n)
+    count = sum(weight.numel() for weight in network(architecture, channels=channels).parameters())
+    assert count == convolutions + normalizations + 64 * 10 + 10
+    if (architecture, channels) == ("resnet32", 3):
+        assert count == 464_154
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("classifier", ["linear", "cosine"])
+@pytest.mark.parametrize(
+    ("size", "channels"), [((8, 8), 1), ((32, 32), 3), ((7, 7), 2), ((5, 9), 1), ((1, 1), 1)]
+)
+def test_any_image_size(
+    architecture: str, classifier: Classifier, size: tuple[int, int], channels: int
+) -> None:
+    net = network(architecture, channels=channels, n_classes=4, classifier=classifier).eval()
+    images = torch.rand(3, channels, *size)
+    features = net.features(images)
+    assert features.shape == (3, net.n_features) == (3, 64)
+    assert net(images).shape == (3, 4)
+    assert torch.equal(net(images), net.classifier(features))
+    assert torch.isfinite(net(images)).all()
+
+
+@pytest.mark.parametrize("size", [(6, 6), (5, 7)])
+def test_shortcut_is_every_second_pixel_between_zero_channels(size: tuple[int, int]) -> None:
+    block = _Block(16, 32).eval()
+    torch.nn.init.zeros_(block.normalization2.weight)
+    x = torch.randn(2, 16, *size)
+    expected = np.zeros((2, 32, (size[0] + 1) // 2, (size[1] + 1) // 2), dtype=np.float32)
+    for row in range(expected.shape[2]):
+        for column in range(expected.shape[3]):
+            expected[:, 8:24, row, column] = np.maximum(x.numpy()[:, :, 2 * row, 2 * column], 0)
+    np.testing.assert_array_equal(block(x).detach().numpy(), expected)
+
+
+def test_shortcut_of_a_block_that_keeps_its_size_is_the_input() -> None:
+    block = _Block(16, 16).eval()
+    torch.nn.init.zeros_(block.normalization2.weight)
+    x = torch.randn(2, 16, 5, 5)
+    assert torch.equal(block(x), x.relu())
+
+
+def test_weights_are_kaiming_normal() -> None:
+    net = network("resnet56")
+    wide = torch.cat([w.detach().flatten() for w in net.parameters() if w.shape == (64, 64, 3, 3)])
+    assert wide.std().item() == pytest.approx(np.sqrt(2 / (9 * 64)), rel=0.01)
+    assert abs(wide.mean().item()) < 0.001
+    linear = net.classifier
+    assert isinstance(linear, torch.nn.Linear)
+    assert linear.weight.std().item() == pytest.approx(np.sqrt(2 / 64), rel=0.1)
+    assert 0 < linear.bias.abs().max().item() <= 1 / 8
+
+
+@pytest.mark.parametrize("classifier", ["linear", "cosine"])
+def test_weights_come_from_the_generator_alone(classifier: Classifier) -> None:
+    before = torch.get_rng_state()
+    one, again, other = (network(seed=seed, classifier=classifier).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(one[name], again[name]) for name in one)
+    assert not any(torch.equal(one[name], other[name]) for name in one if "convolution" in name)
+    assert not torch.equal(one["classifier.weight"], other["classifier.weight"])
+
+
+def test_cosine_logits_are_cosines() -> None:
+    classifier = CosineClassifier(5, 3)
+    weight, features = torch.randn(3, 5), torch.randn(4, 5)
+    classifier.weight.data = weight
+    w, x = weight.double().numpy(), features.double().numpy()
+    cosines = [[xi @ wi / np.sqrt((xi @ xi) * (wi @ wi)) for wi in w] for xi in x]
+    np.testing.assert_allclose(classifier(features).detach().numpy(), cosines, rtol=1e-5)
+    np.testing.assert_allclose(classifier(7 * features).detach().numpy(), cosines, rtol=1e-5)
+
+
+def test_classifier_weights() -> None:
+    linear = network()
+    np.testing.assert_array_equal(classifier_weights(linear), linear.classifier.weight.detach().numpy())
+    cosine = network(classifier="cosine")
+    drawn = cosine.classifier.weight.detach().clone()
+    np.testing.assert_allclose(drawn.norm(dim=1), np.ones(10), rtol=1e-6)
+    cosine.classifier.weight.data *= 3
+    np.testing.assert_allclose(classifier_weights(cosine), drawn.numpy(), rtol=1e-6)
+
+
+def test_unknown_names() -> None:
+    with pytest.raises(
+        InputError, match=r"unknown architecture 'resnet23'; did you mean 'resnet.*known: .*resnet56"
+    ):
+        network("resnet23")
+    with pytest.raises(InputError, match=r"unknown classifier 'cosin'; did you mean 'cosine'\?"):
+        network(classifier="cosin")
