@@ -28,7 +28,7 @@ def main(dataset: str, cut: int) -> None:
         notes = read_json(common.oversampled_folder(dataset, cut, network) / "notes.json")
         for head in parameters.networks[network].heads:
             cell = {"dataset": dataset, "cut": cut, "network": network, "head": head}
-            seeds, fitted = read_head(parameters, dataset, cut, network, head, embeddings)
+            seeds, fitted = read_head(parameters, dataset, cut, network, head=head, embeddings=embeddings)
             labels, predictions = embeddings["test_labels"], fitted["test_logits"].argmax(axis=2)
             by_seed = [score(labels, predicted, len(names)) for predicted in predictions]
             by_class = [recalls(confusion(labels, predicted, len(names))) for predicted in predictions]
@@ -55,7 +55,7 @@ def main(dataset: str, cut: int) -> None:
 
 
 def read_head(
-    parameters: Parameters, dataset: str, cut: int, network: str, head: str, embeddings: Arrays
+    parameters: Parameters, dataset: str, cut: int, network: str, *, head: str, embeddings: Arrays
 ) -> tuple[tuple[int, ...], Arrays]:
     """Return a head's seeds; its weights, test logits and curves by seed; and the gap it was fitted on."""
     sampler = parameters.heads[head].sampler

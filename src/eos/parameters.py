@@ -435,8 +435,8 @@ def _check_references(path: Path, parameters: Parameters) -> None:
     for index, head in enumerate(parameters.tables.table4.heads):
         if head in parameters.heads and not isinstance(parameters.heads[head], EOSHead):
             problems.append(
-                f"{path.name}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares EOS "
-                "by its number of neighbours; name heads with `sampler: eos`"
+                f"{path.name}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares "
+                "EOS by its number of neighbours; name heads with `sampler: eos`"
             )
     if parameters.selection == "validation" and parameters.split.validation_fraction == 0:
         problems.append(
