@@ -79,8 +79,9 @@ def read_results(kind: str, parameters: Parameters) -> "pd.DataFrame":
 def run(main: Callable[..., None]) -> None:
     """Call `main` with the command line's arguments, one for each of its parameters.
 
-    Bad input ends with one message and exit status 1. The seconds it took go to
-    `data/seconds/<stage>/<cell>.json`, apart from every result, so that results are the same bytes each time.
+    Bad input ends with one message and exit status 1. The seconds that the work took (the imports are over by
+    then) go to `data/seconds/<stage>/<cell>.json`, apart from every result, so that results are the same
+    bytes each time.
     """
     stage = Path(sys.argv[0]).stem
     signature = inspect.signature(main).parameters

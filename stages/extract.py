@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 import common
+from eos.devices import limit_threads
 from eos.embeddings import extract, load_network
 from eos.errors import InputError
 from eos.files import read_arrays, read_weights, write_arrays
@@ -14,6 +15,8 @@ from eos.networks import classifier_weights
 def main(dataset: str, cut: int, network: str) -> None:
     """Write features, logits and labels of all training, validation and test images, and the weights."""
     parameters = common.parameters()
+    recipe = parameters.training_of(dataset)
+    limit_threads(recipe.cpu_threads)
     data = read_arrays(common.images_file(dataset))
     split = read_arrays(common.split_file(dataset, cut), "train", "validation")
     path = common.network_folder(dataset, cut, network) / f"{parameters.selection}.safetensors"
@@ -32,7 +35,7 @@ def main(dataset: str, cut: int, network: str) -> None:
         ("validation", data["train_images"][split["validation"]], data["train_labels"][split["validation"]]),
         ("test", data["test_images"], data["test_labels"]),
     ):
-        features, logits = extract(model, images, mean, std, device=parameters.training.device)
+        features, logits = extract(model, images, mean, std, device=recipe.device)
         broken = int((~np.isfinite(features)).any(axis=1).sum())
         if broken:
             raise InputError(

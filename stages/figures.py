@@ -1,4 +1,4 @@
-"""Draw the figures of a dataset: DATASET -> plots/<dataset>/figure{3,5,7}.svg and .csv."""
+"""Draw the figures of a dataset: DATASET -> plots/<dataset>/*.svg, metrics/figures/<dataset>/*.csv."""
 
 import common
 from eos.figures import figure3, figure3_data, figure5, figure5_data, figure7, figure7_data, save_svg
@@ -6,28 +6,29 @@ from eos.files import write_table
 
 
 def main(dataset: str) -> None:
-    """Write each figure as SVG and CSV."""
+    """Write each figure as SVG, and the numbers it shows as CSV."""
     parameters = common.parameters()
     classes, curves, scores = (
         common.read_results(kind, parameters) for kind in ("classes", "curves", "scores")
     )
-    folder = common.PLOTS / dataset
+    pictures = common.PLOTS / dataset
+    numbers = common.METRICS / "figures" / dataset
 
     gaps = parameters.figures.figure3
-    save_svg(figure3(classes, dataset, gaps.networks, gaps.heads), folder / "figure3.svg")
-    write_table(folder / "figure3.csv", figure3_data(classes, dataset, gaps.networks, gaps.heads))
+    save_svg(figure3(classes, dataset, gaps.networks, gaps.heads), pictures / "figure3.svg")
+    write_table(numbers / "figure3.csv", figure3_data(classes, dataset, gaps.networks, gaps.heads))
 
     norms = parameters.figures.figure5
-    save_svg(figure5(classes, dataset, norms.networks, norms.heads), folder / "figure5.svg")
-    write_table(folder / "figure5.csv", figure5_data(classes, dataset, norms.networks, norms.heads))
+    save_svg(figure5(classes, dataset, norms.networks, norms.heads), pictures / "figure5.svg")
+    write_table(numbers / "figure5.csv", figure5_data(classes, dataset, norms.networks, norms.heads))
 
     row = parameters.figures.figure7
     is_own = (scores["dataset"] == dataset) & (scores["network"] == row.network) & (scores["head"] == "own")
     own = float(scores.loc[is_own, "BAC"].mean()) if is_own.any() else None
     epochs = parameters.head_training.epochs
     drawn = figure7(curves, dataset, row.network, row.heads, table_epochs=epochs, own=own)
-    save_svg(drawn, folder / "figure7.svg")
-    write_table(folder / "figure7.csv", figure7_data(curves, dataset, row.network, row.heads))
+    save_svg(drawn, pictures / "figure7.svg")
+    write_table(numbers / "figure7.csv", figure7_data(curves, dataset, row.network, row.heads))
 
 
 if __name__ == "__main__":

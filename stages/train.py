@@ -9,6 +9,7 @@ import numpy as np
 
 import common
 from eos import training
+from eos.devices import limit_threads
 from eos.files import read_arrays, write_text, write_weights
 
 
@@ -16,6 +17,7 @@ def main(dataset: str, cut: int, network: str) -> None:
     """Write the weights that each selection rule chooses, with the images' normalisation, and the history."""
     parameters = common.parameters()
     recipe = parameters.training_of(dataset)
+    limit_threads(recipe.cpu_threads)
     loss = parameters.networks[network].loss
     data = read_arrays(common.images_file(dataset))
     split = read_arrays(common.split_file(dataset, cut), "train", "validation")
@@ -32,7 +34,7 @@ def main(dataset: str, cut: int, network: str) -> None:
         architecture=parameters.architecture_of(dataset, network),
         loss=loss.name,
         loss_parameters=loss.model_dump(exclude={"name"}),
-        recipe=training.Recipe(**recipe.model_dump(exclude={"device"})),
+        recipe=training.Recipe(**recipe.model_dump(exclude={"device", "cpu_threads"})),
         device=recipe.device,
         on_epoch=Progress(recipe.epochs),
     )

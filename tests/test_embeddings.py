@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from eos.embeddings import deterministic, extract, load_network, network_input, pick_device
+from eos.embeddings import extract, load_network, network_input
 from eos.errors import InputError
 from eos.networks import ARCHITECTURES, Classifier, Network, ResNet, build_network
 
@@ -95,25 +95,3 @@ def test_weights_of_another_network(other: dict[str, Any]) -> None:
     weights = build_network(**settings).state_dict()
     with pytest.raises(InputError, match=r"weights: not those of a resnet.*train the network again"):
         load_network(weights, **{**settings, **other})
-
-
-def test_devices() -> None:
-    assert pick_device("cpu") == torch.device("cpu")
-    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
-    with pytest.raises(InputError, match=r"unknown device 'cdua'; did you mean 'cuda'\?"):
-        pick_device("cdua")
-
-
-def test_device_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert pick_device("auto") == torch.device("cpu")
-    with pytest.raises(InputError, match=r"'cuda': torch finds no GPU; use 'cpu'"):
-        pick_device("cuda")
-
-
-def test_deterministic_restores_torch() -> None:
-    assert not torch.are_deterministic_algorithms_enabled()
-    with deterministic(torch.device("cpu")):
-        assert torch.are_deterministic_algorithms_enabled()
-    assert not torch.are_deterministic_algorithms_enabled()
-    assert torch.utils.deterministic.fill_uninitialized_memory is True  # type: ignore[attr-defined]

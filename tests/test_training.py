@@ -22,7 +22,6 @@ from eos.training import (
     augment,
     learning_rate,
     normalization_of,
-    pick_precision,
     train,
 )
 
@@ -266,19 +265,6 @@ def test_bfloat16(parts: list[Images]) -> None:
     assert result.history[0].loss == pytest.approx(exact.history[0].loss, rel=0.05)
     assert result.history[0].loss != exact.history[0].loss
     assert result.weights["last"]["classifier.weight"].dtype == torch.float32
-
-
-@pytest.mark.parametrize(
-    ("units", "expected"), [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")]
-)
-def test_auto_precision_follows_the_processor(
-    units: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
-    assert pick_precision("auto", torch.device("cpu")) == expected
-    assert pick_precision("fp32", torch.device("cpu")) == "fp32"
-    with pytest.raises(InputError, match=r"unknown precision 'fp16'"):
-        pick_precision("fp16", torch.device("cpu"))
 
 
 def test_divergence_is_an_error(parts: list[Images]) -> None:

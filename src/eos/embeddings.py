@@ -1,14 +1,14 @@
 """Running a trained network: images to feature embeddings and logits, the same bytes every time."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from eos.errors import InputError, unknown_name
+from eos.devices import deterministic, pick_device
+from eos.errors import InputError
 from eos.networks import Classifier, Network, build_network
 
 
@@ -103,42 +103,3 @@ def move(network: Network, device: torch.device) -> None:
     """Move a network to a device, its weights in the memory format of `network_input`."""
     module: Any = network  # torch's type hints lack memory_format
     module.to(device, memory_format=torch.channels_last)
-
-
-def pick_device(name: str) -> torch.device:
-    """Return the device called "cpu" or "cuda"; for "auto" the GPU where there is one.
-
-    Raises
-    ------
-    InputError
-        If the name is another one, or "cuda" and there is no GPU that torch can use.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise unknown_name(name, ("auto", "cpu", "cuda"), what="device", place="device")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError(
-            "device 'cuda': torch finds no GPU; use 'cpu', or 'auto' to take a GPU where there is one"
-        )
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-@contextmanager
-def deterministic(device: torch.device) -> Iterator[None]:
-    """Within the block let torch use only operations that repeat exactly; on a GPU where there is a choice.
-
-    On a CPU equal input and an equal number of threads then give equal bytes.
-    """
-    enabled = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    memory: Any = torch.utils.deterministic  # its setting is a property that type checkers do not see
-    fill = memory.fill_uninitialized_memory
-    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
-    # Filling every new tensor guards against reading it before it is written, at a price; nothing here does.
-    memory.fill_uninitialized_memory = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
-        memory.fill_uninitialized_memory = fill

@@ -49,6 +49,7 @@ def _at_least_one(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
+Precision = Literal["auto", "fp32", "bf16"]
 # The names of `eos.networks.ARCHITECTURES`, told here because importing them takes torch.
 Architecture = Literal["resnet20", "resnet32", "resnet56"]
 Names = Annotated[tuple[Name, ...], AfterValidator(_without_repeats)]
@@ -111,8 +112,9 @@ class Training(_Section):
     factors: tuple[NonNegative, ...]
     crop_padding: Annotated[int, Field(ge=0)]
     horizontal_flip: bool
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Precision
     device: Literal["auto", "cpu", "cuda"]
+    cpu_threads: Positive | None
     seed: Seed
 
     @model_validator(mode="after")
@@ -135,6 +137,8 @@ class TrainingOverrides(_Section):
     weight_decay: NonNegative | None = None
     crop_padding: Annotated[int, Field(ge=0)] | None = None
     horizontal_flip: bool | None = None
+    precision: Precision | None = None
+    cpu_threads: Positive | None = None
 
 
 class Dataset(_Section):

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from eos import softmax
 from eos.files import Arrays
@@ -71,7 +72,9 @@ def retrain(
 
     # The rate is constant after the warm-up, so training on does not change the epochs before.
     longer = replace(recipe, epochs=curve_epochs)
-    softmax.fit(*train, n_classes, longer, seed, on_epoch=after_epoch)
+    # These products are small: more threads are slower, and would make the sums depend on their number.
+    with threadpool_limits(limits=1, user_api="blas"):
+        softmax.fit(*train, n_classes, longer, seed, on_epoch=after_epoch)
     chosen = selected_epoch(rule, test_scores=f1["test"], validation_scores=f1["validation"] or None)
     weight, bias = snapshots[chosen]
     return {

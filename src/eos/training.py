@@ -3,7 +3,6 @@
 The images live on the device as one tensor, and crops, flips and normalisation run on whole batches. Every
 random draw (weights, order, crops, flips) comes from one CPU generator, so it is the same on every device.
 """
-# ruff: noqa: N815 - BAC and FM are what these scores are called everywhere
 
 import math
 import time
@@ -15,8 +14,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from eos.embeddings import deterministic, extract, move, network_input, pick_device
-from eos.errors import InputError, unknown_name
+from eos.devices import deterministic, pick_device, pick_precision
+from eos.embeddings import extract, move, network_input
+from eos.errors import InputError
 from eos.losses import Loss, build_loss
 from eos.networks import Network, build_network
 from eos.scores import score
@@ -398,28 +398,6 @@ def augment(
     padded = functional.pad(images, (0, 0, *[crop_padding] * 4))
     index = torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]
     return padded[tuple(part.to(images.device) for part in index)]
-
-
-def pick_precision(name: str, device: torch.device) -> str:
-    """Return "fp32" or "bf16"; for "auto" bf16 where the device has units for it.
-
-    Without them bfloat16 is emulated: slower than float32, and less exact.
-
-    Raises
-    ------
-    InputError
-        If the name is none of the three.
-    """
-    if name not in ("auto", "fp32", "bf16"):
-        raise unknown_name(name, ("auto", "fp32", "bf16"), what="precision", place="recipe.precision")
-    if name != "auto":
-        return name
-    if device.type == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        processor = torch.cpu.get_capabilities()
-        native = any(processor.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
-    return "bf16" if native else "fp32"
 
 
 def _learn(task: Task, state: State) -> tuple[float, dict[str, float]]:

@@ -1,0 +1,42 @@
+"""Devices and precisions are picked by name, and torch is left as it was."""
+
+import pytest
+import torch
+
+from eos.devices import deterministic, pick_device, pick_precision
+from eos.errors import InputError
+
+
+def test_devices() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(InputError, match=r"unknown device 'cdua'; did you mean 'cuda'\?"):
+        pick_device("cdua")
+
+
+def test_device_without_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert pick_device("auto") == torch.device("cpu")
+    with pytest.raises(InputError, match=r"'cuda': torch finds no GPU; use 'cpu'"):
+        pick_device("cuda")
+
+
+def test_deterministic_restores_torch() -> None:
+    assert not torch.are_deterministic_algorithms_enabled()
+    with deterministic(torch.device("cpu")):
+        assert torch.are_deterministic_algorithms_enabled()
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert torch.utils.deterministic.fill_uninitialized_memory is True  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("units", "expected"), [({}, "fp32"), ({"avx512_bf16": True}, "bf16"), ({"amx_bf16": True}, "bf16")]
+)
+def test_auto_precision_follows_the_processor(
+    units: dict[str, bool], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert pick_precision("auto", torch.device("cpu")) == expected
+    assert pick_precision("fp32", torch.device("cpu")) == "fp32"
+    with pytest.raises(InputError, match=r"unknown precision 'fp16'"):
+        pick_precision("fp16", torch.device("cpu"))

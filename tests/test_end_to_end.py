@@ -1,0 +1,199 @@
+"""The pipeline in a fresh clone, made small: it runs, runs once, and reruns only what a change touches."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+HEADS = ["own", "none", "smote", "eos"]
+
+
+class Clone:
+    """A clone in which commands are run as a person would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # The stages call `python`: the one that runs the tests.
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = os.environ | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}
+
+    def run(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
+        )
+
+    def succeed(self, *command: str) -> str:
+        done = self.run(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def stages_run(self, *command: str) -> list[str]:
+        return re.findall(r"Running stage '([\w@-]+)'", self.succeed(*command))
+
+    def change_parameters(self, **sections: Any) -> None:
+        path = self.folder / "params.yaml"
+        content = yaml.safe_load(path.read_text()) | sections
+        path.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def commit(self) -> None:
+        self.succeed("git", "add", "--all")
+        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
+        self.succeed("git", *identity, "commit", "--quiet", "--message", "state")
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    folder = tmp_path_factory.mktemp("clone")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in files.split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    clone = Clone(folder)
+    clone.succeed("git", "init", "--quiet")
+    content = yaml.safe_load((folder / "params.yaml").read_text())
+    content["datasets"]["digits"]["training"]["epochs"] = 2
+    content["networks"]["ce"]["heads"] = HEADS
+    grid, row = {"networks": ["ce"], "heads": HEADS}, {"network": "ce", "heads": ["smote", "eos"]}
+    clone.change_parameters(
+        axes={"datasets": ["digits"], "cuts": [0], "networks": ["ce"]},
+        datasets=content["datasets"],
+        networks=content["networks"],
+        head_training=content["head_training"] | {"epochs": 2, "curve_epochs": 3, "seeds": [0, 1]},
+        tables={"table2": grid, "table4": {"network": "ce", "heads": ["eos"]}},
+        figures={"figure3": grid, "figure5": grid, "figure7": row},
+    )
+    clone.commit()
+    return clone
+
+
+def test_the_whole_pipeline(clone: Clone) -> None:
+    """This one comes first; the others start from its results."""
+    cell = "digits-0-ce"
+    assert clone.stages_run("dvc", "repro") == [
+        "prepare@digits",
+        "split@digits-0",
+        *(f"{stage}@{cell}" for stage in ("train", "extract", "gap", "oversample", "retrain")),
+        "score@digits-0",
+        "tables",
+        "figures@digits",
+    ]
+    scores = pd.read_csv(clone.folder / "metrics/scores/digits-0.csv")
+    assert scores.groupby("head")["seed"].apply(list).to_dict() == {
+        "own": [0],
+        "none": [0, 1],
+        "smote": [0, 1],
+        "eos": [0, 1],
+    }
+    assert scores["BAC"].between(0, 1).all()
+    classes = pd.read_csv(clone.folder / "metrics/classes/digits-0.csv")
+    assert classes.loc[classes["head"] == "own", "train_count"].tolist() == [
+        *(128, 91, 65, 47, 33, 24, 17, 12, 8, 6)
+    ]
+    gap = classes.pivot_table(index="class", columns="head", values="gap")
+    assert (gap["smote"] - gap["none"]).abs().max() < 1e-3  # interpolation within a class widens no range
+    assert (gap["eos"] <= gap["none"]).all()
+    assert gap["eos"].sum() < gap["none"].sum()
+    for name in ("table2.md", "table4.md", "table2.csv", "table4.csv"):
+        assert (clone.folder / "metrics/tables" / name).stat().st_size > 0
+    for name in ("figure3", "figure5", "figure7"):
+        assert (clone.folder / f"plots/digits/{name}.svg").read_text().startswith("<?xml")
+    embeddings = np.load(clone.folder / "data/embeddings/digits-0/ce.npz", allow_pickle=False)
+    assert embeddings["train_features"].shape == (431, 64)
+
+
+def test_a_second_run_has_nothing_to_do(clone: Clone) -> None:
+    assert clone.stages_run("dvc", "repro") == []
+    clone.commit()
+
+
+def test_an_experiment_reruns_only_what_it_touches(clone: Clone) -> None:
+    before = pd.read_csv(clone.folder / "metrics/scores/digits-0.csv")
+    ran = clone.stages_run("dvc", "exp", "run", "-S", "heads.eos.k_neighbors=100")
+    assert ran == [
+        "oversample@digits-0-ce",
+        "retrain@digits-0-ce",
+        "score@digits-0",
+        "tables",
+        "figures@digits",
+    ]
+    after = pd.read_csv(clone.folder / "metrics/scores/digits-0.csv")
+    same = before["head"] != "eos"
+    pd.testing.assert_frame_equal(before[same], after[same])
+    assert not before[~same].equals(after[~same])
+    assert "k_neighbors" in clone.succeed("dvc", "params", "diff")
+    assert "digits_BAC_eos" in clone.succeed("dvc", "metrics", "diff")
+    assert "digits_BAC_eos" in clone.succeed("dvc", "exp", "show", "--csv")
+    assert "figure3.svg" in clone.succeed("dvc", "plots", "show", "--json")
+
+
+def test_results_come_back_from_the_run_cache_byte_for_byte(clone: Clone) -> None:
+    clone.succeed("git", "checkout", "--quiet", "--", ".")
+    clone.succeed("dvc", "checkout")
+    lock = (clone.folder / "dvc.lock").read_bytes()
+    assert clone.stages_run("dvc", "repro") == []
+    assert (clone.folder / "dvc.lock").read_bytes() == lock
+
+
+def test_the_same_stage_makes_the_same_bytes(clone: Clone) -> None:
+    """Everything but the seconds: DVC would otherwise see a change where there is none."""
+    lock = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]
+    clone.succeed("dvc", "repro", "--force")
+    again = yaml.safe_load((clone.folder / "dvc.lock").read_text())["stages"]
+
+    def hashes(stages: Any) -> dict[str, str]:
+        return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+
+    first, second = (
+        {path: md5 for path, md5 in hashes(stages).items() if not path.startswith("data/seconds/")}
+        for stages in (lock, again)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("heads.eos.step_size=1.5", "params.yaml: heads.eos.step_size: 1.5 is not possible"),
+        ("datasets.digits.imbalance.ratio=1000", "imbalance ratio 1000.0: class"),
+        ("datasets.digits.source.test_per_class=174", "class 8 has 174 images"),
+        ("selection=validation", "split.validation_fraction is 0"),
+    ],
+)
+def test_bad_parameters_stop_with_one_error_and_lose_nothing(
+    clone: Clone, override: str, expected: str
+) -> None:
+    results = clone.folder / "metrics/scores/digits-0.csv"
+    before = results.read_bytes()
+    done = clone.run("dvc", "exp", "run", "-S", override)
+    assert done.returncode != 0
+    errors = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert expected in errors[0]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert results.read_bytes() == before
+    clone.succeed("git", "checkout", "--quiet", "--", ".")
+    clone.succeed("dvc", "checkout")
+
+
+def test_a_truncated_input_is_named(clone: Clone) -> None:
+    path = clone.folder / "data/splits/digits-0.npz"
+    whole = path.read_bytes()
+    path.unlink()  # it may be a link into the cache
+    path.write_bytes(whole[:200])
+    done = clone.run("python", "stages/train.py", "digits", "0", "ce")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: data/splits/digits-0.npz: damaged")
+    path.unlink()
+    done = clone.run("python", "stages/train.py", "digits", "0", "ce")
+    assert done.stderr.startswith("error: data/splits/digits-0.npz: no such file")
