@@ -118,7 +118,7 @@ def test_a_second_run_has_nothing_to_do(clone: Clone) -> None:
 
 
 def test_an_experiment_reruns_only_what_it_touches(clone: Clone) -> None:
-    before = pd.read_csv(clone.folder / "metrics/scores/digits-0.csv")
+    before = pd.read_csv(clone.folder / "metrics/classes/digits-0.csv")
     ran = clone.stages_run("dvc", "exp", "run", "-S", "heads.eos.k_neighbors=100")
     assert ran == [
         "oversample@digits-0-ce",
@@ -127,7 +127,7 @@ def test_an_experiment_reruns_only_what_it_touches(clone: Clone) -> None:
         "tables",
         "figures@digits",
     ]
-    after = pd.read_csv(clone.folder / "metrics/scores/digits-0.csv")
+    after = pd.read_csv(clone.folder / "metrics/classes/digits-0.csv")
     same = before["head"] != "eos"
     pd.testing.assert_frame_equal(before[same], after[same])
     assert not before[~same].equals(after[~same])

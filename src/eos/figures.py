@@ -346,9 +346,9 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, subject: _Subject, heads: Seque
     axes.spines["right"].set_visible(False)
     if len(panel):
         handles[_IMBALANCE] = _draw_imbalance(axes, panel)
-    same = _coinciding(panel, subject.value) if subject.plain_line else []
+    spots = _coinciding(panel, subject.value)
     for head, line in panel.groupby("head", sort=False):
-        handles[str(head)] = _draw_line(axes, line, subject, _look(str(head), heads), same)
+        handles[str(head)] = _draw_line(axes, line, subject, _look(str(head), heads), spots[str(head)])
     if subject.from_zero:
         axes.set_ylim(bottom=0)
     _say_missing(axes, [head for head in heads if head not in handles], all_of=heads)
@@ -375,25 +375,26 @@ def _draw_imbalance(axes: Axes, panel: pd.DataFrame) -> BarContainer:
     return bars
 
 
-def _coinciding(panel: pd.DataFrame, value: str) -> list[str]:
-    """Return the heads whose line cannot be told from that of the plain embeddings by eye."""
+def _coinciding(panel: pd.DataFrame, value: str) -> dict[str, list[str]]:
+    """Return for each head the heads whose lines cannot be told from its own by eye, itself included."""
     lines = {str(head): line.set_index("class")[value] for head, line in panel.groupby("head", sort=False)}
-    plain = next((lines[head] for head in _PLAIN if head in lines), None)
-    if plain is None:
-        return []
     visible = 0.005 * panel[value].max()
-    return [
-        head
+    return {
+        head: [
+            other
+            for other, points in lines.items()
+            if points.index.equals(line.index) and not (points - line).abs().max() > visible
+        ]
         for head, line in lines.items()
-        if head not in _PLAIN and line.index.equals(plain.index) and (line - plain).abs().max() < visible
-    ]
+    }
 
 
 def _draw_line(
-    axes: Axes, line: pd.DataFrame, subject: _Subject, look: tuple[str, str], same: Sequence[str]
+    axes: Axes, line: pd.DataFrame, subject: _Subject, look: tuple[str, str], spot: Sequence[str]
 ) -> Line2D:
-    """Draw one head, and return its handle for the legend."""
+    """Draw one head, and return its handle for the legend; the heads on one `spot` share it."""
     head = str(line["head"].iloc[0])
+    sharing = [other for other in spot if not (subject.plain_line and other in _PLAIN)]
     style: dict[str, Any] = {
         "color": look[0],
         "marker": "" if len(line) > _NAMED_CLASSES else look[1],
@@ -404,9 +405,9 @@ def _draw_line(
     }
     if subject.plain_line and head in _PLAIN:
         style |= {"lw": 7, "alpha": 0.25, "marker": "", "label": _PLAIN_LABEL, "zorder": 2}
-    turns = _turn(same.index(head), len(same)) if head in same else {}
+    turns = _turn(sharing.index(head), len(sharing)) if head in sharing and len(spot) > 1 else {}
     axes.plot(line["class"].to_numpy(), line[subject.value].to_numpy(), **(style | turns))
-    if line["cuts"].max() > 1 and head not in same:
+    if line["cuts"].max() > 1 and head == spot[0]:
         low, high = line[f"{subject.value}_min"], line[f"{subject.value}_max"]
         axes.fill_between(line["class"], low, high, color=look[0], alpha=0.13, lw=0)
     return Line2D([], [], **style)

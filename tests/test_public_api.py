@@ -1,0 +1,51 @@
+"""`from eos import EOS` is for people who only want the sampler: light to import, and in step with imblearn."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from imblearn.pipeline import make_pipeline
+from sklearn.datasets import make_classification
+from sklearn.model_selection import cross_val_score
+
+import eos
+from eos import EOS, BalancedSVM, LinearHead, generalization_gap
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_eos_costs_nothing() -> None:
+    assert not modules_after("import eos") & {"numpy", "sklearn", "torch", "pandas"}
+
+
+def test_the_public_names_need_neither_torch_nor_the_pipeline() -> None:
+    loaded = modules_after("from eos import EOS, BalancedSVM, LinearHead, generalization_gap")
+    assert "imblearn" in loaded
+    assert not loaded & {"torch", "torchvision", "dvc", "dvclive", "pydantic", "matplotlib", "safetensors"}
+
+
+def test_unknown_names() -> None:
+    assert set(eos.__all__) <= set(dir(eos))
+    with pytest.raises(AttributeError, match="no attribute 'EOZ'"):
+        eos.EOZ  # noqa: B018
+
+
+def test_the_names_work_together() -> None:
+    X, y = make_classification(
+        n_samples=600, n_informative=6, n_classes=3, weights=[0.8, 0.15, 0.05], class_sep=2.0, random_state=0
+    )
+    for sampler in (EOS(random_state=0), BalancedSVM(random_state=0)):
+        model = make_pipeline(sampler, LinearHead(random_state=0))
+        assert cross_val_score(model, X, y, cv=3, scoring="balanced_accuracy").mean() > 0.6  # chance: 1/3
+    half = len(X) // 2
+    X_train, y_train = EOS(random_state=0).fit_resample(X[:half], y[:half])
+    before = generalization_gap(X[:half], y[:half], X[half:], y[half:])
+    after = generalization_gap(X_train, y_train, X[half:], y[half:])
+    assert before.shape == (3,)
+    assert (after <= before).all()
+    assert np.all(after[1:] < before[1:])  # the two classes that were extended
