@@ -11,7 +11,8 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 $(INSTALLED): requirements.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name it: make PYTHON=python3.11")'
+	@echo "Setting up $(VENV): PyTorch and the rest, some minutes the first time"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
@@ -20,8 +21,10 @@ $(INSTALLED): requirements.txt pyproject.toml
 repro: $(INSTALLED) ## set up, run the whole experiment, print Table II and name the figures
 	dvc repro
 	@cat metrics/tables/table2.md
-	@echo "Tables:  metrics/tables/"
-	@echo "Figures: $(wildcard plots/*.svg)"
+	@echo "Tables:"
+	@ls metrics/tables/*.md | sed 's/^/  /'
+	@echo "Figures:"
+	@ls plots/*/*.svg | sed 's/^/  /'
 
 test: check unit ## set up, then lint, format, types and all tests
 

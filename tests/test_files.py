@@ -1,5 +1,6 @@
 """Results are whole or absent, and the same bytes for the same content."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,17 @@ def test_equal_arrays_are_equal_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_arrays(tmp_path / f"{name}.npz", {"x": np.arange(5)})
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+
+
+def test_archives_hold_nothing_of_the_moment_or_the_machine(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "a.npz", {"x": np.arange(5), "y": np.array("text")})
+    for member in zipfile.ZipFile(tmp_path / "a.npz").infolist():
+        assert member.date_time == (1980, 1, 1, 0, 0, 0)
+        assert (member.create_system, member.extract_version, member.extra) == (3, 20, b"")
+    content = (tmp_path / "a.npz").read_bytes()
+    # The local header: what is needed to read it, no flags, stored, the date; and not the larger zip64 form.
+    assert content[:14] == b"PK\x03\x04\x14\0\0\0\0\0\0\0\x21\0"
+    assert content[18:22] == content[22:26] != b"\xff\xff\xff\xff"
 
 
 def test_objects_are_never_pickled(tmp_path: Path) -> None:

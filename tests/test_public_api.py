@@ -1,4 +1,4 @@
-"""`from eos import EOS` is for people who only want the sampler: light to import, and in step with imblearn."""
+"""`from eos import EOS` is for people who only want the sampler: light, and in step with imbalanced-learn."""
 
 import subprocess
 import sys

@@ -1,5 +1,6 @@
 """Reading and writing results: whole files or none, equal bytes for equal content, never a pickle."""
 
+import io
 import json
 import os
 import zipfile
@@ -60,9 +61,19 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write named arrays as an uncompressed `.npz` (no time stamps: equal arrays give equal bytes)."""
-    with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, allow_pickle=False, **arrays)
+    """Write named arrays as an uncompressed `.npz`.
+
+    Equal arrays give equal bytes on every version of Python, which `numpy.savez` does not promise: it leaves
+    the headers of the archive to the standard library, and they have changed between patch releases.
+    """
+    with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+            # Made from a name alone it has a fixed date; written at once it has the plain header.
+            info = zipfile.ZipInfo(f"{name}.npy")
+            info.create_system = 3  # Unix, also where it is not
+            archive.writestr(info, member.getbuffer())
 
 
 def read_arrays(path: Path, *names: str) -> Arrays:
