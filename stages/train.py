@@ -1,76 +1,85 @@
 """Phase 1, train a network end to end on the imbalanced images: DATASET CUT NETWORK -> models/networks/..."""
 
-import csv
-import io
-import time
-from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
+from dvclive import Live
 
 import common
-from eos import training
-from eos.devices import limit_threads
-from eos.files import read_arrays, write_text, write_weights
+from eos import devices, embeddings, losses, networks, training
+from eos.checkpoints import FileCheckpoint, fingerprint
+from eos.files import read_arrays, write_weights
+
+# Outside the declared outputs, which DVC removes before it runs a stage.
+CHECKPOINTS = Path(".checkpoints")
+LOGGED = ("learning_rate", "loss", "train_BAC", "test_BAC", "test_FM", "validation_BAC", "validation_FM")
 
 
 def main(dataset: str, cut: int, network: str) -> None:
     """Write the weights that each selection rule chooses, with the images' normalisation, and the history."""
     parameters = common.parameters()
     recipe = parameters.training_of(dataset)
-    limit_threads(recipe.cpu_threads)
+    devices.limit_threads(recipe.cpu_threads)
     loss = parameters.networks[network].loss
     data = read_arrays(common.images_file(dataset))
     split = read_arrays(common.split_file(dataset, cut), "train", "validation")
+    architecture = parameters.architecture_of(dataset, network)
     train, validation = (
         training.Images(data["train_images"][rows], data["train_labels"][rows]) if len(rows) else None
         for rows in (split["train"], split["validation"])
     )
-    assert train is not None
-    trained = training.train(
-        train,
-        training.Images(data["test_images"], data["test_labels"]),
-        validation=validation,
-        n_classes=len(data["class_names"]),
-        architecture=parameters.architecture_of(dataset, network),
-        loss=loss.name,
-        loss_parameters=loss.model_dump(exclude={"name"}),
-        recipe=training.Recipe(**recipe.model_dump(exclude={"device", "cpu_threads"})),
-        device=recipe.device,
-        on_epoch=Progress(recipe.epochs),
+    assert train is not None  # `split` leaves every class an image
+    # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
+    modules = (devices, embeddings, losses, networks, training)
+    key = fingerprint(
+        [*data.values(), *split.values()],
+        (recipe, loss, architecture),
+        [Path(str(module.__file__)) for module in modules],
     )
+    checkpoint = FileCheckpoint(CHECKPOINTS / f"{dataset}-{cut}-{network}-{key}.safetensors")
     folder = common.network_folder(dataset, cut, network)
+    with Live(str(folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
+        trained = training.train(
+            train,
+            training.Images(data["test_images"], data["test_labels"]),
+            validation=validation,
+            n_classes=len(data["class_names"]),
+            architecture=architecture,
+            loss=loss.name,
+            loss_parameters=loss.model_dump(exclude={"name"}),
+            recipe=training.Recipe(**recipe.model_dump(exclude={"device", "cpu_threads"})),
+            device=recipe.device,
+            on_epoch=Progress(recipe.epochs, live),
+            checkpoint=checkpoint,
+        )
     # The network cannot be used without the normalisation it was trained with.
     normalization = {"normalization.mean": np.array(trained.mean), "normalization.std": np.array(trained.std)}
     for rule, weights in trained.weights.items():
         arrays = {name: value.numpy() for name, value in weights.items()}
         write_weights(folder / f"{rule}.safetensors", arrays | normalization)
-    write_text(folder / "history.csv", history(trained.history))
-
-
-def history(records: list[training.EpochRecord]) -> str:
-    """Return the history as CSV, without the seconds: equal trainings have equal histories."""
-    rows = [asdict(record) for record in records]
-    for row in rows:
-        del row["seconds"]
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+    checkpoint.clear()
 
 
 class Progress:
-    """Print a line for about every tenth of the epochs, with the time left."""
+    """Log every epoch, and print a line for about every tenth of them, with the time left."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self, epochs: int, live: Live) -> None:
         self.epochs = epochs
-        self.start = time.perf_counter()
+        self.live = live
+        self.seconds = 0.0
 
     def __call__(self, record: training.EpochRecord) -> None:
         """Report one epoch."""
+        self.live.step = record.epoch
+        for name in LOGGED:
+            value = getattr(record, name)
+            if value is not None:
+                self.live.log_metric(name, value)
+        self.live.next_step()
+        self.seconds += record.seconds
         if record.epoch % max(1, self.epochs // 10) and record.epoch != self.epochs:
             return
-        left = (time.perf_counter() - self.start) / record.epoch * (self.epochs - record.epoch)
+        left = self.seconds / record.epoch * (self.epochs - record.epoch)
         print(
             f"epoch {record.epoch}/{self.epochs}  loss {record.loss:.4f}  "
             f"BAC train {record.train_BAC:.3f} test {record.test_BAC:.3f}  {left:.0f} s left",

@@ -7,7 +7,8 @@ random draw (weights, order, crops, flips) comes from one CPU generator, so it i
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields, replace
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,9 +21,19 @@ from eos.errors import InputError
 from eos.losses import Loss, build_loss
 from eos.networks import Network, build_network
 from eos.scores import score
-from eos.selection import BestEpochs
+from eos.selection import RULES, BestEpochs
 
 Weights = dict[str, Tensor]
+
+
+class Checkpoint(Protocol):
+    """Where a training keeps what it needs to go on after it was stopped; see `eos.checkpoints`."""
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """Return what was saved last, or None."""
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep `arrays` in place of what was saved before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,6 +144,9 @@ class EpochRecord:
     seconds: float
 
 
+_RECORDED = [column.name for column in fields(EpochRecord)]
+
+
 @dataclass(frozen=True)
 class Trained:
     """A finished training.
@@ -201,6 +215,7 @@ def train(
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
     device: str = "auto",
     on_epoch: Callable[[EpochRecord], None] | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Trained:
     """Train a network and keep the weights that each selection rule chooses.
 
@@ -225,7 +240,9 @@ def train(
     device : {"auto", "cpu", "cuda"}
         Where to train; "auto" takes a GPU where there is one.
     on_epoch : callable, optional
-        Is given the record of each epoch as it ends.
+        Is given the record of each epoch as it ends; after a resumption first those of the epochs before.
+    checkpoint : Checkpoint, optional
+        Is saved to after every epoch. What it holds is taken up: it must come from the same arguments.
 
     Returns
     -------
@@ -256,10 +273,16 @@ def train(
         },
     )
     state = begin(task, architecture, build_loss(loss, counts, loss_parameters or {}))
+    report = on_epoch or (lambda record: None)
+    if checkpoint is not None and (saved := checkpoint.load()) is not None:
+        unpack(state, saved)
+        for record in state.history:
+            report(record)
     while len(state.history) < recipe.epochs:
         run_epoch(task, state)
-        if on_epoch is not None:
-            on_epoch(state.history[-1])
+        if checkpoint is not None:
+            checkpoint.save(pack(state))
+        report(state.history[-1])
     return Trained(
         weights=state.weights,
         epochs={rule: state.best.epoch(rule) + 1 for rule in state.weights},
@@ -330,6 +353,47 @@ def run_epoch(task: Task, state: State) -> None:
             seconds=time.perf_counter() - start,
         )
     )
+
+
+def pack(state: State) -> dict[str, np.ndarray]:
+    """Return everything that a training needs to go on from here, as named arrays on the CPU."""
+    tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
+    for number, weight in enumerate(state.network.parameters()):
+        if state.optimizer.state[weight].get("momentum_buffer") is not None:  # none without momentum
+            tensors[f"momentum.{number}"] = state.optimizer.state[weight]["momentum_buffer"]
+    for rule, weights in state.weights.items():
+        tensors |= {f"weights.{rule}.{name}": value for name, value in weights.items()}
+    tensors["generator"] = state.generator.get_state()
+    arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+    rows = [[math.nan if value is None else value for value in astuple(record)] for record in state.history]
+    return arrays | {"history": np.array(rows, dtype=np.float64)}
+
+
+@torch.no_grad()
+def unpack(state: State, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put a fresh state where the packed one was, bit for bit.
+
+    Everything is copied into the tensors that are there, which keeps their memory format and device.
+    """
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items() if name != "history"}
+
+    def part(prefix: str) -> Weights:
+        return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+    state.network.load_state_dict(part("network."))
+    for number, weight in enumerate(state.network.parameters()):
+        if (buffer := tensors.get(f"momentum.{number}")) is not None:
+            state.optimizer.state[weight]["momentum_buffer"] = torch.empty_like(weight).copy_(buffer)
+    state.generator.set_state(tensors["generator"])
+    for row in arrays["history"]:
+        values: dict[str, Any] = dict(zip(_RECORDED, row.tolist(), strict=True))
+        record = EpochRecord(**{name: None if math.isnan(value) else value for name, value in values.items()})
+        record = replace(record, epoch=int(record.epoch))
+        state.best.update(test_score=record.test_FM, validation_score=record.validation_FM)
+        state.history.append(record)
+    for rule in RULES:
+        if weights := part(f"weights.{rule}."):
+            state.weights[rule] = weights
 
 
 def learning_rate(recipe: Recipe, epoch: int) -> float:
