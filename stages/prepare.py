@@ -10,7 +10,7 @@ from eos.files import write_arrays
 def main(dataset: str) -> None:
     """Write the training and test images of `dataset`, their labels and the class names."""
     source = common.parameters().datasets[dataset].source
-    data = SOURCES[source.name](**source.model_dump(exclude={"name"}))
+    data = SOURCES[source.name](common.DATA / "raw", **source.model_dump(exclude={"name"}))
     write_arrays(
         common.images_file(dataset),
         {

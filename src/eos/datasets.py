@@ -1,38 +1,23 @@
 """Image data sets: a source gives training and test images, whatever their origin, in one form."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from eos.errors import InputError
+from eos.image_dataset import ImageDataset, draw_per_class
+from eos.image_folder import image_folder
+from eos.torchvision_datasets import torchvision_dataset
 
 
-@dataclass(frozen=True)
-class ImageDataset:
-    """Labelled images, before any imbalance is made.
-
-    Attributes
-    ----------
-    train_images, test_images
-        uint8 of shape (n, height, width, channels).
-    train_labels, test_labels
-        int64 of shape (n,), from 0 to the number of classes less one.
-    class_names
-        One name per label.
-    """
-
-    train_images: np.ndarray
-    train_labels: np.ndarray
-    test_images: np.ndarray
-    test_labels: np.ndarray
-    class_names: tuple[str, ...]
-
-
-def digits(*, test_per_class: int, seed: int) -> ImageDataset:
+def digits(raw: Path, *, test_per_class: int, seed: int) -> ImageDataset:
     """Return scikit-learn's bundled handwritten digits: 1,797 grey images of 8x8 pixels, ten classes.
 
     Parameters
     ----------
+    raw
+        Not used: scikit-learn brings the images.
     test_per_class
         How many images of every class make the test set, so that it is balanced.
     seed
@@ -47,9 +32,16 @@ def digits(*, test_per_class: int, seed: int) -> ImageDataset:
 
     bunch = load_digits()
     labels = bunch.target.astype(np.int64)
+    sizes = np.bincount(labels)
+    smallest = int(np.argmin(sizes))
+    if sizes[smallest] <= test_per_class:
+        raise InputError(
+            f"test_per_class {test_per_class}: class {smallest} has {sizes[smallest]} images, so none would "
+            f"be left to train on; lower it to {sizes[smallest] - 1} at most"
+        )
     # The source has 17 grey levels, 0 to 16.
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
-    test = balanced_test_set(labels, test_per_class, seed)
+    test = draw_per_class(labels, test_per_class, seed)
     return ImageDataset(
         train_images=images[~test],
         train_labels=labels[~test],
@@ -59,26 +51,10 @@ def digits(*, test_per_class: int, seed: int) -> ImageDataset:
     )
 
 
-def balanced_test_set(labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
-    """Draw `per_class` rows of every class at random and return the boolean mask of all rows drawn.
-
-    Raises
-    ------
-    InputError
-        If a class has not more than `per_class` rows.
-    """
-    random = np.random.default_rng(seed)
-    mask = np.zeros(len(labels), dtype=bool)
-    for label in np.unique(labels):
-        rows = np.flatnonzero(labels == label)
-        if len(rows) <= per_class:
-            raise InputError(
-                f"test_per_class {per_class}: class {label} has {len(rows)} images, so none would be left to "
-                f"train on; lower it to {len(rows) - 1} at most"
-            )
-        mask[random.permutation(rows)[:per_class]] = True
-    return mask
-
-
-# A source's name in the parameters -> the function that gives its images.
-SOURCES = {"digits": digits}
+# A source's name in the parameters -> the function that gives its images. Each takes the folder of raw
+# downloads, and by keyword the source's other parameters.
+SOURCES: dict[str, Callable[..., ImageDataset]] = {
+    "digits": digits,
+    "folder": image_folder,
+    "torchvision": torchvision_dataset,
+}

@@ -52,6 +52,8 @@ def _at_least_one(values: tuple[Any, ...]) -> tuple[Any, ...]:
 Precision = Literal["auto", "fp32", "bf16"]
 # The names of `eos.networks.ARCHITECTURES`, told here because importing them takes torch.
 Architecture = Literal["resnet20", "resnet32", "resnet56"]
+# Those of `eos.torchvision_datasets.LOADERS`.
+TorchvisionName = Literal["cifar10", "cifar100", "svhn", "celeba"]
 Names = Annotated[tuple[Name, ...], AfterValidator(_without_repeats)]
 SomeNames = Annotated[Names, AfterValidator(_at_least_one)]
 SomeSeeds = Annotated[tuple[Seed, ...], AfterValidator(_without_repeats), AfterValidator(_at_least_one)]
@@ -90,6 +92,29 @@ class DigitsSource(_Section):
     name: Literal["digits"]
     test_per_class: Positive
     seed: Seed
+
+
+class TorchvisionSource(_Section):
+    """One of the paper's data sets; `seed` picks the test images that stay where `balance_test` is set."""
+
+    name: Literal["torchvision"]
+    dataset: TorchvisionName
+    balance_test: bool
+    seed: Seed
+
+
+class FolderSource(_Section):
+    """Own images in a folder or an archive; without a test tree, `test_fraction` is drawn with `seed`."""
+
+    name: Literal["folder"]
+    path: Annotated[str, StringConstraints(min_length=1)]
+    image_size: Positive
+    channels: Literal[1, 3]
+    test_fraction: Annotated[float, Field(gt=0, lt=1)]
+    seed: Seed
+
+
+Source = Annotated[DigitsSource | TorchvisionSource | FolderSource, Field(discriminator="name")]
 
 
 class Imbalance(_Section):
@@ -144,7 +169,7 @@ class TrainingOverrides(_Section):
 class Dataset(_Section):
     """A named source of images with its imbalance profile."""
 
-    source: DigitsSource
+    source: Source
     imbalance: Imbalance
     architecture: Architecture
     training: TrainingOverrides
@@ -378,7 +403,7 @@ def _explain(path: Path, problem: Any) -> str:
     # A tagged union puts its tag into the location; the file has no such key.
     if len(keys) > 2 and keys[0] == "heads":
         del keys[2]
-    if len(keys) > 3 and keys[0] == "networks" and keys[2] == "loss":
+    if len(keys) > 3 and (keys[0], keys[2]) in {("networks", "loss"), ("datasets", "source")}:
         del keys[3]
     place = f"{path.name}: " + "".join(
         f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys if key != "[key]"
@@ -389,7 +414,8 @@ def _explain(path: Path, problem: Any) -> str:
     if kind == "unknown_key":
         return str(unknown_name(context["key"], context["known"], what="key", place=place.removesuffix(": ")))
     if kind in {"literal_error", "union_tag_invalid"}:
-        known = re.findall(r"'([^']*)'", context.get("expected") or context["expected_tags"])
+        told = context.get("expected") or context["expected_tags"]
+        known = [name.strip("'") for name in re.split(", | or ", told)]
         if kind == "union_tag_invalid":
             tag = context["discriminator"].strip("'")
             place, value = f"{place}.{tag}", context["tag"]

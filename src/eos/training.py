@@ -7,7 +7,7 @@ random draw (weights, order, crops, flips) comes from one CPU generator, so it i
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import astuple, dataclass, field, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -386,9 +386,11 @@ def unpack(state: State, arrays: Mapping[str, np.ndarray]) -> None:
             state.optimizer.state[weight]["momentum_buffer"] = torch.empty_like(weight).copy_(buffer)
     state.generator.set_state(tensors["generator"])
     for row in arrays["history"]:
-        values: dict[str, Any] = dict(zip(_RECORDED, row.tolist(), strict=True))
-        record = EpochRecord(**{name: None if math.isnan(value) else value for name, value in values.items()})
-        record = replace(record, epoch=int(record.epoch))
+        values: dict[str, Any] = {
+            name: None if math.isnan(value) else value
+            for name, value in zip(_RECORDED, row.tolist(), strict=True)
+        }
+        record = EpochRecord(**values | {"epoch": int(values["epoch"])})
         state.best.update(test_score=record.test_FM, validation_score=record.validation_FM)
         state.history.append(record)
     for rule in RULES:

@@ -9,8 +9,6 @@ schemas are defined first.
 from importlib import import_module
 from typing import Any
 
-import torch
-
 _SCHEMAS = {
     "nms": "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
     "qnms": "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
@@ -26,6 +24,8 @@ def import_torchvision(module: str) -> Any:
     except RuntimeError as error:
         if _library is not None or "torchvision::nms" not in str(error):
             raise
+    import torch
+
     _library = torch.library.Library("torchvision", "DEF")
     for schema in _SCHEMAS.values():
         _library.define(schema)
