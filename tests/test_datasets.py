@@ -1,28 +1,78 @@
 """Sources give images in one form."""
 
+import inspect
+from pathlib import Path
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from eos import parameters
 from eos.datasets import SOURCES, digits
 from eos.errors import InputError
+from eos.image_dataset import ImageDataset
+from tiny_sources import block_network, write_svhn, write_tree
 
-ARGUMENTS = {"digits": {"test_per_class": 50, "seed": 0}}
+
+@pytest.fixture
+def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """Return for every source what it is called with; what it reads lies under `tmp_path`."""
+    block_network(monkeypatch)
+    write_svhn(tmp_path, monkeypatch)
+    write_tree(tmp_path / "own", {"train/a": 5, "train/b": 2})
+    return {
+        "digits": {"test_per_class": 50, "seed": 0},
+        "folder": {
+            "path": str(tmp_path / "own"),
+            "image_size": 8,
+            "channels": 3,
+            "test_fraction": 0.2,
+            "seed": 0,
+        },
+        "torchvision": {"dataset": "svhn", "balance_test": True, "seed": 0},
+    }
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_every_source_gives_the_same_form(name: str) -> None:
-    data = SOURCES[name](**ARGUMENTS[name])
+def test_every_source_gives_the_same_form(
+    name: str, tmp_path: Path, arguments: dict[str, dict[str, Any]]
+) -> None:
+    data = SOURCES[name](tmp_path, **arguments[name])
     for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels)):
         assert images.dtype == np.uint8
         assert images.ndim == 4
+        assert images.flags.c_contiguous
         assert labels.dtype == np.int64
         assert len(images) == len(labels)
         assert set(np.unique(labels)) == set(range(len(data.class_names)))
+    assert all(isinstance(class_name, str) for class_name in data.class_names)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_gives_the_same_each_time(
+    name: str, tmp_path: Path, arguments: dict[str, dict[str, Any]]
+) -> None:
+    first, again = (SOURCES[name](tmp_path, **arguments[name]) for _ in range(2))
+    for field in ("train_images", "train_labels", "test_images", "test_labels"):
+        assert np.array_equal(getattr(first, field), getattr(again, field))
+
+
+def test_the_parameters_of_every_source_are_its_arguments() -> None:
+    models = get_args(get_args(parameters.Source)[0])
+    told = {
+        get_args(model.model_fields["name"].annotation)[0]: set(model.model_fields) - {"name"}
+        for model in models
+    }
+    assert told == {name: set(inspect.signature(SOURCES[name]).parameters) - {"raw"} for name in SOURCES}
+
+
+def read_digits(test_per_class: int = 50, seed: int = 0) -> ImageDataset:
+    return digits(Path("unused"), test_per_class=test_per_class, seed=seed)
 
 
 def test_digits_are_all_there_once_with_a_balanced_test_set() -> None:
-    data = digits(test_per_class=50, seed=0)
+    data = read_digits()
     assert np.bincount(data.test_labels).tolist() == [50] * 10
     assert len(data.train_labels) == 1797 - 500
     both = np.concatenate([data.train_images, data.test_images])
@@ -33,11 +83,10 @@ def test_digits_are_all_there_once_with_a_balanced_test_set() -> None:
 
 
 def test_the_seed_picks_the_test_set() -> None:
-    first, again, other = (digits(test_per_class=50, seed=seed) for seed in (0, 0, 1))
-    assert np.array_equal(first.test_images, again.test_images)
-    assert not np.array_equal(first.test_images, other.test_images)
+    assert not np.array_equal(read_digits(seed=0).test_images, read_digits(seed=1).test_images)
 
 
 def test_a_class_must_keep_an_image_to_train_on() -> None:
     with pytest.raises(InputError, match=r"class 8 has 174 images.*lower it to 173"):
-        digits(test_per_class=174, seed=0)
+        read_digits(test_per_class=174)
+    assert np.bincount(read_digits(test_per_class=173).train_labels).min() == 1

@@ -13,6 +13,15 @@ from eos.samplers.registry import SAMPLERS, sampler_parameters
 
 ROOT = Path(__file__).parents[1]
 
+OWN = {
+    "name": "folder",
+    "path": "flowers.zip",
+    "image_size": 32,
+    "channels": 3,
+    "test_fraction": 0.2,
+    "seed": 0,
+}
+
 
 @pytest.fixture
 def content() -> Any:
@@ -44,6 +53,29 @@ def test_the_committed_file_is_valid() -> None:
     assert parameters.architecture_of("digits", "ce") == parameters.datasets["digits"].architecture
 
 
+def test_the_papers_datasets_are_defined_as_in_the_paper() -> None:
+    """Section IV: maximum ratios, networks and epochs."""
+    parameters = load(ROOT / "params.yaml")
+    recipes = {
+        name: (dataset.imbalance.ratio, dataset.architecture, parameters.training_of(name).epochs)
+        for name, dataset in parameters.datasets.items()
+        if name in {"cifar10", "svhn", "cifar100", "celeba"}
+    }
+    assert recipes == {
+        "cifar10": (100, "resnet32", 200),
+        "svhn": (100, "resnet32", 200),
+        "cifar100": (10, "resnet32", 200),
+        "celeba": (40, "resnet56", 50),
+    }
+
+
+def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
+    definition = content["datasets"]["digits"] | {"source": OWN}
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(change(content, "datasets.flowers", definition)))
+    assert load(path).datasets["flowers"].source.model_dump() == OWN
+
+
 @pytest.mark.parametrize(
     ("path", "value", "expected"),
     [
@@ -59,6 +91,27 @@ def test_the_committed_file_is_valid() -> None:
         ),
         ("selection", "validation", "split.validation_fraction is 0"),
         ("datasets.digits.source.name", "digitz", "datasets.digits.source.name: unknown value 'digitz'"),
+        (
+            "datasets.digits.source.name",
+            "torchvison",
+            "did you mean 'torchvision'? known: digits, folder, tor",
+        ),
+        (
+            "datasets.digits.source",
+            OWN | {"patj": "x"},
+            "digits.source: unknown key 'patj'; did you mean 'path'",
+        ),
+        ("datasets.digits.source", OWN | {"path": ""}, "datasets.digits.source.path: '' is not possible"),
+        ("datasets.digits.source", OWN | {"channels": 2}, "source.channels: unknown value 2; known: 1, 3"),
+        ("datasets.digits.source", OWN | {"image_size": 0}, "source.image_size: 0 is not possible"),
+        ("datasets.digits.source", OWN | {"test_fraction": 0.0}, "source.test_fraction: 0.0 is not possible"),
+        ("datasets.digits.source", OWN | {"test_fraction": 1.0}, "source.test_fraction: 1.0 is not possible"),
+        (
+            "datasets.cifar10.source.dataset",
+            "cifar",
+            "did you mean 'cifar10'? known: celeba, cifar10, cifar100",
+        ),
+        ("datasets.svhn.source.balance_test", 1, "datasets.svhn.source.balance_test: 1 is not possible"),
         ("datasets.digits.imbalance.ratio", 0.5, "datasets.digits.imbalance.ratio: 0.5 is not possible"),
         ("datasets.digits.architecture", "resnet23", "unknown value 'resnet23'; did you mean 'resnet"),
         (
