@@ -5,20 +5,20 @@ import io
 import time
 from dataclasses import asdict
 
-import numpy as np
-
 import common
 from eos import training
+from eos.cells import architecture, training_recipe
 from eos.devices import limit_threads
-from eos.files import read_arrays, write_text, write_weights
+from eos.files import read_arrays, write_json, write_text, write_weights
 
 
 def main(dataset: str, cut: int, network: str) -> None:
-    """Write the weights that each selection rule chooses, with the images' normalisation, and the history."""
+    """Write the weights that each selection rule chooses, what goes with them, and the history."""
     parameters = common.parameters()
-    recipe = parameters.training_of(dataset)
+    recipe = training_recipe(parameters, dataset)
     limit_threads(recipe.cpu_threads)
     loss = parameters.networks[network].loss
+    given = parameters.datasets[dataset].normalization
     data = read_arrays(common.images_file(dataset))
     split = read_arrays(common.split_file(dataset, cut), "train", "validation")
     train, validation = (
@@ -31,19 +31,26 @@ def main(dataset: str, cut: int, network: str) -> None:
         training.Images(data["test_images"], data["test_labels"]),
         validation=validation,
         n_classes=len(data["class_names"]),
-        architecture=parameters.architecture_of(dataset, network),
+        architecture=architecture(parameters, dataset, network),
         loss=loss.name,
         loss_parameters=loss.model_dump(exclude={"name"}),
         recipe=training.Recipe(**recipe.model_dump(exclude={"device", "cpu_threads"})),
+        normalization=(given.mean, given.std) if given else None,
         device=recipe.device,
         on_epoch=Progress(recipe.epochs),
     )
     folder = common.network_folder(dataset, cut, network)
-    # The network cannot be used without the normalisation it was trained with.
-    normalization = {"normalization.mean": np.array(trained.mean), "normalization.std": np.array(trained.std)}
     for rule, weights in trained.weights.items():
         arrays = {name: value.numpy() for name, value in weights.items()}
-        write_weights(folder / f"{rule}.safetensors", arrays | normalization)
+        write_weights(folder / f"{rule}.safetensors", arrays)
+    # What else is needed to use the weights, and how they came about.
+    facts = {
+        "epochs": trained.epochs,
+        "precision": trained.precision,
+        "mean": trained.mean,
+        "std": trained.std,
+    }
+    write_json(folder / "network.json", facts)
     write_text(folder / "history.csv", history(trained.history))
 
 

@@ -100,10 +100,12 @@ def read_arrays(path: Path, *names: str) -> Arrays:
 
 def write_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
     """Write a network's named weights as safetensors."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
+    # The format is C order, and `save` takes the memory as it lies.
+    ordered = {name: np.asarray(value, order="C") for name, value in weights.items()}
     with replacing(path) as temporary:
-        save_file(dict(weights), temporary)
+        temporary.write_bytes(save(ordered))
 
 
 def read_weights(path: Path) -> Arrays:
