@@ -5,14 +5,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from eos.errors import InputError
-from eos.files import read_table, write_json
+from eos.files import write_json
 from eos.parameters import Parameters, load
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 PARAMETERS = Path("params.yaml")
 
@@ -63,17 +59,8 @@ def heads_folder(dataset: str, cut: int, network: str) -> Path:
 
 
 def results_file(kind: str, dataset: str, cut: int) -> Path:
-    """Return where the tidy results of a dataset and cut are: `scores`, `classes`, `curves` or `notes`."""
+    """Return where the tidy results of one kind (`scores`, `classes`, …) of a dataset and cut are."""
     return METRICS / kind / f"{dataset}-{cut}.csv"
-
-
-def read_results(kind: str, parameters: Parameters) -> "pd.DataFrame":
-    """Read the tidy results of every dataset and cut on the axes (a folder may hold others) as one table."""
-    import pandas as pd
-
-    axes = parameters.axes
-    cells = [(dataset, cut) for dataset in axes.datasets for cut in axes.cuts]
-    return pd.concat([read_table(results_file(kind, *cell)) for cell in cells], ignore_index=True)
 
 
 def run(main: Callable[..., None]) -> None:

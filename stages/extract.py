@@ -4,32 +4,35 @@ import numpy as np
 import torch
 
 import common
+from eos.cells import architecture, training_recipe
 from eos.devices import limit_threads
 from eos.embeddings import extract, load_network
 from eos.errors import InputError
-from eos.files import read_arrays, read_weights, write_arrays
+from eos.files import read_arrays, read_json, read_weights, write_arrays
 from eos.losses import LOSSES
 from eos.networks import classifier_weights
 
 
 def main(dataset: str, cut: int, network: str) -> None:
-    """Write features, logits and labels of all training, validation and test images, and the weights."""
+    """Write features, logits and labels of all images, the classifier's weights and the network's epoch."""
     parameters = common.parameters()
-    recipe = parameters.training_of(dataset)
+    recipe = training_recipe(parameters, dataset)
     limit_threads(recipe.cpu_threads)
     data = read_arrays(common.images_file(dataset))
     split = read_arrays(common.split_file(dataset, cut), "train", "validation")
-    path = common.network_folder(dataset, cut, network) / f"{parameters.selection}.safetensors"
+    folder = common.network_folder(dataset, cut, network)
+    path = folder / f"{parameters.selection}.safetensors"
     weights = read_weights(path)
-    mean, std = (weights.pop(f"normalization.{name}").tolist() for name in ("mean", "std"))
+    facts = read_json(folder / "network.json")
+    mean, std, epoch = facts["mean"], facts["std"], facts["epochs"][parameters.selection]
     model = load_network(
         {name: torch.from_numpy(value) for name, value in weights.items()},
-        parameters.architecture_of(dataset, network),
+        architecture(parameters, dataset, network),
         channels=data["train_images"].shape[3],
         n_classes=len(data["class_names"]),
         classifier=LOSSES[parameters.networks[network].loss.name].classifier,
     )
-    arrays: dict[str, np.ndarray] = {"weight": classifier_weights(model)}
+    arrays: dict[str, np.ndarray] = {"weight": classifier_weights(model), "epoch": np.array(epoch)}
     for part, images, labels in (
         ("train", data["train_images"][split["train"]], data["train_labels"][split["train"]]),
         ("validation", data["train_images"][split["validation"]], data["train_labels"][split["validation"]]),

@@ -3,14 +3,13 @@
 import common
 from eos.figures import figure3, figure3_data, figure5, figure5_data, figure7, figure7_data, save_svg
 from eos.files import write_table
+from results import read_results
 
 
 def main(dataset: str) -> None:
     """Write each figure as SVG, and the numbers it shows as CSV."""
     parameters = common.parameters()
-    classes, curves, scores = (
-        common.read_results(kind, parameters) for kind in ("classes", "curves", "scores")
-    )
+    classes, curves, scores = (read_results(kind, parameters) for kind in ("classes", "curves", "scores"))
     pictures = common.PLOTS / dataset
     numbers = common.METRICS / "figures" / dataset
 

@@ -1,4 +1,4 @@
-"""Score every head of every network: DATASET CUT -> metrics/{scores,classes,curves,notes}/<cell>.csv."""
+"""Score every head of every network: DATASET CUT -> metrics/<kind>/<cell>.csv."""
 
 import numpy as np
 import pandas as pd
@@ -9,23 +9,29 @@ from eos.parameters import Parameters
 from eos.scores import confusion, recalls, score, weight_norms
 
 CELL = ["dataset", "cut", "network", "head"]
+CLASS = ["class", "class_name", "train_count"]
 COLUMNS = {
-    "scores": [*CELL, "seed", "selection", "BAC", "GM", "FM"],
-    "classes": [*CELL, "class", "class_name", "train_count", "recall", "gap", "weight_norm"],
+    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM"],
+    "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
+    "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
     "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
     "notes": [*CELL, "note"],
 }
 
 
 def main(dataset: str, cut: int) -> None:
-    """Write tidy tables: a row per head seed, per class, per epoch and per note."""
+    """Write tidy tables, a row per observation: see `COLUMNS`."""
     parameters = common.parameters()
     names = read_arrays(common.images_file(dataset), "class_names")["class_names"]
     counts = read_arrays(common.split_file(dataset, cut), "class_counts")["class_counts"]
+    by_name = {"class": np.arange(len(names)), "class_name": names, "train_count": counts}
     tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in COLUMNS}
     for network in parameters.axes.networks:
         embeddings = read_arrays(common.embeddings_file(dataset, cut, network))
         notes = read_json(common.oversampled_folder(dataset, cut, network) / "notes.json")
+        gaps = read_arrays(common.gap_file(dataset, cut, network))
+        by_outcome = {"dataset": dataset, "cut": cut, "network": network, **by_name, **gaps}
+        tables["gaps"].append(pd.DataFrame(by_outcome, columns=COLUMNS["gaps"]))
         for head in parameters.networks[network].heads:
             cell = {"dataset": dataset, "cut": cut, "network": network, "head": head}
             seeds, fitted = read_head(parameters, dataset, cut, network, head=head, embeddings=embeddings)
@@ -33,17 +39,15 @@ def main(dataset: str, cut: int) -> None:
             by_seed = [score(labels, predicted, len(names)) for predicted in predictions]
             by_class = [recalls(confusion(labels, predicted, len(names))) for predicted in predictions]
             columns: dict[str, dict[str, object]] = {
-                "scores": {"seed": seeds, "selection": parameters.selection}
+                "scores": {"seed": seeds, "selection": parameters.selection, "epoch": fitted["epoch"]}
                 | {name: [one[name] for one in by_seed] for name in ("BAC", "GM", "FM")},
                 "classes": {
-                    "class": np.arange(len(names)),
-                    "class_name": names,
-                    "train_count": counts,
+                    **by_name,
                     "recall": np.mean(by_class, axis=0),
                     "gap": fitted["gap"],
                     "weight_norm": np.mean([weight_norms(weight) for weight in fitted["weight"]], axis=0),
                 },
-                "curves": {**curves(fitted)} if "loss" in fitted else {"epoch": []},
+                "curves": dict(curves(fitted)) if "loss" in fitted else {"epoch": []},
                 "notes": {"note": notes.get(head, [])},
             }
             for kind, content in columns.items():
@@ -64,7 +68,7 @@ def read_head(
     else:
         gap = read_arrays(common.oversampled_folder(dataset, cut, network) / f"{head}.npz", "gap")
     if sampler == "own":
-        one = {name: embeddings[name][np.newaxis] for name in ("weight", "test_logits")}
+        one = {name: embeddings[name][np.newaxis] for name in ("weight", "test_logits", "epoch")}
         return (0,), one | gap
     fitted = read_arrays(common.heads_folder(dataset, cut, network) / f"{head}.npz")
     return parameters.head_training.seeds, fitted | gap

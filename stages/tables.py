@@ -1,16 +1,16 @@
 """Arrange the scores of all cells into tables: -> metrics/tables/, metrics/summary.json."""
 
 import common
+from eos.cells import neighbors
 from eos.files import write_json, write_table, write_text
 from eos.tables import markdown2, markdown4, summary, table2, table4
+from results import read_results
 
 
 def main() -> None:
     """Write each table as CSV and Markdown, and the headline numbers."""
     parameters = common.parameters()
-    scores, classes, notes = (
-        common.read_results(kind, parameters) for kind in ("scores", "classes", "notes")
-    )
+    scores, classes, notes = (read_results(kind, parameters) for kind in ("scores", "classes", "notes"))
     folder = common.METRICS / "tables"
 
     grid = parameters.tables.table2
@@ -19,16 +19,8 @@ def main() -> None:
     write_text(folder / "table2.md", markdown2(losses, notes))
 
     row = parameters.tables.table4
-    neighbors = {head: parameters.neighbors_of(head) for head in row.heads}
-    rows = (
-        classes.drop_duplicates(["dataset", "cut", "class"]).groupby(["dataset", "cut"])["train_count"].sum()
-    )
-    used = {
-        (dataset, head): min(k, int(rows[dataset].min()) - 1)  # a row has no more neighbours than that
-        for dataset in parameters.axes.datasets
-        for head, k in neighbors.items()
-    }
-    neighborhoods = table4(scores, row.network, neighbors, used)
+    sizes = {head: neighbors(parameters, head) for head in row.heads}
+    neighborhoods = table4(scores, row.network, sizes)
     write_table(folder / "table4.csv", neighborhoods)
     write_text(folder / "table4.md", markdown4(neighborhoods, notes))
 

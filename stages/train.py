@@ -1,14 +1,15 @@
 """Phase 1, train a network end to end on the imbalanced images: DATASET CUT NETWORK -> models/networks/..."""
 
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from dvclive import Live
 
 import common
 from eos import devices, embeddings, losses, networks, training
+from eos.cells import architecture, training_recipe
 from eos.checkpoints import FileCheckpoint, fingerprint
-from eos.files import read_arrays, write_weights
+from eos.files import read_arrays, write_json, write_weights
 
 # Outside the declared outputs, which DVC removes before it runs a stage.
 CHECKPOINTS = Path(".checkpoints")
@@ -16,26 +17,31 @@ LOGGED = ("learning_rate", "loss", "train_BAC", "test_BAC", "test_FM", "validati
 
 
 def main(dataset: str, cut: int, network: str) -> None:
-    """Write the weights that each selection rule chooses, with the images' normalisation, and the history."""
+    """Write the weights that each selection rule chooses, what goes with them, and the history."""
     parameters = common.parameters()
-    recipe = parameters.training_of(dataset)
+    recipe = training_recipe(parameters, dataset)
     devices.limit_threads(recipe.cpu_threads)
     loss = parameters.networks[network].loss
+    given = parameters.datasets[dataset].normalization
     data = read_arrays(common.images_file(dataset))
     split = read_arrays(common.split_file(dataset, cut), "train", "validation")
-    architecture = parameters.architecture_of(dataset, network)
     train, validation = (
         training.Images(data["train_images"][rows], data["train_labels"][rows]) if len(rows) else None
         for rows in (split["train"], split["validation"])
     )
     assert train is not None  # `split` leaves every class an image
+    settings: dict[str, Any] = {
+        "architecture": architecture(parameters, dataset, network),
+        "loss": loss.name,
+        "loss_parameters": loss.model_dump(exclude={"name"}),
+        "recipe": training.Recipe(**recipe.model_dump(exclude={"device", "cpu_threads"})),
+        "normalization": (given.mean, given.std) if given else None,
+        "device": recipe.device,
+    }
     # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
     modules = (devices, embeddings, losses, networks, training)
-    key = fingerprint(
-        [*data.values(), *split.values()],
-        (recipe, loss, architecture),
-        [Path(str(module.__file__)) for module in modules],
-    )
+    code = [Path(str(module.__file__)) for module in modules]
+    key = fingerprint([*data.values(), *split.values()], (settings, recipe.cpu_threads), code)
     checkpoint = FileCheckpoint(CHECKPOINTS / f"{dataset}-{cut}-{network}-{key}.safetensors")
     folder = common.network_folder(dataset, cut, network)
     with Live(str(folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
@@ -44,19 +50,21 @@ def main(dataset: str, cut: int, network: str) -> None:
             training.Images(data["test_images"], data["test_labels"]),
             validation=validation,
             n_classes=len(data["class_names"]),
-            architecture=architecture,
-            loss=loss.name,
-            loss_parameters=loss.model_dump(exclude={"name"}),
-            recipe=training.Recipe(**recipe.model_dump(exclude={"device", "cpu_threads"})),
-            device=recipe.device,
             on_epoch=Progress(recipe.epochs, live),
             checkpoint=checkpoint,
+            **settings,
         )
-    # The network cannot be used without the normalisation it was trained with.
-    normalization = {"normalization.mean": np.array(trained.mean), "normalization.std": np.array(trained.std)}
     for rule, weights in trained.weights.items():
         arrays = {name: value.numpy() for name, value in weights.items()}
-        write_weights(folder / f"{rule}.safetensors", arrays | normalization)
+        write_weights(folder / f"{rule}.safetensors", arrays)
+    # What else is needed to use the weights, and how they came about.
+    facts = {
+        "epochs": trained.epochs,
+        "precision": trained.precision,
+        "mean": trained.mean,
+        "std": trained.std,
+    }
+    write_json(folder / "network.json", facts)
     checkpoint.clear()
 
 

@@ -96,7 +96,7 @@ def svg(figure: Figure) -> bytes:
 
 def test_figure3_has_a_panel_per_network_with_the_gaps_handed_in() -> None:
     figure = figure3(class_frame(), "d", NETWORKS, HEADS)
-    for title, scale in (("CE", 10), ("LDAM-DRW", 1)):
+    for title, scale in (("CE", 10), ("LDAM", 1)):
         axes = panel(figure, title)
         assert len(axes.lines) == 5  # own and none are one line
         np.testing.assert_allclose(line(axes, "EOS").get_ydata(), np.array([0.5, 1.0, 1.5]) * scale)
@@ -132,7 +132,7 @@ def test_lines_and_heads_missing_from_a_panel_say_so() -> None:
     frame = frame[~((frame["network"] == "ce") & (frame["head"] == "smote"))]
     figure = figure3(frame, "d", ["ce", "ldam", "focal"], ["own", "smote", "eos"])
     assert panel(figure, "CE").get_title(loc="right") == "not run: SMOTE"
-    assert panel(figure, "LDAM-DRW").get_title(loc="right") == ""
+    assert panel(figure, "LDAM").get_title(loc="right") == ""
     assert texts(figure) == ["not run"]
     assert [text.get_text() for text in panel(figure, "Focal").texts] == ["not run"]
     assert not panel(figure, "Focal").lines
@@ -154,11 +154,11 @@ def test_several_cuts_are_averaged_with_a_band_from_lowest_to_highest() -> None:
     assert list(own["gap_max"]) == [5, 6, 7]
     assert set(own["cuts"]) == {2}
     figure = figure3(frame, "d", ["ldam"], ["own", "eos"])
-    axes = panel(figure, "LDAM-DRW")
+    axes = panel(figure, "LDAM")
     np.testing.assert_allclose(line(axes, "EOS").get_ydata(), [1.5, 2, 2.5])
     assert [band(axes, 0), band(axes, 1)] == [(1, 7), (0.5, 3.5)]
     assert "cuts 0, 4" in figure.get_suptitle()
-    assert not panel(figure3(class_frame(), "d", ["ldam"], ["own"]), "LDAM-DRW").collections
+    assert not panel(figure3(class_frame(), "d", ["ldam"], ["own"]), "LDAM").collections
 
 
 def test_figure_data_is_in_the_order_asked_for() -> None:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from eos import networks, selection
+from eos.cells import training_recipe
 from eos.errors import InputError
 from eos.parameters import Architecture, load
 from eos.samplers.registry import SAMPLERS, sampler_parameters
@@ -47,17 +48,14 @@ def change(content: Any, path: str, value: Any) -> Any:
 
 def test_the_committed_file_is_valid() -> None:
     parameters = load(ROOT / "params.yaml")
-    assert parameters.neighbors_of("eos") == 10
-    assert parameters.training_of("digits").epochs == parameters.datasets["digits"].training.epochs
-    assert parameters.training_of("digits").batch_size == parameters.training.batch_size
-    assert parameters.architecture_of("digits", "ce") == parameters.datasets["digits"].architecture
+    assert parameters.axes.datasets == ("digits",)
 
 
 def test_the_papers_datasets_are_defined_as_in_the_paper() -> None:
     """Section IV: maximum ratios, networks and epochs."""
     parameters = load(ROOT / "params.yaml")
     recipes = {
-        name: (dataset.imbalance.ratio, dataset.architecture, parameters.training_of(name).epochs)
+        name: (dataset.imbalance.ratio, dataset.architecture, training_recipe(parameters, name).epochs)
         for name, dataset in parameters.datasets.items()
         if name in {"cifar10", "svhn", "cifar100", "celeba"}
     }

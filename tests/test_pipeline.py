@@ -10,22 +10,26 @@ from typing import Any
 import pytest
 import yaml
 
-from eos.parameters import load
+from eos.parameters import Parameters, load
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
 
-# Files that carry values from one place to another and make none of a result. A change of theirs would
-# otherwise train every network again.
+# Files that decide no result: a new check or a new wording must not train every network again.
 PLUMBING = {
     "stages/common.py",
     "src/eos/__init__.py",
-    "src/eos/checks.py",
     "src/eos/errors.py",
-    "src/eos/files.py",
     "src/eos/parameters.py",
     "src/eos/samplers/__init__.py",
+}
+
+# The sections of the parameters that a call of `eos.cells` reads.
+READ_BY_CELLS = {
+    "training_recipe": {"datasets", "training"},
+    "architecture": {"datasets", "networks"},
+    "neighbors": {"heads"},
 }
 
 
@@ -75,6 +79,19 @@ def test_every_stage_depends_on_the_code_it_runs_and_no_other(name: str) -> None
     assert script is not None
     declared = {path for path in paths(STAGES[name]["deps"]) if path.endswith(".py")}
     assert declared == code_of(ROOT / script[1])
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_lists_the_parameters_it_reads(name: str) -> None:
+    text = (ROOT / "stages" / f"{name}.py").read_text()
+    read = set(re.findall(r"parameters(?:\(\))?\.(\w+)", text))
+    for function, sections in READ_BY_CELLS.items():
+        if f"{function}(parameters" in text:
+            read |= sections
+    if "read_results(" in text:
+        read.add("axes")
+    listed = {path.split(".")[0] for path in STAGES[name].get("params", [])}
+    assert listed == {section for section in read if section in Parameters.model_fields}
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -31,6 +31,7 @@ def test_counts_fall_exponentially_and_no_class_is_asked_for_more_than_it_has(
         return
     assert (counts <= have).all()
     assert (counts >= 1).all()
+    assert (counts == have).any()  # it is the largest such profile
     assert (np.diff(counts) <= 0).all()
     share = ratio ** (-1 / (len(have) - 1))
     assert (np.abs(counts[1:] - counts[:-1] * share) <= 1 + share).all()

@@ -105,7 +105,10 @@ class CosineClassifier(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the cosines, `(n, n_classes)`."""
-        return functional.linear(functional.normalize(features), functional.normalize(self.weight))
+        # In float32 also under autocast: the loss multiplies the cosines, rounding and all, by 30.
+        with torch.autocast(features.device.type, enabled=False):
+            directions = functional.normalize(features.float())
+            return functional.linear(directions, functional.normalize(self.weight))
 
 
 #: Every backbone by name; a builder takes `channels`. The tests cover all of them.

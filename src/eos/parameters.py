@@ -166,11 +166,25 @@ class TrainingOverrides(_Section):
     cpu_threads: Positive | None = None
 
 
+class Normalization(_Section):
+    """Mean and standard deviation of each channel, of pixel values between 0 and 1."""
+
+    mean: tuple[float, ...]
+    std: tuple[Rate, ...]
+
+    @model_validator(mode="after")
+    def _channels(self) -> "Normalization":
+        if len(self.mean) != len(self.std) or not self.mean:
+            raise ValueError(f"{len(self.mean)} means, {len(self.std)} deviations; give one each per channel")
+        return self
+
+
 class Dataset(_Section):
     """A named source of images with its imbalance profile."""
 
     source: Source
     imbalance: Imbalance
+    normalization: Normalization | None
     architecture: Architecture
     training: TrainingOverrides
 
@@ -342,21 +356,6 @@ class Parameters(_Section):
     head_training: HeadTraining
     tables: Tables
     figures: Figures
-
-    def training_of(self, dataset: str) -> Training:
-        """Return the training recipe with the dataset's own values in place."""
-        own = self.datasets[dataset].training.model_dump(exclude_none=True)
-        return self.training.model_copy(update=own)
-
-    def neighbors_of(self, head: str) -> int:
-        """Return the number of neighbours K that an EOS head asks for."""
-        definition = self.heads[head]
-        assert isinstance(definition, EOSHead)  # `load` has seen to it
-        return definition.k_neighbors
-
-    def architecture_of(self, dataset: str, network: str) -> str:
-        """Return the network's architecture, or the dataset's where the network names none."""
-        return self.networks[network].architecture or self.datasets[dataset].architecture
 
 
 def load(path: Path) -> Parameters:

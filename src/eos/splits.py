@@ -34,7 +34,9 @@ def exponential_counts(available: np.ndarray, ratio: float) -> np.ndarray:
         raise InputError(f"imbalance: {n_classes} class given; imbalance needs at least two")
     shares = ratio ** -(np.arange(n_classes) / (n_classes - 1))
     # Class 0 sets the size, unless a later class is too small for its share of it.
-    counts = (np.min(available / shares) * shares).astype(np.int64)
+    sizes = available / shares
+    counts = (sizes.min() * shares).astype(np.int64)
+    counts[sizes.argmin()] = available[sizes.argmin()]  # all it has, whatever the rounding of the product
     if counts.min() < 1:
         empty = int(np.argmin(counts))
         raise InputError(

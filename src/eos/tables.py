@@ -14,7 +14,7 @@ from eos.errors import InputError
 
 METRICS = ("BAC", "GM", "FM")
 
-NETWORK_TITLES = {"ce": "CE", "asl": "ASL", "focal": "Focal", "ldam": "LDAM-DRW"}
+NETWORK_TITLES = {"ce": "CE", "asl": "ASL", "focal": "Focal", "ldam": "LDAM"}
 HEAD_TITLES = {
     "own": "Own classifier",
     "none": "No over-sampling",
@@ -23,10 +23,6 @@ HEAD_TITLES = {
     "bsmote": "Borderline-SMOTE",
     "balsvm": "Balanced SVM",
     "eos": "EOS",
-    "eos_k50": "EOS, K = 50",
-    "eos_k100": "EOS, K = 100",
-    "eos_k200": "EOS, K = 200",
-    "eos_k300": "EOS, K = 300",
 }
 DATASET_TITLES = {
     "digits": "Digits",
@@ -91,12 +87,7 @@ def table2(scores: pd.DataFrame, networks: Sequence[str], heads: Sequence[str]) 
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def table4(
-    scores: pd.DataFrame,
-    network: str,
-    neighbors: Mapping[str, int],
-    effective: Mapping[tuple[str, str], int] | None = None,
-) -> pd.DataFrame:
+def table4(scores: pd.DataFrame, network: str, neighbors: Mapping[str, int]) -> pd.DataFrame:
     """Summarise EOS by its number of neighbours K on one network (Table IV of the paper).
 
     Parameters
@@ -106,15 +97,12 @@ def table4(
     network
         The network whose heads are compared.
     neighbors
-        K asked for, by head name, in the order to show.
-    effective
-        K used, by (dataset, head), for the cells that have fewer points than K asked for (the smallest over
-        the cuts); the others used what was asked.
+        K by head name, in the order to show.
 
     Returns
     -------
     pandas.DataFrame
-        The columns of `table2` with k_neighbors (asked) and k_effective (used) after head.
+        The columns of `table2` with k_neighbors, the K asked for, after head.
 
     Raises
     ------
@@ -122,11 +110,7 @@ def table4(
         As `table2`.
     """
     table = table2(scores, [network], list(neighbors))
-    asked = table["head"].map(dict(neighbors)).astype(int)
-    cells = zip(table["dataset"], table["head"], asked, strict=True)
-    used = [(effective or {}).get((dataset, head), k) for dataset, head, k in cells]
-    table.insert(3, "k_neighbors", asked)
-    table.insert(4, "k_effective", used)
+    table.insert(3, "k_neighbors", table["head"].map(dict(neighbors)).astype(int))
     return table
 
 
@@ -172,11 +156,8 @@ def markdown4(table: pd.DataFrame, notes: pd.DataFrame | None = None) -> str:
     ]
     for dataset, block in table.groupby("dataset", sort=False):
         marks, footnotes = _footnotes(block, notes)
-        cells = zip(block["network"], block["head"], block["k_neighbors"], block["k_effective"], strict=True)
-        labels = [
-            f"{k}{'' if used == k else f' ({used} used)'}{marks.get((network, head), '')}"
-            for network, head, k, used in cells
-        ]
+        cells = zip(block["network"], block["head"], block["k_neighbors"], strict=True)
+        labels = [f"{k}{marks.get((network, head), '')}" for network, head, k in cells]
         text += [f"## {dataset_title(dataset)}", _spread(block)]
         text += [_grid(["K", *METRICS], _rows(labels, block)), *footnotes]
     return "\n\n".join(text) + "\n"
