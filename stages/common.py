@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from eos.errors import InputError
+from eos.errors import InputError, unknown_name
 from eos.files import write_json
 from eos.parameters import Parameters, load
 
@@ -81,14 +81,21 @@ def run(main: Callable[..., None]) -> None:
             for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=True)
         ]
         main(*arguments)
+        cell = "-".join(sys.argv[1:]) or "all"
+        seconds = round(time.perf_counter() - start, 3)
+        write_json(DATA / "seconds" / stage / f"{cell}.json", {"seconds": seconds})
     except InputError as error:
         sys.exit(f"error: {error}")
-    cell = "-".join(sys.argv[1:]) or "all"
-    write_json(DATA / "seconds" / stage / f"{cell}.json", {"seconds": round(time.perf_counter() - start, 3)})
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        sys.exit(f"error: {error}; make room or the place writable, then run again")
 
 
 def _convert(name: str, kind: type, text: str) -> str | int:
-    try:
-        return int(text) if kind is int else text
-    except ValueError as error:
-        raise InputError(f"{name} {text!r}: must be a whole number") from error
+    if kind is int:
+        if not text.isdecimal() or int(text) >= 2**32:
+            raise InputError(f"{name} {text!r}: must be a whole number from 0 to {2**32 - 1}")
+        return int(text)
+    known = getattr(parameters(), f"{name}s")
+    if text not in known:
+        raise unknown_name(text, known, what=name, place=f"{PARAMETERS}: {name}s")
+    return text

@@ -8,7 +8,8 @@ from eos.cells import architecture, training_recipe
 from eos.devices import limit_threads
 from eos.embeddings import extract, load_network
 from eos.errors import InputError
-from eos.files import read_arrays, read_json, read_weights, write_arrays
+from eos.files import read_json, read_weights, write_arrays
+from eos.layouts import IMAGES, SPLIT, read_stored
 from eos.losses import LOSSES
 from eos.networks import classifier_weights
 
@@ -18,8 +19,8 @@ def main(dataset: str, cut: int, network: str) -> None:
     parameters = common.parameters()
     recipe = training_recipe(parameters, dataset)
     limit_threads(recipe.cpu_threads)
-    data = read_arrays(common.images_file(dataset))
-    split = read_arrays(common.split_file(dataset, cut), "train", "validation")
+    data = read_stored(common.images_file(dataset), IMAGES)
+    split = read_stored(common.split_file(dataset, cut), SPLIT, "train", "validation")
     folder = common.network_folder(dataset, cut, network)
     path = folder / f"{parameters.selection}.safetensors"
     weights = read_weights(path)

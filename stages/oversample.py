@@ -3,8 +3,10 @@
 import numpy as np
 
 import common
-from eos.files import read_arrays, write_arrays, write_json
+from eos.errors import placed
+from eos.files import write_arrays, write_json
 from eos.gap import generalization_gap
+from eos.layouts import EMBEDDINGS, read_stored
 from eos.samplers.registry import SAMPLERS, oversample
 
 
@@ -12,20 +14,21 @@ def main(dataset: str, cut: int, network: str) -> None:
     """Write each sampler head's synthetic rows, all labels and the gap after it; and what is to be noted."""
     parameters = common.parameters()
     path = common.embeddings_file(dataset, cut, network)
-    data = read_arrays(path, "train_features", "train_labels", "test_features", "test_labels")
+    data = read_stored(path, EMBEDDINGS, "train_features", "train_labels", "test_features", "test_labels")
     folder = common.oversampled_folder(dataset, cut, network)
     notes = {}
     for head in parameters.networks[network].heads:
         definition = parameters.heads[head]
         if definition.sampler not in SAMPLERS:
             continue  # `own` and `none` need no sampler
-        balanced = oversample(
-            definition.sampler,
-            data["train_features"],
-            data["train_labels"],
-            random_state=parameters.oversampling.random_state,
-            **definition.model_dump(exclude={"sampler"}),
-        )
+        with placed(f"{common.PARAMETERS}: heads.{head}, on {path}"):
+            balanced = oversample(
+                definition.sampler,
+                data["train_features"],
+                data["train_labels"],
+                random_state=parameters.oversampling.random_state,
+                **definition.model_dump(exclude={"sampler"}),
+            )
         features = np.concatenate([data["train_features"], balanced.features])
         gap = generalization_gap(features, balanced.labels, data["test_features"], data["test_labels"])
         # The real rows are in the embeddings already; only the synthetic ones are stored.

@@ -4,13 +4,15 @@ import numpy as np
 
 import common
 from eos.datasets import SOURCES
+from eos.errors import placed
 from eos.files import write_arrays
 
 
 def main(dataset: str) -> None:
     """Write the training and test images of `dataset`, their labels and the class names."""
     source = common.parameters().datasets[dataset].source
-    data = SOURCES[source.name](common.DATA / "raw", **source.model_dump(exclude={"name"}))
+    with placed(f"{common.PARAMETERS}: datasets.{dataset}.source"):
+        data = SOURCES[source.name](common.DATA / "raw", **source.model_dump(exclude={"name"}))
     write_arrays(
         common.images_file(dataset),
         {

@@ -1,15 +1,39 @@
-"""The tidy results of all cells, which tables and figures arrange."""
+"""The tidy results of all cells: which tables there are, and reading them for tables and figures."""
 
 import pandas as pd
 
 import common
-from eos.files import read_table
+from eos.errors import InputError
+from eos.files import REMAKE, read_table
 from eos.parameters import Parameters
+
+CELL = ["dataset", "cut", "network", "head"]
+CLASS = ["class", "class_name", "train_count"]
+COLUMNS = {
+    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM"],
+    "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
+    "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
+    "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
+    "notes": [*CELL, "note"],
+}
+TEXT = {"dataset", "network", "head", "selection", "class_name", "note"}
 
 
 def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:
-    """Read the tidy results of every dataset and cut on the axes (a folder may hold others) as one table."""
+    """Read the tidy results of every dataset and cut on the axes (a folder may hold others) as one table.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, lacks a column or has text where numbers belong.
+    """
     axes = parameters.axes
     cells = [(dataset, cut) for dataset in axes.datasets for cut in axes.cuts]
-    tables = [read_table(common.results_file(kind, dataset, cut)) for dataset, cut in cells]
+    tables = []
+    for dataset, cut in cells:
+        path = common.results_file(kind, dataset, cut)
+        table = read_table(path, COLUMNS[kind], text=TEXT)
+        if len(table) == 0 and kind in {"scores", "classes"}:
+            raise InputError(f"{path}: holds no rows; {REMAKE}")
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)

@@ -4,7 +4,9 @@ import numpy as np
 
 import common
 from eos import softmax
-from eos.files import read_arrays, write_arrays
+from eos.errors import placed
+from eos.files import write_arrays
+from eos.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
 from eos.retraining import retrain
 
 
@@ -13,7 +15,7 @@ def main(dataset: str, cut: int, network: str) -> None:
     parameters = common.parameters()
     settings = parameters.head_training
     recipe = softmax.Recipe(**settings.model_dump(exclude={"curve_epochs", "seeds"}))
-    data = read_arrays(common.embeddings_file(dataset, cut, network))
+    data = read_stored(common.embeddings_file(dataset, cut, network), EMBEDDINGS)
     folder = common.heads_folder(dataset, cut, network)
     folder.mkdir(parents=True, exist_ok=True)  # a network may have no head but its own
     heads = [head for head in parameters.networks[network].heads if parameters.heads[head].sampler != "own"]
@@ -21,24 +23,24 @@ def main(dataset: str, cut: int, network: str) -> None:
         features, labels = data["train_features"], data["train_labels"]
         if parameters.heads[head].sampler != "none":
             path = common.oversampled_folder(dataset, cut, network) / f"{head}.npz"
-            balanced = read_arrays(path, "synthetic", "labels")
+            balanced = read_stored(path, OVERSAMPLED, "synthetic", "labels")
             features, labels = np.concatenate([features, balanced["synthetic"]]), balanced["labels"]
-        runs = [
-            retrain(
-                (features, labels),
-                (data["test_features"], data["test_labels"]),
-                (data["validation_features"], data["validation_labels"]),
-                n_classes=data["test_logits"].shape[1],
-                recipe=recipe,
-                curve_epochs=settings.curve_epochs,
-                rule=parameters.selection,
-                seed=seed,
-            )
-            for seed in settings.seeds
-        ]
-        write_arrays(
-            folder / f"{head}.npz", {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-        )
+        with placed(f"{common.PARAMETERS}: head_training, head {head} of {network}"):
+            runs = [
+                retrain(
+                    (features, labels),
+                    (data["test_features"], data["test_labels"]),
+                    (data["validation_features"], data["validation_labels"]),
+                    n_classes=data["test_logits"].shape[1],
+                    recipe=recipe,
+                    curve_epochs=settings.curve_epochs,
+                    rule=parameters.selection,
+                    seed=seed,
+                )
+                for seed in settings.seeds
+            ]
+        stacked = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+        write_arrays(folder / f"{head}.npz", stacked)
         print(f"head {number}/{len(heads)} {head}: {len(runs)} seeds on {len(labels)} rows", flush=True)
 
 

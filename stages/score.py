@@ -4,32 +4,25 @@ import numpy as np
 import pandas as pd
 
 import common
-from eos.files import Arrays, read_arrays, read_json, write_table
+from eos.errors import InputError
+from eos.files import REMAKE, Arrays, read_json, write_table
+from eos.layouts import EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
 from eos.parameters import Parameters
 from eos.scores import confusion, recalls, score, weight_norms
-
-CELL = ["dataset", "cut", "network", "head"]
-CLASS = ["class", "class_name", "train_count"]
-COLUMNS = {
-    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM"],
-    "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
-    "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
-    "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
-    "notes": [*CELL, "note"],
-}
+from results import COLUMNS
 
 
 def main(dataset: str, cut: int) -> None:
     """Write tidy tables, a row per observation: see `COLUMNS`."""
     parameters = common.parameters()
-    names = read_arrays(common.images_file(dataset), "class_names")["class_names"]
-    counts = read_arrays(common.split_file(dataset, cut), "class_counts")["class_counts"]
+    names = read_stored(common.images_file(dataset), IMAGES, "class_names")["class_names"]
+    counts = read_stored(common.split_file(dataset, cut), SPLIT, "class_counts")["class_counts"]
     by_name = {"class": np.arange(len(names)), "class_name": names, "train_count": counts}
     tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in COLUMNS}
     for network in parameters.axes.networks:
-        embeddings = read_arrays(common.embeddings_file(dataset, cut, network))
+        embeddings = read_stored(common.embeddings_file(dataset, cut, network), EMBEDDINGS)
         notes = read_json(common.oversampled_folder(dataset, cut, network) / "notes.json")
-        gaps = read_arrays(common.gap_file(dataset, cut, network))
+        gaps = read_stored(common.gap_file(dataset, cut, network), GAP)
         by_outcome = {"dataset": dataset, "cut": cut, "network": network, **by_name, **gaps}
         tables["gaps"].append(pd.DataFrame(by_outcome, columns=COLUMNS["gaps"]))
         for head in parameters.networks[network].heads:
@@ -64,14 +57,19 @@ def read_head(
     """Return a head's seeds; its weights, test logits and curves by seed; and the gap it was fitted on."""
     sampler = parameters.heads[head].sampler
     if sampler in {"own", "none"}:
-        gap = read_arrays(common.gap_file(dataset, cut, network), "gap")
+        gap = read_stored(common.gap_file(dataset, cut, network), GAP, "gap")
     else:
-        gap = read_arrays(common.oversampled_folder(dataset, cut, network) / f"{head}.npz", "gap")
+        gap = read_stored(
+            common.oversampled_folder(dataset, cut, network) / f"{head}.npz", OVERSAMPLED, "gap"
+        )
     if sampler == "own":
         one = {name: embeddings[name][np.newaxis] for name in ("weight", "test_logits", "epoch")}
         return (0,), one | gap
-    fitted = read_arrays(common.heads_folder(dataset, cut, network) / f"{head}.npz")
-    return parameters.head_training.seeds, fitted | gap
+    path = common.heads_folder(dataset, cut, network) / f"{head}.npz"
+    fitted, seeds = read_stored(path, HEAD), parameters.head_training.seeds
+    if len(fitted["weight"]) != len(seeds):
+        raise InputError(f"{path}: holds {len(fitted['weight'])} seeds, not {len(seeds)}; {REMAKE}")
+    return seeds, fitted | gap
 
 
 def curves(fitted: Arrays) -> Arrays:

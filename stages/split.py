@@ -3,17 +3,20 @@
 import numpy as np
 
 import common
-from eos.files import read_arrays, write_arrays
+from eos.errors import placed
+from eos.files import write_arrays
+from eos.layouts import IMAGES, read_stored
 from eos.splits import exponential_counts, hold_out, imbalanced_subset
 
 
 def main(dataset: str, cut: int) -> None:
     """Write the row indices of the imbalanced training (and validation) images and the class counts."""
     parameters = common.parameters()
-    images = read_arrays(common.images_file(dataset), "train_labels", "class_names")
+    images = read_stored(common.images_file(dataset), IMAGES, "train_labels", "class_names")
     labels = images["train_labels"]
     available = np.bincount(labels, minlength=len(images["class_names"]))
-    counts = exponential_counts(available, parameters.datasets[dataset].imbalance.ratio)
+    with placed(f"{common.PARAMETERS}: datasets.{dataset}.imbalance"):
+        counts = exponential_counts(available, parameters.datasets[dataset].imbalance.ratio)
     subset = imbalanced_subset(labels, counts, cut)
     held_out = hold_out(labels[subset], parameters.split.validation_fraction, seed=cut)
     train = subset[~held_out]

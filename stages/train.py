@@ -9,7 +9,9 @@ import common
 from eos import devices, embeddings, losses, networks, training
 from eos.cells import architecture, training_recipe
 from eos.checkpoints import FileCheckpoint, fingerprint
-from eos.files import read_arrays, write_json, write_weights
+from eos.errors import placed
+from eos.files import write_json, write_weights
+from eos.layouts import IMAGES, SPLIT, read_stored
 
 # Outside the declared outputs, which DVC removes before it runs a stage.
 CHECKPOINTS = Path(".checkpoints")
@@ -23,8 +25,8 @@ def main(dataset: str, cut: int, network: str) -> None:
     devices.limit_threads(recipe.cpu_threads)
     loss = parameters.networks[network].loss
     given = parameters.datasets[dataset].normalization
-    data = read_arrays(common.images_file(dataset))
-    split = read_arrays(common.split_file(dataset, cut), "train", "validation")
+    data = read_stored(common.images_file(dataset), IMAGES)
+    split = read_stored(common.split_file(dataset, cut), SPLIT, "train", "validation")
     train, validation = (
         training.Images(data["train_images"][rows], data["train_labels"][rows]) if len(rows) else None
         for rows in (split["train"], split["validation"])
@@ -44,7 +46,8 @@ def main(dataset: str, cut: int, network: str) -> None:
     key = fingerprint([*data.values(), *split.values()], (settings, recipe.cpu_threads), code)
     checkpoint = FileCheckpoint(CHECKPOINTS / f"{dataset}-{cut}-{network}-{key}.safetensors")
     folder = common.network_folder(dataset, cut, network)
-    with Live(str(folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
+    place = placed(f"{common.PARAMETERS}: networks.{network} on {dataset}")
+    with place, Live(str(folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
         trained = training.train(
             train,
             training.Images(data["test_images"], data["test_labels"]),

@@ -81,6 +81,7 @@ def test_the_whole_pipeline(clone: Clone) -> None:
     """This one comes first; the others start from its results."""
     cell = "digits-0-ce"
     assert clone.stages_run("dvc", "repro") == [
+        "check",
         "prepare@digits",
         "split@digits-0",
         *(f"{stage}@{cell}" for stage in ("train", "extract", "gap", "oversample", "retrain")),
@@ -121,6 +122,7 @@ def test_an_experiment_reruns_only_what_it_touches(clone: Clone) -> None:
     before = pd.read_csv(clone.folder / "metrics/classes/digits-0.csv")
     ran = clone.stages_run("dvc", "exp", "run", "-S", "heads.eos.k_neighbors=100")
     assert ran == [
+        "check",
         "oversample@digits-0-ce",
         "retrain@digits-0-ce",
         "score@digits-0",
@@ -165,6 +167,9 @@ def test_the_same_stage_makes_the_same_bytes(clone: Clone) -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
+        ("axes.networks=[cee,ce]", "axes.networks[0]: unknown network 'cee'; did you mean 'ce'?"),
+        ("axes.cuts=[0,0]", "axes.cuts: [0, 0] is not possible: 0 is listed twice"),
+        ("+foo=1", "unknown key 'foo'"),
         ("heads.eos.step_size=1.5", "params.yaml: heads.eos.step_size: 1.5 is not possible"),
         ("datasets.digits.imbalance.ratio=1000", "imbalance ratio 1000.0: class"),
         ("datasets.digits.source.test_per_class=174", "class 8 has 174 images"),
@@ -183,6 +188,8 @@ def test_bad_parameters_stop_with_one_error_and_lose_nothing(
     assert expected in errors[0]
     assert "Traceback" not in done.stdout + done.stderr
     assert results.read_bytes() == before
+    clone.succeed("git", "checkout", "--quiet", "params.yaml")
+    assert "deleted" not in clone.succeed("git", "status")
     clone.succeed("git", "checkout", "--quiet", "--", ".")
     clone.succeed("dvc", "checkout")
 
@@ -198,3 +205,47 @@ def test_a_truncated_input_is_named(clone: Clone) -> None:
     path.unlink()
     done = clone.run("python", "stages/train.py", "digits", "0", "ce")
     assert done.stderr.startswith("error: data/splits/digits-0.npz: no such file")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            ["split.py", "digit", "0"],
+            "error: params.yaml: datasets: unknown dataset 'digit'; did you mean",
+        ),
+        (["split.py", "digits", "-1"], "error: cut '-1': must be a whole number from 0"),
+        (
+            ["gap.py", "digits", "0", "cee"],
+            "error: params.yaml: networks: unknown network 'cee'; did you",
+        ),
+        (["gap.py", "digits"], "usage: python stages/gap.py DATASET CUT NETWORK"),
+    ],
+)
+def test_wrong_arguments_of_a_stage(clone: Clone, arguments: list[str], expected: str) -> None:
+    script, *cell = arguments
+    done = clone.run("python", f"stages/{script}", *cell)
+    assert done.returncode == 1
+    assert done.stderr.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("a,b\n1,2\n", "has no column"),
+        ("dataset,cut,network,head,seed,selection,epoch,BAC,GM,FM\n", "holds no rows"),
+        (
+            "dataset,cut,network,head,seed,selection,epoch,BAC,GM,FM\ndigits,0,ce,own,0,last,2,high,.1,.1\n",
+            "column 'BAC' holds text where numbers belong",
+        ),
+    ],
+)
+def test_damaged_results_are_named(clone: Clone, content: str, expected: str) -> None:
+    path = clone.folder / "metrics/scores/digits-0.csv"
+    whole = path.read_bytes()
+    path.write_text(content)
+    done = clone.run("python", "stages/tables.py")
+    path.write_bytes(whole)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: metrics/scores/digits-0.csv: ")
+    assert expected in done.stderr

@@ -79,6 +79,12 @@ def test_flipped_bytes_are_found(tmp_path: Path) -> None:
         read_arrays(path, "x")
 
 
+def test_a_lone_array_is_no_archive(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.arange(3))
+    with pytest.raises(InputError, match=r"not an \.npz archive"):
+        read_arrays(tmp_path / "a.npy")
+
+
 def test_missing_files_and_names(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none\.npz: no such file"):
         read_arrays(tmp_path / "none.npz")
@@ -97,9 +103,16 @@ def test_json_and_tables(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json")
     table = pd.DataFrame({"x": [0.1, 1 / 3], "y": ["a", "b"]})
     write_table(tmp_path / "a.csv", table)
-    pd.testing.assert_frame_equal(read_table(tmp_path / "a.csv"), table)
+    pd.testing.assert_frame_equal(read_table(tmp_path / "a.csv", ["x", "y"], text={"y"}), table)
     with pytest.raises(InputError, match="has no column 'z'"):
-        read_table(tmp_path / "a.csv", "x", "z")
+        read_table(tmp_path / "a.csv", ["x", "z"])
+    with pytest.raises(InputError, match="column 'y' holds text where numbers belong"):
+        read_table(tmp_path / "a.csv", ["x", "y"])
+    (tmp_path / "a.csv").write_text("x,y\n1,20\n2,null\n")
+    assert read_table(tmp_path / "a.csv", ["x", "y"], text={"y"})["y"].tolist() == ["20", "null"]
+    (tmp_path / "a.csv").write_text("x,y\n1,20\n2,2")
+    with pytest.raises(InputError, match="its last line is cut off"):
+        read_table(tmp_path / "a.csv", ["x", "y"])
     (tmp_path / "a.csv").write_text("")
     with pytest.raises(InputError, match="not a readable CSV"):
-        read_table(tmp_path / "a.csv")
+        read_table(tmp_path / "a.csv", ["x"])

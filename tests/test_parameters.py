@@ -117,11 +117,17 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
             3,
             "datasets.digits.training: unknown key 'epoch'; did you mean 'epochs'?",
         ),
-        ("heads.x-y", {"sampler": "none"}, "'x-y' may hold only a-z, 0-9 and '_'"),
+        ("heads.x-y", {"sampler": "none"}, "'x-y' must begin with a letter and hold only a-z, 0-9 and '_'"),
         ("networks.ce.loss.name", "cee", "networks.ce.loss.name: unknown value 'cee'; did you mean 'ce'?"),
         ("networks.ce.loss.gamma", 1.0, "networks.ce.loss: unknown key 'gamma'; known: name"),
         ("networks.focal.loss", {"name": "focal"}, "networks.focal.loss.gamma: this key is missing"),
-        ("networks.focal.loss.gamma", "1e-3", "'1e-3' is text to YAML; write it in full, as 0.001"),
+        ("networks.focal.loss.gamma", "high", "networks.focal.loss.gamma: 'high' is not possible"),
+        ("networks.ce.heads", [], "networks.ce.heads: [] is not possible: list at least one"),
+        ("axes.cuts", 0, "axes.cuts: 0 is not possible: it should be a list"),
+        ("heads.eos", 3, "heads.eos: 3 is not possible: it should be a mapping"),
+        ("heads.20", {"sampler": "none"}, "'20' must begin with a letter"),
+        ("heads.eos.k_neighbors", 10**30, "heads.eos.k_neighbors"),
+        ("training.cpu_threads", 100000, "training.cpu_threads: 100000 is not possible"),
         (
             "networks.ce.heads",
             ["own", "smoot"],
@@ -158,6 +164,17 @@ def test_all_problems_are_told_at_once(tmp_path: Path, content: Any) -> None:
     content["training"]["epochs"] = 0
     content["heads"]["eos"]["step_size"] = 2.0
     assert len(message(tmp_path, content).splitlines()) == 2
+
+
+def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    text = (ROOT / "params.yaml").read_text()
+    assert "\n  weight_decay: 0.0002\n" in text
+    path.write_text(text.replace("\n  weight_decay: 0.0002\n", "\n  weight_decay: 5e-05\n"))
+    assert load(path).training.weight_decay == 0.00005
+    path.write_text(text + "\nselection: test\n")
+    with pytest.raises(InputError, match="duplicate key"):
+        load(path)
 
 
 def test_missing_and_broken_files(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ PLUMBING = {
     "stages/common.py",
     "src/eos/__init__.py",
     "src/eos/errors.py",
+    "src/eos/layouts.py",
     "src/eos/parameters.py",
     "src/eos/samplers/__init__.py",
 }

@@ -43,7 +43,7 @@ def test_counts_fall_exponentially_and_no_class_is_asked_for_more_than_it_has(
         ([50, 50], 0.9, "ratio 0.9: must be at least 1"),
         ([50, 50], float("nan"), "must be at least 1"),
         ([50], 10, "needs at least two"),
-        ([50, 50, 50], 51, "class 2 would keep no image.*lower the ratio to 50"),
+        ([50, 50, 50], 51, "class 2 would keep no image.*lower the ratio below 50"),
     ],
 )
 def test_impossible_profiles(available: list[int], ratio: float, expected: str) -> None:

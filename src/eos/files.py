@@ -4,7 +4,7 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Arrays = dict[str, np.ndarray]
+
+# What to do about a file that cannot be used.
+REMAKE = "run `dvc repro` to make it again (`dvc checkout` if it was tracked)"
 
 
 @contextmanager
@@ -54,9 +57,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); {_REMAKE}") from error
+        raise InputError(f"{path}: not valid JSON ({error}); {REMAKE}") from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a {type(content).__name__}, not a JSON object; {_REMAKE}")
+        raise InputError(f"{path}: holds a {type(content).__name__}, not a JSON object; {REMAKE}")
     return content
 
 
@@ -86,16 +89,18 @@ def read_arrays(path: Path, *names: str) -> Arrays:
     """
     require_file(path)
     try:
+        with zipfile.ZipFile(path):  # `numpy.load` would also read a lone array
+            pass
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in names if name not in archive]
             if missing:
                 held = ", ".join(archive.files)
-                raise InputError(f"{path}: has no array {missing[0]!r} (it holds {held}); {_REMAKE}")
+                raise InputError(f"{path}: has no array {missing[0]!r} (it holds {held}); {REMAKE}")
             return {name: archive[name] for name in (names or archive.files)}
     except InputError:
         raise
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged or not an .npz archive ({error}); {_REMAKE}") from error
+        raise InputError(f"{path}: damaged or not an .npz archive ({error}); {REMAKE}") from error
 
 
 def write_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
@@ -123,7 +128,7 @@ def read_weights(path: Path) -> Arrays:
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise InputError(f"{path}: damaged or not safetensors ({error}); {_REMAKE}") from error
+        raise InputError(f"{path}: damaged or not safetensors ({error}); {REMAKE}") from error
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
@@ -132,31 +137,48 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
         table.to_csv(temporary, index=False, lineterminator="\n")
 
 
-def read_table(path: Path, *columns: str) -> "pd.DataFrame":
+def read_table(path: Path, columns: Sequence[str], *, text: Container[str] = ()) -> "pd.DataFrame":
     """Read a CSV table.
+
+    Parameters
+    ----------
+    path
+        The file.
+    columns
+        The columns it must have.
+    text
+        Those of them that hold text, whatever it looks like; the others hold numbers.
 
     Raises
     ------
     InputError
-        If the file is missing, cannot be parsed, or lacks one of the `columns`.
+        If the file is missing or cut off, cannot be parsed, lacks a column or has text where numbers belong.
     """
     import pandas as pd
 
     require_file(path)
     try:
-        table = pd.read_csv(path)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a readable CSV table ({error}); {_REMAKE}") from error
-    missing = [name for name in columns if name not in table.columns]
-    if missing:
-        raise InputError(f"{path}: has no column {missing[0]!r}; {_REMAKE}")
+        content = path.read_text(encoding="utf-8")
+        if not content.endswith("\n"):
+            raise ValueError("its last line is cut off")
+        table = pd.read_csv(
+            io.StringIO(content),
+            dtype={name: str for name in columns if name in text},
+            # Only a missing number is empty: a head may well be called "null".
+            na_values={name: [""] for name in columns if name not in text},
+            keep_default_na=False,
+        )
+    except ValueError as error:
+        raise InputError(f"{path}: not a readable CSV table ({error}); {REMAKE}") from error
+    for name in columns:
+        if name not in table.columns:
+            raise InputError(f"{path}: has no column {name!r}; {REMAKE}")
+        if name not in text and len(table) and not pd.api.types.is_numeric_dtype(table[name]):
+            raise InputError(f"{path}: column {name!r} holds text where numbers belong; {REMAKE}")
     return table
 
 
 def require_file(path: Path) -> None:
     """Raise `InputError` unless `path` is a file."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; {_REMAKE}")
-
-
-_REMAKE = "run `dvc repro` to make it again (`dvc checkout` if it was tracked)"
+        raise InputError(f"{path}: no such file; {REMAKE}")

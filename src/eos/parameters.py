@@ -9,7 +9,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,17 +19,20 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import PydanticCustomError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from eos.errors import InputError, unknown_name
 from eos.selection import RULES
 
 # DVC joins the names of a matrix cell by '-' into one stage name: a '-' inside a name could make two
 # different cells share one stage.
-NAME = r"[a-z0-9_]+"
+NAME = r"[a-z][a-z0-9_]*"
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1)]
+Positive = Annotated[int, Field(ge=1, le=10**9)]
+Threads = Annotated[int, Field(ge=1, le=1024)]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Rate = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -139,7 +141,7 @@ class Training(_Section):
     horizontal_flip: bool
     precision: Precision
     device: Literal["auto", "cpu", "cuda"]
-    cpu_threads: Positive | None
+    cpu_threads: Threads | None
     seed: Seed
 
     @model_validator(mode="after")
@@ -163,7 +165,7 @@ class TrainingOverrides(_Section):
     crop_padding: Annotated[int, Field(ge=0)] | None = None
     horizontal_flip: bool | None = None
     precision: Precision | None = None
-    cpu_threads: Positive | None = None
+    cpu_threads: Threads | None = None
 
 
 class Normalization(_Section):
@@ -229,7 +231,7 @@ class Network(_Section):
 
     loss: Loss
     architecture: Architecture | None
-    heads: Names
+    heads: SomeNames
 
 
 class OwnHead(_Section):
@@ -373,10 +375,11 @@ def load(path: Path) -> Parameters:
         or is out of range, or a name refers to nothing. All problems are listed, one a line.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # DVC's own parser: it writes 5e-05 for 0.00005, which others read as text.
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run this from the repository's root") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (YAMLError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no mapping of sections; restore it with `git checkout {path.name}`")
@@ -422,9 +425,12 @@ def _explain(path: Path, problem: Any) -> str:
     if kind == "union_tag_not_found":
         return f"{place}: the key {context['discriminator']} is missing; it says which definition this is"
     if kind == "string_pattern_mismatch":
-        return f"{place}: the name {value!r} may hold only a-z, 0-9 and '_' (DVC joins names by '-')"
-    if kind in {"float_type", "int_type"} and isinstance(value, str) and re.fullmatch(r"[\d.]+e-?\d+", value):
-        return f"{place}: {value!r} is text to YAML; write it in full, as {float(value):f}".rstrip("0")
+        rule = "must begin with a letter and hold only a-z, 0-9 and '_' (DVC joins names by '-')"
+        return f"{place}: the name {value!r} {rule}"
+    if kind == "tuple_type":
+        return f"{place}: {value!r} is not possible: it should be a list"
+    if kind in {"model_type", "model_attributes_type", "dict_type"}:
+        return f"{place}: {value!r} is not possible: it should be a mapping of keys"
     message = problem["msg"].removeprefix("Value error, ").replace("Input", "it", 1)
     shown = "" if isinstance(value, dict) else f"{_plain(value)!r} is not possible: "
     return f"{place}: {shown}{message}"

@@ -41,7 +41,7 @@ def exponential_counts(available: np.ndarray, ratio: float) -> np.ndarray:
         empty = int(np.argmin(counts))
         raise InputError(
             f"imbalance ratio {ratio}: class {empty} would keep no image (the largest keeps {counts.max()}); "
-            f"lower the ratio to {counts.max()} at most"
+            f"lower the ratio below {counts.max()}"
         )
     return counts
 

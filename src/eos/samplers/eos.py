@@ -91,7 +91,8 @@ class EOS(BaseOverSampler):
     bases, uniformly among the members that have an enemy; one partner each, uniformly among the
     enemies of that base; the steps.
 
-    Features that are not floating point are sampled as float64; float32 stays float32.
+    Features that are not floating point are sampled as float64; float32 stays float32. A pandas frame gets
+    its own dtypes back, as from every sampler of imbalanced-learn, so convert one of whole numbers first.
 
     References
     ----------

@@ -80,6 +80,11 @@ def oversample(
             raise InputError(f"sampler {name}: {error}") from error
     if not np.array_equal(resampled[: len(features)], features):
         raise RuntimeError(f"sampler {name}: the real rows do not come first and unchanged")
+    if not np.isfinite(resampled).all():
+        raise InputError(
+            f"sampler {name}: the synthetic rows overflow {features.dtype}: values as large as "
+            f"{np.abs(features).max():g} cannot be interpolated; scale the features down"
+        )
     return Oversampled(resampled[len(features) :], new_labels, _notes(name, caught))
 
 
