@@ -40,5 +40,5 @@ format: $(INSTALLED) ## put the code into the project's format
 	ruff format .
 	ruff check --fix .
 
-clean: ## remove the virtual environment and every cache
-	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
+clean: ## remove the virtual environment, caches and checkpoints of stopped trainings
+	rm -rf $(VENV) .checkpoints .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info

@@ -67,8 +67,8 @@ def run(main: Callable[..., None]) -> None:
     """Call `main` with the command line's arguments, one for each of its parameters.
 
     Bad input ends with one message and exit status 1. The seconds that the work took (the imports are over by
-    then) go to `data/seconds/<stage>/<cell>.json`, apart from every result, so that results are the same
-    bytes each time.
+    then) go to `data/seconds/<stage>/<cell>.json`, which is no output that DVC knows of: results, and with
+    them dvc.lock, are the same bytes in every clone.
     """
     stage = Path(sys.argv[0]).stem
     signature = inspect.signature(main).parameters
@@ -86,6 +86,8 @@ def run(main: Callable[..., None]) -> None:
         write_json(DATA / "seconds" / stage / f"{cell}.json", {"seconds": seconds})
     except InputError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from here")
     except OSError as error:  # a full disk, a folder that cannot be written to
         sys.exit(f"error: {error}; make room or the place writable, then run again")
 

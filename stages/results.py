@@ -10,7 +10,7 @@ from eos.parameters import Parameters
 CELL = ["dataset", "cut", "network", "head"]
 CLASS = ["class", "class_name", "train_count"]
 COLUMNS = {
-    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM"],
+    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM", "net_gap"],
     "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
     "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
     "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],

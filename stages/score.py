@@ -6,6 +6,7 @@ import pandas as pd
 import common
 from eos.errors import InputError
 from eos.files import REMAKE, Arrays, read_json, write_table
+from eos.gap import net_gap
 from eos.layouts import EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
 from eos.parameters import Parameters
 from eos.scores import confusion, recalls, score, weight_norms
@@ -33,7 +34,8 @@ def main(dataset: str, cut: int) -> None:
             by_class = [recalls(confusion(labels, predicted, len(names))) for predicted in predictions]
             columns: dict[str, dict[str, object]] = {
                 "scores": {"seed": seeds, "selection": parameters.selection, "epoch": fitted["epoch"]}
-                | {name: [one[name] for one in by_seed] for name in ("BAC", "GM", "FM")},
+                | {name: [one[name] for one in by_seed] for name in ("BAC", "GM", "FM")}
+                | {"net_gap": net_gap(fitted["gap"])},
                 "classes": {
                     **by_name,
                     "recall": np.mean(by_class, axis=0),

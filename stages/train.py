@@ -45,6 +45,10 @@ def main(dataset: str, cut: int, network: str) -> None:
     code = [Path(str(module.__file__)) for module in modules]
     key = fingerprint([*data.values(), *split.values()], (settings, recipe.cpu_threads), code)
     checkpoint = FileCheckpoint(CHECKPOINTS / f"{dataset}-{cut}-{network}-{key}.safetensors")
+    saved = checkpoint.load()
+    done = 0 if saved is None else len(saved["history"])
+    if done:
+        print(f"goes on after epoch {done}, where it was stopped", flush=True)
     folder = common.network_folder(dataset, cut, network)
     place = placed(f"{common.PARAMETERS}: networks.{network} on {dataset}")
     with place, Live(str(folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
@@ -53,7 +57,7 @@ def main(dataset: str, cut: int, network: str) -> None:
             training.Images(data["test_images"], data["test_labels"]),
             validation=validation,
             n_classes=len(data["class_names"]),
-            on_epoch=Progress(recipe.epochs, live),
+            on_epoch=Progress(recipe.epochs, live, done),
             checkpoint=checkpoint,
             **settings,
         )
@@ -74,8 +78,9 @@ def main(dataset: str, cut: int, network: str) -> None:
 class Progress:
     """Log every epoch, and print a line for about every tenth of them, with the time left."""
 
-    def __init__(self, epochs: int, live: Live) -> None:
+    def __init__(self, epochs: int, live: Live, done: int) -> None:
         self.epochs = epochs
+        self.done = done  # epochs that an earlier run has told of
         self.live = live
         self.seconds = 0.0
 
@@ -88,7 +93,8 @@ class Progress:
                 self.live.log_metric(name, value)
         self.live.next_step()
         self.seconds += record.seconds
-        if record.epoch % max(1, self.epochs // 10) and record.epoch != self.epochs:
+        last = record.epoch == self.epochs
+        if record.epoch <= self.done or (record.epoch % max(1, self.epochs // 10) and not last):
             return
         left = self.seconds / record.epoch * (self.epochs - record.epoch)
         print(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eos.cells import architecture, neighbors, training_recipe
+from eos.cells import architecture, neighbors, settings, training_recipe
 from eos.parameters import Parameters, load
 
 
@@ -27,6 +27,11 @@ def test_architecture(parameters: Parameters) -> None:
     networks = dict(parameters.networks)
     networks["ce"] = networks["ce"].model_copy(update={"architecture": "resnet56"})
     assert architecture(parameters.model_copy(update={"networks": networks}), "digits", "ce") == "resnet56"
+
+
+def test_settings(parameters: Parameters) -> None:
+    assert settings(parameters, "eos") == "K = 10, toward, step size 1"
+    assert settings(parameters, "smote") == ""
 
 
 def test_neighbors(parameters: Parameters) -> None:

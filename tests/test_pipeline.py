@@ -31,6 +31,7 @@ READ_BY_CELLS = {
     "training_recipe": {"datasets", "training"},
     "architecture": {"datasets", "networks"},
     "neighbors": {"heads"},
+    "settings": {"heads"},
 }
 
 
@@ -95,10 +96,9 @@ def test_every_stage_lists_the_parameters_it_reads(name: str) -> None:
     assert listed == {section for section in read if section in Parameters.model_fields}
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_every_stage_writes_its_seconds_apart(name: str) -> None:
-    outs = paths(STAGES[name]["outs"])
-    assert [path for path in outs if path.startswith(f"data/seconds/{name}/")] != []
+def test_the_seconds_are_in_no_declared_output() -> None:
+    """dvc.lock would otherwise be another one in every clone, and name files that no cache has."""
+    assert "seconds" not in (ROOT / "dvc.lock").read_text()
 
 
 @pytest.mark.parametrize("name", STAGES)

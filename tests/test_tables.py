@@ -240,3 +240,25 @@ def test_summary_averages_over_networks_cuts_seeds_and_classes() -> None:
         "digits_cells": 5,
     }
     assert list(numbers)[-1] == "digits_cells"
+
+
+def test_settings_stand_above_table2_and_beside_each_k_of_table4() -> None:
+    scores = score_frame([(0, "ce", "smote", 0, 0.7), (0, "ce", "eos", 0, 0.8)])
+    settings = {"eos": "K = 10, toward, step size 1", "eos_k50": "not in this table"}
+    text = markdown2(table2(scores, ["ce"], ["smote", "eos"]), settings=settings)
+    assert "\n\nEOS: K = 10, toward, step size 1.\n\n" in text
+    assert "not in this table" not in text
+    rows = lines_of(markdown4(table4(scores, "ce", {"eos": 10}), settings={"eos": "away, step size 0.5"}))
+    assert rows[0][:2] == ["K", "Settings"]
+    assert rows[2][:2] == ["10", "away, step size 0.5"]
+
+
+def test_notes_that_differ_in_their_classes_only_are_one_footnote() -> None:
+    scores = score_frame([(0, "ce", "bsmote", 0, 0.7), (0, "asl", "bsmote", 0, 0.8)])
+    rows = [
+        ("digits", 0, network, "bsmote", f"filled by SMOTE, because so: {classes}")
+        for network, classes in (("ce", "classes 1, 2"), ("asl", "class 3"))
+    ]
+    text = markdown2(table2(scores, ["ce", "asl"], ["bsmote"]), pd.DataFrame(rows, columns=NOTES))
+    assert text.count("Borderline-SMOTE [1]") == 2
+    assert text.endswith("- [1] filled by SMOTE, because so (some classes)\n")

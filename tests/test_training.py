@@ -19,6 +19,7 @@ from eos.training import (
     Images,
     Recipe,
     Trained,
+    _batches,
     augment,
     learning_rate,
     normalization_of,
@@ -250,6 +251,24 @@ def test_normalization_is_that_of_the_training_images_or_the_given_one(parts: li
     given = run(train_part, test_part, normalization=([0.5], [0.25]))
     assert (given.mean, given.std) == ((0.5,), (0.25,))
     assert given.history[0].loss != result.history[0].loss
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        (388, [128, 128, 132]),
+        (431, [128, 128, 128, 47]),
+        (12406, [128] * 96 + [118]),
+        (129, [129]),
+        (160, [128, 32]),
+        (100, [100]),
+        (1, [1]),
+    ],
+)
+def test_a_small_last_batch_joins_the_one_before(rows: int, sizes: list[int]) -> None:
+    batches = _batches(torch.arange(rows), 128)
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.equal(torch.cat(batches), torch.arange(rows))
 
 
 def test_a_lone_last_image_is_trained_on(parts: list[Images]) -> None:

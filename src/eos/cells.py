@@ -14,6 +14,14 @@ def architecture(parameters: Parameters, dataset: str, network: str) -> str:
     return parameters.networks[network].architecture or parameters.datasets[dataset].architecture
 
 
+def settings(parameters: Parameters, head: str) -> str:
+    """Return what an EOS head is run with, in words; nothing for any other head."""
+    definition = parameters.heads[head]
+    if not isinstance(definition, EOSHead):
+        return ""
+    return f"K = {definition.k_neighbors}, {definition.variant}, step size {definition.step_size:g}"
+
+
 def neighbors(parameters: Parameters, head: str) -> int:
     """Return the number of neighbours K that an EOS head asks for."""
     definition = parameters.heads[head]

@@ -42,6 +42,7 @@ _CELL = ["dataset", "network", "head"]
 _COLUMNS = [
     *_CELL, "status", "selection", "n", "cuts", "seeds", "BAC", "BAC_sd", "GM", "GM_sd", "FM", "FM_sd",
 ]  # fmt: skip
+_CLASSES = r": class(es)? .*$"
 _WIDTH = 98  # columns of a terminal that the printed tables may fill
 
 
@@ -114,7 +115,9 @@ def table4(scores: pd.DataFrame, network: str, neighbors: Mapping[str, int]) -> 
     return table
 
 
-def markdown2(table: pd.DataFrame, notes: pd.DataFrame | None = None) -> str:
+def markdown2(
+    table: pd.DataFrame, notes: pd.DataFrame | None = None, settings: Mapping[str, str] | None = None
+) -> str:
     """Lay out `table2` as Markdown that also reads well in a terminal 100 columns wide.
 
     The paper sets the heads side by side; seven of them with three metrics each do not fit a terminal, so
@@ -126,8 +129,13 @@ def markdown2(table: pd.DataFrame, notes: pd.DataFrame | None = None) -> str:
         From `table2`.
     notes
         Columns dataset, cut, network, head, note: sentences that become footnotes of their cells.
+    settings
+        By head, what it was run with; said below the header for the heads that the table has.
     """
     text = [_header("Table II: losses and classifier heads", table, "best BAC of each loss")]
+    known = [head for head in table["head"].unique() if head in (settings or {})]
+    if settings and known:
+        text.append(_wrap("; ".join(f"{head_title(head)}: {settings[head]}" for head in known) + "."))
     for dataset, block in table.groupby("dataset", sort=False):
         marks, footnotes = _footnotes(block, notes)
         rows = []
@@ -140,15 +148,17 @@ def markdown2(table: pd.DataFrame, notes: pd.DataFrame | None = None) -> str:
     return "\n\n".join(text) + "\n"
 
 
-def markdown4(table: pd.DataFrame, notes: pd.DataFrame | None = None) -> str:
+def markdown4(
+    table: pd.DataFrame, notes: pd.DataFrame | None = None, settings: Mapping[str, str] | None = None
+) -> str:
     """Lay out `table4` as Markdown: per dataset one row per K, the best BAC bold.
 
     Parameters
     ----------
     table
         From `table4`.
-    notes
-        As for `markdown2`.
+    notes, settings
+        As for `markdown2`; the settings stand beside each K.
     """
     network = ", ".join(network_title(name) for name in table["network"].unique())
     text = [
@@ -159,7 +169,14 @@ def markdown4(table: pd.DataFrame, notes: pd.DataFrame | None = None) -> str:
         cells = zip(block["network"], block["head"], block["k_neighbors"], strict=True)
         labels = [f"{k}{marks.get((network, head), '')}" for network, head, k in cells]
         text += [f"## {dataset_title(dataset)}", _spread(block)]
-        text += [_grid(["K", *METRICS], _rows(labels, block)), *footnotes]
+        header, rows = ["K", *METRICS], _rows(labels, block)
+        if settings:
+            header.insert(1, "Settings")
+            rows = [
+                [k, settings.get(head, ""), *cells]
+                for head, (k, *cells) in zip(block["head"], rows, strict=True)
+            ]
+        text += [_grid(header, rows), *footnotes]
     return "\n\n".join(text) + "\n"
 
 
@@ -295,11 +312,17 @@ def _incomplete(block: pd.DataFrame, cuts: int) -> list[tuple[str, tuple[str, st
 
 
 def _told(dataset: str, notes: pd.DataFrame | None, cuts: int) -> list[tuple[str, tuple[str, str]]]:
-    """Return the notes of a dataset; one that does not hold on every cut names its cuts."""
+    """Return the notes of a dataset; one that does not hold on every cut names its cuts.
+
+    A note ends with the classes it is about; they are left to the notes' own table, so that the same remark
+    on several cells is one footnote.
+    """
     if notes is None or notes.empty:
         return []
     told = []
     here = notes[notes["dataset"] == dataset]
+    remarks = here["note"].str.replace(_CLASSES, " (some classes)", regex=True)
+    here = here.assign(note=remarks)
     for (network, head, note), group in here.groupby(["network", "head", "note"], sort=False):
         held = sorted(group["cut"].unique())
         scope = "" if len(held) >= cuts else f" (cut {', '.join(str(cut) for cut in held)})"

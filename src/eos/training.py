@@ -496,12 +496,13 @@ def _learn(task: Task, state: State) -> tuple[float, dict[str, float]]:
 
 
 def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
-    """Divide the rows into batches; a last one of a single row joins the one before.
+    """Divide the rows into batches; a last one of less than a quarter of the size joins the one before.
 
-    Batch normalisation has no statistics of one image that the network has shrunk to one pixel.
+    Batch normalisation would take its statistics, once every epoch, from a handful of images: with 4 of 128 a
+    training that otherwise reaches 92 % ended at 58 %, and one image shrunk to one pixel has none at all.
     """
     batches = list(order.split(batch_size))
-    if len(batches) > 1 and len(batches[-1]) == 1:
+    if len(batches) > 1 and len(batches[-1]) < batch_size / 4:
         batches[-2:] = [torch.cat(batches[-2:])]
     return batches
 

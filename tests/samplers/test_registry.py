@@ -61,7 +61,7 @@ def test_neighborhood_is_clipped_to_the_smallest_class_to_fill(name: str) -> Non
         warnings.simplefilter("error")
         result = oversample(name, X, y, random_state=0)
         lower = oversample(name, X, y, random_state=0, k_neighbors=3)
-    assert result.notes[0] == f"{name}: k_neighbors was reduced from 5 to 3, because class 8 has 4 samples"
+    assert result.notes[0] == "k_neighbors was reduced from 5 to 3, because class 8 has 4 samples"
     assert np.array_equal(result.features, lower.features)
     assert not any("k_neighbors was" in note for note in lower.notes)
 
@@ -69,9 +69,9 @@ def test_neighborhood_is_clipped_to_the_smallest_class_to_fill(name: str) -> Non
 def test_other_neighborhoods_are_clipped_to_the_rows_there_are() -> None:
     X, y = blobs({0: 40, 1: 12})
     notes = oversample("eos", X, y, random_state=0, k_neighbors=300).notes
-    assert notes == ("eos: k_neighbors was reduced from 300 to 51, because no row has more neighbors",)
+    assert notes == ("k_neighbors was reduced from 300 to 51, because no row has more neighbors",)
     notes = oversample("bsmote", X, y, random_state=0, m_neighbors=60).notes
-    assert notes[0] == "bsmote: m_neighbors was reduced from 60 to 51, because no row has more neighbors"
+    assert notes[0] == "m_neighbors was reduced from 60 to 51, because no row has more neighbors"
 
 
 def test_borderline_smote_falls_back_on_smote() -> None:
@@ -79,7 +79,7 @@ def test_borderline_smote_falls_back_on_smote() -> None:
     X[y >= 6] += 50 * y[y >= 6, np.newaxis]  # nowhere near another class: no danger
     result = oversample("bsmote", X, y, random_state=0)
     assert len(result.notes) == 1
-    assert result.notes[0].startswith("bsmote: filled by SMOTE")
+    assert result.notes[0].startswith("filled by SMOTE")
     assert result.notes[0].endswith(": classes 6, 9")
     assert Counter(result.labels.tolist()) == dict.fromkeys([0, 1, 6, 9], 60)
 
@@ -120,7 +120,7 @@ def test_warnings_for_developers_are_handed_on(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setitem(SAMPLERS, "noisy", Sampler(resample, {}))
     with pytest.warns() as caught:
         result = oversample("noisy", *blobs({0: 5, 1: 5}), random_state=0)
-    assert result.notes == ("noisy: for users",)
+    assert result.notes == ("for users",)
     assert [str(warning.message) for warning in caught] == ["for developers"]
 
 

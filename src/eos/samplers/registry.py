@@ -85,7 +85,7 @@ def oversample(
             f"sampler {name}: the synthetic rows overflow {features.dtype}: values as large as "
             f"{np.abs(features).max():g} cannot be interpolated; scale the features down"
         )
-    return Oversampled(resampled[len(features) :], new_labels, _notes(name, caught))
+    return Oversampled(resampled[len(features) :], new_labels, _notes(caught))
 
 
 def sampler_parameters(name: str) -> dict[str, Any]:
@@ -121,12 +121,12 @@ def _check_data(name: str, features: np.ndarray, labels: np.ndarray) -> None:
         )
 
 
-def _notes(name: str, caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
+def _notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
     """Return the user warnings as sentences, each once; hand on the others, meant for developers."""
     notes: dict[str, None] = {}  # a set that keeps the order
     for warning in caught:
         if issubclass(warning.category, UserWarning):
-            notes[f"{name}: {warning.message}"] = None
+            notes[str(warning.message)] = None
         else:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
     return tuple(notes)
