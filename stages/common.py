@@ -1,5 +1,6 @@
 """What every stage shares: its arguments, the parameters, the places of files, errors and seconds."""
 
+import functools
 import inspect
 import sys
 import time
@@ -18,8 +19,9 @@ METRICS = Path("metrics")
 PLOTS = Path("plots")
 
 
+@functools.cache
 def parameters() -> Parameters:
-    """Read and check `params.yaml`."""
+    """Read and check `params.yaml`, once."""
     return load(PARAMETERS)
 
 
