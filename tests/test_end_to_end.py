@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -230,22 +231,20 @@ def test_wrong_arguments_of_a_stage(clone: Clone, arguments: list[str], expected
 
 
 @pytest.mark.parametrize(
-    ("content", "expected"),
+    ("damage", "expected"),
     [
-        ("a,b\n1,2\n", "has no column"),
-        ("dataset,cut,network,head,seed,selection,epoch,BAC,GM,FM\n", "holds no rows"),
-        (
-            "dataset,cut,network,head,seed,selection,epoch,BAC,GM,FM\ndigits,0,ce,own,0,last,2,high,.1,.1\n",
-            "column 'BAC' holds text where numbers belong",
-        ),
+        (lambda text: "a,b\n1,2\n", "has no column"),
+        (lambda text: text.splitlines()[0] + "\n", "holds no rows"),
+        (lambda text: text[: len(text) // 2], "its last line is cut off"),
+        (lambda text: text.replace("0.1", "high"), "column 'BAC' holds text where numbers belong"),
     ],
 )
-def test_damaged_results_are_named(clone: Clone, content: str, expected: str) -> None:
+def test_damaged_results_are_named(clone: Clone, damage: Callable[[str], str], expected: str) -> None:
     path = clone.folder / "metrics/scores/digits-0.csv"
-    whole = path.read_bytes()
-    path.write_text(content)
+    whole = path.read_text()
+    path.write_text(damage(whole))
     done = clone.run("python", "stages/tables.py")
-    path.write_bytes(whole)
+    path.write_text(whole)
     assert done.returncode == 1
     assert done.stderr.startswith("error: metrics/scores/digits-0.csv: ")
     assert expected in done.stderr
