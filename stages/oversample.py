@@ -17,10 +17,12 @@ def main(dataset: str, cut: int, network: str) -> None:
     data = read_stored(path, EMBEDDINGS, "train_features", "train_labels", "test_features", "test_labels")
     folder = common.oversampled_folder(dataset, cut, network)
     notes = {}
-    for head in parameters.networks[network].heads:
+    # `own` and `none` need no sampler.
+    heads = [
+        head for head in parameters.networks[network].heads if parameters.heads[head].sampler in SAMPLERS
+    ]
+    for number, head in enumerate(heads, start=1):
         definition = parameters.heads[head]
-        if definition.sampler not in SAMPLERS:
-            continue  # `own` and `none` need no sampler
         with placed(f"{common.PARAMETERS}: heads.{head}, on {path}"):
             balanced = oversample(
                 definition.sampler,
@@ -35,6 +37,7 @@ def main(dataset: str, cut: int, network: str) -> None:
         arrays = {"synthetic": balanced.features, "labels": balanced.labels, "gap": gap}
         write_arrays(folder / f"{head}.npz", arrays)
         notes[head] = list(balanced.notes)
+        print(f"head {number}/{len(heads)} {head}: {len(balanced.features)} synthetic rows", flush=True)
     write_json(folder / "notes.json", notes)
 
 
