@@ -4,8 +4,9 @@ import functools
 import inspect
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from eos.errors import InputError, unknown_name
 from eos.files import write_json
@@ -17,6 +18,8 @@ DATA = Path("data")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = Path("plots")
+# Outside the declared outputs, which DVC removes before it runs a stage.
+CHECKPOINTS = Path(".checkpoints")
 
 
 @functools.cache
@@ -60,17 +63,37 @@ def heads_folder(dataset: str, cut: int, network: str) -> Path:
     return MODELS / "heads" / f"{dataset}-{cut}" / network
 
 
+def augmented_file(dataset: str, cut: int, pixel_sampler: str) -> Path:
+    """Return where the synthetic images of a pixel sampler are."""
+    return DATA / "augmented" / f"{dataset}-{cut}" / f"{pixel_sampler}.npz"
+
+
+def generated_file(dataset: str, cut: int, generator: str) -> Path:
+    """Return where the synthetic images of a generator are."""
+    return DATA / "generated" / f"{dataset}-{cut}" / f"{generator}.npz"
+
+
+def balanced_scores_file(kind: str, dataset: str, cut: int, sampler: str, *, network: str) -> Path:
+    """Return where the scores of a network are that was trained on `augmented` or `generated` images."""
+    return METRICS / kind / f"{dataset}-{cut}" / f"{sampler}-{network}.csv"
+
+
 def results_file(kind: str, dataset: str, cut: int) -> Path:
     """Return where the tidy results of one kind (`scores`, `classes`, …) of a dataset and cut are."""
     return METRICS / kind / f"{dataset}-{cut}.csv"
 
 
-def run(main: Callable[..., None]) -> None:
+def seconds_file(stage: str, cell: str) -> Path:
+    """Return where the seconds of a stage's cell are."""
+    return DATA / "seconds" / stage / f"{cell}.json"
+
+
+def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
     """Call `main` with the command line's arguments, one for each of its parameters.
 
     Bad input ends with one message and exit status 1. The seconds that the work took (the imports are over by
-    then) go to `data/seconds/<stage>/<cell>.json`, which is no output that DVC knows of: results, and with
-    them dvc.lock, are the same bytes in every clone.
+    then) go to `data/seconds/<stage>/<cell>.json`, with what else `main` returns as measured. That is no output
+    that DVC knows of: results, and with them dvc.lock, are the same bytes in every clone.
     """
     stage = Path(sys.argv[0]).stem
     signature = inspect.signature(main).parameters
@@ -82,10 +105,10 @@ def run(main: Callable[..., None]) -> None:
             _convert(name, parameter.annotation, text)
             for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=True)
         ]
-        main(*arguments)
+        measured = main(*arguments)
         cell = "-".join(sys.argv[1:]) or "all"
-        seconds = round(time.perf_counter() - start, 3)
-        write_json(DATA / "seconds" / stage / f"{cell}.json", {"seconds": seconds})
+        seconds = {"seconds": time.perf_counter() - start} | dict(measured or {})
+        write_json(seconds_file(stage, cell), seconds)
     except InputError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:

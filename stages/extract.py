@@ -10,14 +10,14 @@ from eos.embeddings import extract, load_network
 from eos.errors import InputError
 from eos.files import read_json, read_weights, write_arrays
 from eos.layouts import IMAGES, SPLIT, read_stored
-from eos.losses import LOSSES
+from eos.losses import find_loss
 from eos.networks import classifier_weights
 
 
 def main(dataset: str, cut: int, network: str) -> None:
     """Write features, logits and labels of all images, the classifier's weights and the network's epoch."""
     parameters = common.parameters()
-    recipe = training_recipe(parameters, dataset)
+    recipe = training_recipe(parameters, dataset, network)
     limit_threads(recipe.cpu_threads)
     data = read_stored(common.images_file(dataset), IMAGES)
     split = read_stored(common.split_file(dataset, cut), SPLIT, "train", "validation")
@@ -31,7 +31,7 @@ def main(dataset: str, cut: int, network: str) -> None:
         architecture(parameters, dataset, network),
         channels=data["train_images"].shape[3],
         n_classes=len(data["class_names"]),
-        classifier=LOSSES[parameters.networks[network].loss.name].classifier,
+        classifier=find_loss(parameters.networks[network].loss.name).classifier,
     )
     arrays: dict[str, np.ndarray] = {"weight": classifier_weights(model), "epoch": np.array(epoch)}
     for part, images, labels in (
@@ -40,6 +40,7 @@ def main(dataset: str, cut: int, network: str) -> None:
         ("test", data["test_images"], data["test_labels"]),
     ):
         features, logits = extract(model, images, mean, std, device=recipe.device)
+        print(f"{part}: {len(features)} embeddings of length {features.shape[1]}", flush=True)
         broken = int((~np.isfinite(features)).any(axis=1).sum())
         if broken:
             raise InputError(

@@ -1,5 +1,7 @@
 """The tidy results of all cells: which tables there are, and reading them for tables and figures."""
 
+from itertools import product
+
 import pandas as pd
 
 import common
@@ -15,8 +17,12 @@ COLUMNS = {
     "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
     "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
     "notes": [*CELL, "note"],
+    "balanced": [
+        *("dataset", "cut", "sampler", "network", "seed", "selection", "epoch", "BAC", "GM", "FM", "note"),
+    ],
 }
-TEXT = {"dataset", "network", "head", "selection", "class_name", "note"}
+SCORED = ("scores", "classes", "gaps", "curves", "notes")
+TEXT = {"dataset", "network", "head", "sampler", "selection", "class_name", "note"}
 
 
 def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:
@@ -37,3 +43,28 @@ def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:
             raise InputError(f"{path}: holds no rows; {REMAKE}")
         tables.append(table)
     return pd.concat(tables, ignore_index=True)
+
+
+def read_balanced(parameters: Parameters) -> pd.DataFrame:
+    """Read the scores of all networks that were trained on balanced images, under the rule of `selection`.
+
+    Raises
+    ------
+    InputError
+        As `read_results`, or if a file has no scores under that rule.
+    """
+    axes = parameters.axes
+    arms = {
+        "augmented": (axes.pixel_samplers, axes.pixel_networks),
+        "generated": (axes.generators, axes.generator_networks),
+    }
+    tables = [pd.DataFrame(columns=COLUMNS["balanced"])]
+    for kind, (samplers, networks) in arms.items():
+        for dataset, cut, sampler, network in product(axes.datasets, axes.cuts, samplers, networks):
+            path = common.balanced_scores_file(kind, dataset, cut, sampler, network=network)
+            table = read_table(path, COLUMNS["balanced"], text=TEXT)
+            table = table[table["selection"] == parameters.selection]
+            if table.empty:
+                raise InputError(f"{path}: holds no scores under selection {parameters.selection!r}; {REMAKE}")
+            tables.append(table)
+    return pd.concat(tables if len(tables) == 1 else tables[1:], ignore_index=True)

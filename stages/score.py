@@ -10,7 +10,7 @@ from eos.gap import net_gap
 from eos.layouts import EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
 from eos.parameters import Parameters
 from eos.scores import confusion, recalls, score, weight_norms
-from results import COLUMNS
+from results import COLUMNS, SCORED
 
 
 def main(dataset: str, cut: int) -> None:
@@ -19,7 +19,7 @@ def main(dataset: str, cut: int) -> None:
     names = read_stored(common.images_file(dataset), IMAGES, "class_names")["class_names"]
     counts = read_stored(common.split_file(dataset, cut), SPLIT, "class_counts")["class_counts"]
     by_name = {"class": np.arange(len(names)), "class_name": names, "train_count": counts}
-    tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in COLUMNS}
+    tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in SCORED}
     for network in parameters.axes.networks:
         embeddings = read_stored(common.embeddings_file(dataset, cut, network), EMBEDDINGS)
         notes = read_json(common.oversampled_folder(dataset, cut, network) / "notes.json")

@@ -15,8 +15,11 @@ def main(dataset: str, cut: int) -> None:
     images = read_stored(common.images_file(dataset), IMAGES, "train_labels", "class_names")
     labels = images["train_labels"]
     available = np.bincount(labels, minlength=len(images["class_names"]))
-    with placed(f"{common.PARAMETERS}: datasets.{dataset}.imbalance"):
-        counts = exponential_counts(available, parameters.datasets[dataset].imbalance.ratio)
+    imbalance = parameters.datasets[dataset].imbalance
+    counts = available
+    if imbalance.profile == "exponential":
+        with placed(f"{common.PARAMETERS}: datasets.{dataset}.imbalance"):
+            counts = exponential_counts(available, imbalance.ratio)
     subset = imbalanced_subset(labels, counts, cut)
     held_out = hold_out(labels[subset], parameters.split.validation_fraction, seed=cut)
     train = subset[~held_out]

@@ -1,15 +1,14 @@
 """Every wrong entry of params.yaml stops with its path and what would be valid."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import yaml
 
-from eos import networks, selection
 from eos.cells import training_recipe
 from eos.errors import InputError
-from eos.parameters import Architecture, load
+from eos.parameters import load
 from eos.samplers.registry import SAMPLERS, sampler_parameters
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +54,7 @@ def test_the_papers_datasets_are_defined_as_in_the_paper() -> None:
     """Section IV: maximum ratios, networks and epochs."""
     parameters = load(ROOT / "params.yaml")
     recipes = {
-        name: (dataset.imbalance.ratio, dataset.architecture, training_recipe(parameters, name).epochs)
+        name: (dataset.imbalance.ratio, dataset.architecture, training_recipe(parameters, name, "ce").epochs)
         for name, dataset in parameters.datasets.items()
         if name in {"cifar10", "svhn", "cifar100", "celeba"}
     }
@@ -147,6 +146,35 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         ("heads.eos", {"k_neighbors": 3}, "heads.eos: the key 'sampler' is missing"),
         ("training.learning_rate", float("nan"), "training.learning_rate"),
         ("training.factors", [0.1], "2 milestones but 1 factors"),
+        (
+            "datasets.digits.imbalance",
+            {"profile": "as_is", "ratio": 20},
+            "datasets.digits.imbalance: unknown key 'ratio'; known: profile",
+        ),
+        (
+            "datasets.digits.imbalance.profile",
+            "exponentiel",
+            "imbalance.profile: unknown value 'exponentiel'; did you mean 'exponential'?",
+        ),
+        ("datasets.digits.training.balanced_epochs_share", 0.0, "balanced_epochs_share: 0.0 is not possible"),
+        ("networks.ce.epochs_share", 1.5, "networks.ce.epochs_share: 1.5 is not possible"),
+        ("networks.ce.architecture", "resnet23", "unknown value 'resnet23'; did you mean 'resnet20'?"),
+        ("networks.ce.mixing", {"name": "mixup", "alpha": 0.2}, "networks.ce.mixing.name: unknown value"),
+        ("networks.ce.mixing", {"name": "remix", "alpha": 0.0}, "networks.ce.mixing.alpha: 0.0 is not"),
+        (
+            "networks.remix.loss",
+            {"name": "focal", "gamma": 2.0},
+            "networks.remix: loss 'focal' cannot be trained on mixed labels; set its name to ce",
+        ),
+        ("axes.pixel_samplers", ["smotte"], "axes.pixel_samplers[0]: unknown pixel sampler 'smotte'; did you"),
+        ("axes.generators", ["gan"], "axes.generators[0]: unknown generator 'gan'; did you mean 'cgan'?"),
+        ("axes.generator_networks", ["cee"], "axes.generator_networks[0]: unknown network 'cee'"),
+        ("pixel_samplers.balsvm.components", 0, "pixel_samplers.balsvm.components: 0 is not possible"),
+        ("pixel_samplers.smote.relabel", "all", "pixel_samplers.smote: unknown key 'relabel'"),
+        ("generators.gamo.model", "gam", "generators.gamo.model: unknown value 'gam'; did you mean 'gamo'?"),
+        ("tables.table1.remix", "remics", "tables.table1.remix: unknown network 'remics'; did you"),
+        ("tables.table3.head", "eoss", "tables.table3.head: unknown head 'eoss'; did you mean 'eos'?"),
+        ("figures.figure6.classes", {"digit": ["1", "2"]}, "figures.figure6.classes[0]: unknown dataset 'di"),
         ("head_training.curve_epochs", 5, "curve_epochs 5 must be at least epochs 10"),
         ("tables.table4.network", "cf", "tables.table4.network: unknown network 'cf'; did you mean 'ce'?"),
         ("tables.table4.heads", ["smote"], "tables.table4.heads[0]: 'smote' is no EOS head"),
@@ -189,12 +217,23 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
         load(path)
 
 
-def test_names_told_here_are_those_of_the_registries() -> None:
-    """Importing the registries costs seconds, so the parameters repeat their names."""
-    assert set(get_args(Architecture)) == set(networks.ARCHITECTURES)
+def test_every_sampler_is_given_all_its_parameters() -> None:
     parameters = load(ROOT / "params.yaml")
     assert {head.sampler for head in parameters.heads.values()} == {"own", "none", *SAMPLERS}
     for head in parameters.heads.values():
         if head.sampler in SAMPLERS:
             assert set(head.model_dump()) - {"sampler"} == set(sampler_parameters(head.sampler))
-    assert set(selection.RULES) == {"last", "validation", "test"}
+
+
+def test_images_may_stay_as_imbalanced_as_they_are(tmp_path: Path, content: Any) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(change(content, "datasets.digits.imbalance", {"profile": "as_is"})))
+    assert load(path).datasets["digits"].imbalance.profile == "as_is"
+
+
+def test_empty_axes_leave_the_balanced_networks_out(tmp_path: Path, content: Any) -> None:
+    for axis in ("pixel_samplers", "pixel_networks", "generators", "generator_networks"):
+        content["axes"][axis] = []
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert load(path).axes.generators == ()

@@ -1,12 +1,20 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
-from eos.parameters import EOSHead, Parameters, Training
+from eos.parameters import Parameters, Training
 
 
-def training_recipe(parameters: Parameters, dataset: str) -> Training:
-    """Return the training recipe with the dataset's own values in place of the general ones."""
+def training_recipe(
+    parameters: Parameters, dataset: str, network: str, *, balanced: bool = False
+) -> Training:
+    """Return the recipe of a network on a dataset: the general one, with the dataset's own values in it.
+
+    The epochs are the network's share of the dataset's, and where the images were balanced before training
+    (`balanced`) the share of those that `balanced_epochs_share` says; at least one.
+    """
     own = parameters.datasets[dataset].training.model_dump(exclude_none=True)
-    return parameters.training.model_copy(update=own)
+    recipe = parameters.training.model_copy(update=own)
+    share = parameters.networks[network].epochs_share * (recipe.balanced_epochs_share if balanced else 1)
+    return recipe.model_copy(update={"epochs": max(1, round(recipe.epochs * share))})
 
 
 def architecture(parameters: Parameters, dataset: str, network: str) -> str:
@@ -14,16 +22,15 @@ def architecture(parameters: Parameters, dataset: str, network: str) -> str:
     return parameters.networks[network].architecture or parameters.datasets[dataset].architecture
 
 
-def settings(parameters: Parameters, head: str) -> str:
-    """Return what an EOS head is run with, in words; nothing for any other head."""
+def neighbors(parameters: Parameters, head: str) -> int | None:
+    """Return the number of neighbours K that an EOS head asks for; None for any other head."""
     definition = parameters.heads[head]
-    if not isinstance(definition, EOSHead):
+    return definition.k_neighbors if definition.sampler == "eos" else None
+
+
+def step(parameters: Parameters, head: str) -> str:
+    """Return how an EOS head steps toward the enemies, in words; nothing for any other head."""
+    definition = parameters.heads[head]
+    if definition.sampler != "eos":
         return ""
-    return f"K = {definition.k_neighbors}, {definition.variant}, step size {definition.step_size:g}"
-
-
-def neighbors(parameters: Parameters, head: str) -> int:
-    """Return the number of neighbours K that an EOS head asks for."""
-    definition = parameters.heads[head]
-    assert isinstance(definition, EOSHead)  # `parameters.load` has seen to it for the heads of Table IV
-    return definition.k_neighbors
+    return f"{definition.variant}, step size {definition.step_size:g}"

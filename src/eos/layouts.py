@@ -17,6 +17,11 @@ IMAGES: Layout = {
     "class_names": "U classes",
 }
 SPLIT: Layout = {"train": "i train", "validation": "i validation", "class_counts": "i classes"}
+SYNTHETIC: Layout = {
+    "images": "u synthetic height width channels",
+    "labels": "i synthetic",
+    "notes": "U notes",
+}
 EMBEDDINGS: Layout = {
     "weight": "f classes features",
     "epoch": "i",

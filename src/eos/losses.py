@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.errors import unknown_name
+from eos.registry import LOSSES, find
 
 
 class Loss(nn.Module):
@@ -157,13 +157,16 @@ class LDAMLoss(Loss):
         return functional.cross_entropy(self.scale * cosines, targets, weight=weight)
 
 
-#: Every loss by name; its parameters are the keyword-only ones of the class. The tests cover all of them.
-LOSSES: dict[str, type[Loss]] = {
-    "ce": CrossEntropy,
-    "asl": AsymmetricLoss,
-    "focal": FocalLoss,
-    "ldam": LDAMLoss,
-}
+def find_loss(name: str) -> type[Loss]:
+    """Return the loss of that name in `eos.registry`.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    loss: type[Loss] = find(LOSSES, name, what="loss", place="find_loss").load()
+    return loss
 
 
 def build_loss(name: str, class_counts: Sequence[int], parameters: Mapping[str, float]) -> Loss:
@@ -174,9 +177,7 @@ def build_loss(name: str, class_counts: Sequence[int], parameters: Mapping[str, 
     InputError
         If there is no such loss.
     """
-    if name not in LOSSES:
-        raise unknown_name(name, LOSSES, what="loss", place="build_loss")
-    return LOSSES[name](class_counts, **parameters)
+    return find_loss(name)(class_counts, **parameters)
 
 
 def _power(base: Tensor, exponent: float) -> Tensor:

@@ -6,8 +6,9 @@ says is all there is.
 """
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +17,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    create_model,
     model_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -23,6 +25,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from eos.errors import InputError, unknown_name
+from eos.generators.registry import GENERATORS
+from eos.kinds import Fraction, NonNegative, Positive, Rate, Seed, Share, Threads
+from eos.pixels import PIXEL_SAMPLERS
+from eos.registry import ARCHITECTURES, LOSSES
+from eos.samplers.registry import SAMPLERS
 from eos.selection import RULES
 
 # DVC joins the names of a matrix cell by '-' into one stage name: a '-' inside a name could make two
@@ -30,13 +37,6 @@ from eos.selection import RULES
 NAME = r"[a-z][a-z0-9_]*"
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[int, Field(ge=1, le=10**9)]
-Threads = Annotated[int, Field(ge=1, le=1024)]
-Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Rate = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-
 
 def _without_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
     repeated = [value for value in values if values.count(value) > 1]
@@ -52,8 +52,7 @@ def _at_least_one(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 Precision = Literal["auto", "fp32", "bf16"]
-# The names of `eos.networks.ARCHITECTURES`, told here because importing them takes torch.
-Architecture = Literal["resnet20", "resnet32", "resnet56"]
+Architecture = Literal[tuple(ARCHITECTURES)]
 # Those of `eos.torchvision_datasets.LOADERS`.
 TorchvisionName = Literal["cifar10", "cifar100", "svhn", "celeba"]
 Names = Annotated[tuple[Name, ...], AfterValidator(_without_repeats)]
@@ -75,11 +74,17 @@ class _Section(BaseModel):
 
 
 class Axes(_Section):
-    """The cells that are run: every dataset x cut x network."""
+    """The cells that are run: every dataset x cut x network, and on images that were balanced first
+    every dataset x cut x pixel sampler x pixel network and dataset x cut x generator x generator network.
+    """
 
     datasets: SomeNames
     cuts: SomeSeeds
     networks: SomeNames
+    pixel_samplers: Names
+    pixel_networks: Names
+    generators: Names
+    generator_networks: Names
 
 
 class Split(_Section):
@@ -119,11 +124,20 @@ class FolderSource(_Section):
 Source = Annotated[DigitsSource | TorchvisionSource | FolderSource, Field(discriminator="name")]
 
 
-class Imbalance(_Section):
-    """Class sizes: exponential from the largest to the smallest, `ratio` between the two."""
+class ExponentialImbalance(_Section):
+    """Class sizes that fall exponentially from the first class to the last, `ratio` between the two."""
 
     profile: Literal["exponential"]
     ratio: Annotated[float, Field(ge=1)]
+
+
+class NoImbalance(_Section):
+    """The images as they are: for data that are imbalanced already."""
+
+    profile: Literal["as_is"]
+
+
+Imbalance = Annotated[ExponentialImbalance | NoImbalance, Field(discriminator="profile")]
 
 
 class Training(_Section):
@@ -143,6 +157,7 @@ class Training(_Section):
     device: Literal["auto", "cpu", "cuda"]
     cpu_threads: Threads | None
     seed: Seed
+    balanced_epochs_share: Share
 
     @model_validator(mode="after")
     def _schedule(self) -> "Training":
@@ -166,6 +181,7 @@ class TrainingOverrides(_Section):
     horizontal_flip: bool | None = None
     precision: Precision | None = None
     cpu_threads: Threads | None = None
+    balanced_epochs_share: Share | None = None
 
 
 class Normalization(_Section):
@@ -187,111 +203,64 @@ class Dataset(_Section):
     source: Source
     imbalance: Imbalance
     normalization: Normalization | None
-    architecture: Architecture
+    architecture: Architecture  # type: ignore[valid-type]
     training: TrainingOverrides
 
 
-class CrossEntropy(_Section):
-    """Plain cross-entropy."""
-
-    name: Literal["ce"]
-
-
-class AsymmetricLoss(_Section):
-    """ASL in its single-label form."""
-
-    name: Literal["asl"]
-    gamma_positive: NonNegative
-    gamma_negative: NonNegative
-    label_smoothing: Fraction
-
-
-class FocalLoss(_Section):
-    """Focal loss."""
-
-    name: Literal["focal"]
-    gamma: NonNegative
+def _definitions(tag: str, kinds: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Return the type of a definition: under `tag` one of the names, and beside it that name's parameters."""
+    models = [
+        create_model(
+            name,
+            __base__=_Section,
+            __doc__=f"The parameters of {name}.",
+            **{tag: (Literal[name], ...)},
+            **{parameter: (kind, ...) for parameter, kind in parameters.items()},
+        )
+        for name, parameters in kinds.items()
+    ]
+    return Annotated[Union[tuple(models)], Field(discriminator=tag)]
 
 
-class LDAMLoss(_Section):
-    """LDAM; deferred re-weighting starts at the fraction `reweight_from` of the epochs."""
-
-    name: Literal["ldam"]
-    max_margin: Rate
-    scale: Rate
-    reweight_from: Annotated[float, Field(ge=0, le=1)]
-    beta: Fraction
+Loss: Any = _definitions("name", {name: entry.parameters for name, entry in LOSSES.items()})
 
 
-Loss = Annotated[CrossEntropy | AsymmetricLoss | FocalLoss | LDAMLoss, Field(discriminator="name")]
+class Remix(_Section):
+    """ReMix: every batch is balanced and mixed up with weights from Beta(alpha, alpha)."""
+
+    name: Literal["remix"]
+    alpha: Rate
 
 
 class Network(_Section):
     """One end-to-end training, and the heads its embeddings get."""
 
     loss: Loss
-    architecture: Architecture | None
+    mixing: Remix | None
+    architecture: Architecture | None  # type: ignore[valid-type]
+    epochs_share: Share
     heads: SomeNames
 
-
-class OwnHead(_Section):
-    """The network's own classifier."""
-
-    sampler: Literal["own"]
-
-
-class PlainHead(_Section):
-    """A fresh linear layer on the imbalanced embeddings."""
-
-    sampler: Literal["none"]
+    @model_validator(mode="after")
+    def _soft_labels(self) -> "Network":
+        if self.mixing is not None and self.loss.name != "ce":
+            raise ValueError(
+                f"loss {self.loss.name!r} cannot be trained on mixed labels; set its name to ce, or mixing to null"
+            )
+        return self
 
 
-class RandomHead(_Section):
-    """Random over-sampling."""
-
-    sampler: Literal["random"]
-
-
-class SmoteHead(_Section):
-    """SMOTE."""
-
-    sampler: Literal["smote"]
-    k_neighbors: Positive
-
-
-class BorderlineHead(_Section):
-    """Borderline-SMOTE 1."""
-
-    sampler: Literal["bsmote"]
-    k_neighbors: Positive
-    m_neighbors: Positive
-
-
-class BalancedSVMHead(_Section):
-    """Balanced SVM."""
-
-    sampler: Literal["balsvm"]
-    k_neighbors: Positive
-    relabel: Literal["synthetic", "all"]
-
-
-class EOSHead(_Section):
-    """Expansive Over-Sampling."""
-
-    sampler: Literal["eos"]
-    k_neighbors: Positive
-    variant: Literal["toward", "away", "released"]
-    step_size: Annotated[float, Field(gt=0, le=1)]
-
-
-Head = Annotated[
-    OwnHead | PlainHead | RandomHead | SmoteHead | BorderlineHead | BalancedSVMHead | EOSHead,
-    Field(discriminator="sampler"),
-]
+# A head is the network's own classifier, a fresh layer on the imbalanced embeddings, or one on embeddings that a
+# sampler has balanced.
+Head: Any = _definitions(
+    "sampler", {"own": {}, "none": {}, **{name: sampler.kinds for name, sampler in SAMPLERS.items()}}
+)
+PixelSampler: Any = _definitions("sampler", PIXEL_SAMPLERS)
+Generator: Any = _definitions("model", {name: entry.parameters for name, entry in GENERATORS.items()})
 
 
 class Oversampling(_Section):
-    """Phase 2: what all samplers share."""
+    """Phase 2: what all samplers share, those of images and the generators too."""
 
     random_state: Seed
 
@@ -329,18 +298,58 @@ class Row(_Section):
     heads: SomeNames
 
 
+class PixelsAgainstEmbeddings(_Section):
+    """Table I: one network on images that were balanced first, the ReMix network, and its heads."""
+
+    network: Name
+    pixel_samplers: SomeNames
+    remix: Name
+    heads: SomeNames
+
+
+class GeneratorsAgainstHead(_Section):
+    """Table III: each network on images of each generator, and its head."""
+
+    networks: SomeNames
+    generators: SomeNames
+    head: Name
+
+
 class Tables(_Section):
     """The cells of each table."""
 
+    table1: PixelsAgainstEmbeddings
     table2: Grid
+    table3: GeneratorsAgainstHead
     table4: Row
+    table5: Grid
+
+
+class Bars(_Section):
+    """The networks of Figure 4."""
+
+    networks: SomeNames
+
+
+class Projection(_Section):
+    """Figure 6: one network, a panel per head, of two classes at most `points` rows each.
+
+    `classes` names the two of a dataset; for datasets it does not name they are the largest and the smallest.
+    """
+
+    network: Name
+    heads: SomeNames
+    classes: dict[Name, tuple[str, str]]
+    points: Positive
 
 
 class Figures(_Section):
     """The cells of each figure."""
 
     figure3: Grid
+    figure4: Bars
     figure5: Grid
+    figure6: Projection
     figure7: Row
 
 
@@ -353,6 +362,8 @@ class Parameters(_Section):
     datasets: dict[Name, Dataset]
     networks: dict[Name, Network]
     heads: dict[Name, Head]
+    pixel_samplers: dict[Name, PixelSampler]
+    generators: dict[Name, Generator]
     training: Training
     oversampling: Oversampling
     head_training: HeadTraining
@@ -403,9 +414,10 @@ def _tuples(value: Any) -> Any:
 def _explain(path: Path, problem: Any) -> str:
     keys = list(problem["loc"])
     # A tagged union puts its tag into the location; the file has no such key.
-    if len(keys) > 2 and keys[0] == "heads":
+    if len(keys) > 2 and keys[0] in {"heads", "pixel_samplers", "generators"}:
         del keys[2]
-    if len(keys) > 3 and (keys[0], keys[2]) in {("networks", "loss"), ("datasets", "source")}:
+    tagged = {("networks", "loss"), ("datasets", "source"), ("datasets", "imbalance")}
+    if len(keys) > 3 and (keys[0], keys[2]) in tagged:
         del keys[3]
     place = f"{path.name}: " + "".join(
         f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys if key != "[key]"
@@ -451,24 +463,53 @@ def _check_references(path: Path, parameters: Parameters) -> None:
                 where = f"{path.name}: {place}" + ("" if single else f"[{index}]")
                 problems.append(str(unknown_name(name, known, what=what, place=where)))
 
-    check(parameters.axes.datasets, parameters.datasets, "dataset", "axes.datasets")
-    check(parameters.axes.networks, parameters.networks, "network", "axes.networks")
-    for name, network in parameters.networks.items():
-        check(network.heads, parameters.heads, "head", f"networks.{name}.heads")
+    known = {
+        "dataset": parameters.datasets,
+        "network": parameters.networks,
+        "head": parameters.heads,
+        "pixel sampler": parameters.pixel_samplers,
+        "generator": parameters.generators,
+    }
+    axes, tables, figures = parameters.axes, parameters.tables, parameters.figures
+    references: list[tuple[str, tuple[str, ...] | str, str]] = [
+        ("dataset", axes.datasets, "axes.datasets"),
+        ("network", axes.networks, "axes.networks"),
+        ("pixel sampler", axes.pixel_samplers, "axes.pixel_samplers"),
+        ("network", axes.pixel_networks, "axes.pixel_networks"),
+        ("generator", axes.generators, "axes.generators"),
+        ("network", axes.generator_networks, "axes.generator_networks"),
+        *(
+            ("head", network.heads, f"networks.{name}.heads")
+            for name, network in parameters.networks.items()
+        ),
+        ("network", tables.table1.remix, "tables.table1.remix"),
+        ("pixel sampler", tables.table1.pixel_samplers, "tables.table1.pixel_samplers"),
+        ("generator", tables.table3.generators, "tables.table3.generators"),
+        ("network", tables.table3.networks, "tables.table3.networks"),
+        ("head", tables.table3.head, "tables.table3.head"),
+        ("network", figures.figure4.networks, "figures.figure4.networks"),
+        ("dataset", tuple(figures.figure6.classes), "figures.figure6.classes"),
+    ]
     grids = {
-        "tables.table2": parameters.tables.table2,
-        "figures.figure3": parameters.figures.figure3,
-        "figures.figure5": parameters.figures.figure5,
+        "tables.table2": tables.table2,
+        "tables.table5": tables.table5,
+        "figures.figure3": figures.figure3,
+        "figures.figure5": figures.figure5,
+    }
+    rows = {
+        "tables.table1": tables.table1,
+        "tables.table4": tables.table4,
+        "figures.figure6": figures.figure6,
+        "figures.figure7": figures.figure7,
     }
     for place, grid in grids.items():
-        check(grid.networks, parameters.networks, "network", f"{place}.networks")
-        check(grid.heads, parameters.heads, "head", f"{place}.heads")
-    rows = {"tables.table4": parameters.tables.table4, "figures.figure7": parameters.figures.figure7}
+        references += [("network", grid.networks, f"{place}.networks"), ("head", grid.heads, f"{place}.heads")]
     for place, row in rows.items():
-        check(row.network, parameters.networks, "network", f"{place}.network")
-        check(row.heads, parameters.heads, "head", f"{place}.heads")
+        references += [("network", row.network, f"{place}.network"), ("head", row.heads, f"{place}.heads")]
+    for what, names, place in references:
+        check(names, known[what], what, place)
     for index, head in enumerate(parameters.tables.table4.heads):
-        if head in parameters.heads and not isinstance(parameters.heads[head], EOSHead):
+        if head in parameters.heads and parameters.heads[head].sampler != "eos":
             problems.append(
                 f"{path.name}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares "
                 "EOS by its number of neighbours; name heads with `sampler: eos`"

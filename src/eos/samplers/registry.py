@@ -6,12 +6,13 @@ Adding a sampler is one line in `SAMPLERS`. Nothing heavier than NumPy is import
 import numbers
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 
 from eos.errors import InputError, unknown_name
+from eos.kinds import Positive, Share
 
 
 @dataclass(frozen=True)
@@ -232,16 +233,29 @@ def _listed(classes: np.ndarray) -> str:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How a sampler is run, and the parameters it accepts with their defaults."""
+    """How a sampler is run; the parameters it accepts with their defaults, and their kinds."""
 
     resample: Callable[[np.ndarray, np.ndarray, int, _Parameters], _Resampled]
-    defaults: Mapping[str, Any]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    kinds: Mapping[str, Any] = field(default_factory=dict)
 
 
 SAMPLERS: dict[str, Sampler] = {
-    "random": Sampler(_random, {}),
-    "smote": Sampler(_smote, {"k_neighbors": 5}),
-    "bsmote": Sampler(_borderline_smote, {"k_neighbors": 5, "m_neighbors": 10}),
-    "balsvm": Sampler(_balanced_svm, {"k_neighbors": 5, "relabel": "synthetic"}),
-    "eos": Sampler(_eos, {"k_neighbors": 10, "variant": "toward", "step_size": 1.0}),
+    "random": Sampler(_random),
+    "smote": Sampler(_smote, {"k_neighbors": 5}, {"k_neighbors": Positive}),
+    "bsmote": Sampler(
+        _borderline_smote,
+        {"k_neighbors": 5, "m_neighbors": 10},
+        {"k_neighbors": Positive, "m_neighbors": Positive},
+    ),
+    "balsvm": Sampler(
+        _balanced_svm,
+        {"k_neighbors": 5, "relabel": "synthetic"},
+        {"k_neighbors": Positive, "relabel": Literal["synthetic", "all"]},
+    ),
+    "eos": Sampler(
+        _eos,
+        {"k_neighbors": 10, "variant": "toward", "step_size": 1.0},
+        {"k_neighbors": Positive, "variant": Literal["toward", "away", "released"], "step_size": Share},
+    ),
 }

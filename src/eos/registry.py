@@ -1,0 +1,73 @@
+"""Every architecture and loss by the name that `params.yaml` calls it: where it is, what it has to be given.
+
+To add one, write it in `eos.networks` or `eos.losses` (or a module of your own) and add its line here; see
+docs/extending.md. Samplers and generators have lines of their own in `eos.samplers.registry` and
+`eos.generators.registry`. Nothing is imported until it is used: reading the parameters must not load torch.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any
+
+from eos.errors import unknown_name
+from eos.kinds import Fraction, NonNegative, Rate, ZeroToOne
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name.
+
+    Attributes
+    ----------
+    where : str
+        `module:attribute`.
+    parameters : mapping of str to type
+        What a definition in `params.yaml` must give besides the name, and of which kind (see `eos.kinds`).
+    """
+
+    where: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> Any:
+        """Return what the name stands for."""
+        module, attribute = self.where.split(":")
+        return getattr(import_module(module), attribute)
+
+
+#: Backbones: called with `channels`, they return a module with the attribute `n_features`.
+ARCHITECTURES: dict[str, Entry] = {
+    "resnet8": Entry("eos.resnet:resnet8"),
+    "resnet20": Entry("eos.resnet:resnet20"),
+    "resnet32": Entry("eos.resnet:resnet32"),
+    "resnet56": Entry("eos.resnet:resnet56"),
+    "wideresnet": Entry("eos.wideresnet:WideResNet"),
+    "densenet": Entry("eos.densenet:DenseNet"),
+}
+
+#: Losses: subclasses of `eos.losses.Loss`, called with the class counts and their parameters.
+LOSSES: dict[str, Entry] = {
+    "ce": Entry("eos.losses:CrossEntropy"),
+    "asl": Entry(
+        "eos.losses:AsymmetricLoss",
+        {"gamma_positive": NonNegative, "gamma_negative": NonNegative, "label_smoothing": Fraction},
+    ),
+    "focal": Entry("eos.losses:FocalLoss", {"gamma": NonNegative}),
+    "ldam": Entry(
+        "eos.losses:LDAMLoss",
+        {"max_margin": Rate, "scale": Rate, "reweight_from": ZeroToOne, "beta": Fraction},
+    ),
+}
+
+
+def find(table: Mapping[str, Entry], name: str, *, what: str, place: str) -> Entry:
+    """Return the entry of a name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if name not in table:
+        raise unknown_name(name, table, what=what, place=place)
+    return table[name]
