@@ -1,6 +1,5 @@
 """Embeddings: the network's own forward pass, on images as they are stored."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,14 +8,13 @@ import torch
 
 from eos.embeddings import extract, load_network, network_input
 from eos.errors import InputError
-from eos.networks import ARCHITECTURES, Classifier, Network, ResNet, build_network
+from eos.networks import Classifier, Network, build_network
 
 MEAN, STD = (0.2, 0.5), (0.3, 0.1)
 
 
 @pytest.fixture
-def network(monkeypatch: pytest.MonkeyPatch) -> Network:
-    monkeypatch.setitem(ARCHITECTURES, "resnet8", partial(ResNet, 1))
+def network() -> Network:
     generator = torch.Generator().manual_seed(0)
     network = build_network("resnet8", channels=2, n_classes=3, generator=generator)
     for module in network.modules():

@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 import torch
 
+from eos.embeddings import move
 from eos.errors import InputError
 from eos.networks import (
     ARCHITECTURES,
     Classifier,
     CosineClassifier,
     Network,
-    _Block,
     build_network,
     classifier_weights,
 )
+
+#: Features of an embedding, where they are not the 64 of a ResNet.
+WIDTHS = {"wideresnet": 256, "densenet": 448}
 
 
 def network(architecture: str = "resnet20", seed: int = 0, **options: Any) -> Network:
@@ -31,7 +34,9 @@ def test_parameter_counts_are_those_of_he_et_al_table_6(architecture: str, milli
     assert round(count / 1e6, 2) == millions
 
 
-@pytest.mark.parametrize(("architecture", "n"), [("resnet20", 3), ("resnet32", 5), ("resnet56", 9)])
+@pytest.mark.parametrize(
+    ("architecture", "n"), [("resnet8", 1), ("resnet20", 3), ("resnet32", 5), ("resnet56", 9)]
+)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_parameter_counts_by_hand(architecture: str, n: int, channels: int) -> None:
     convolutions = 9 * (channels * 16 + 2 * n * 16**2)
@@ -54,29 +59,44 @@ def test_any_image_size(
     net = network(architecture, channels=channels, n_classes=4, classifier=classifier).eval()
     images = torch.rand(3, channels, *size)
     features = net.features(images)
-    assert features.shape == (3, net.n_features) == (3, 64)
+    assert features.shape == (3, net.n_features) == (3, WIDTHS.get(architecture, 64))
     assert net(images).shape == (3, 4)
     assert torch.equal(net(images), net.classifier(features))
     assert torch.isfinite(net(images)).all()
 
 
-@pytest.mark.parametrize("size", [(6, 6), (5, 7)])
-def test_shortcut_is_every_second_pixel_between_zero_channels(size: tuple[int, int]) -> None:
-    block = _Block(16, 32).eval()
-    torch.nn.init.zeros_(block.normalization2.weight)
-    x = torch.randn(2, 16, *size)
-    expected = np.zeros((2, 32, (size[0] + 1) // 2, (size[1] + 1) // 2), dtype=np.float32)
-    for row in range(expected.shape[2]):
-        for column in range(expected.shape[3]):
-            expected[:, 8:24, row, column] = np.maximum(x.numpy()[:, :, 2 * row, 2 * column], 0)
-    np.testing.assert_array_equal(block(x).detach().numpy(), expected)
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize(("size", "channels"), [(8, 1), (32, 3)])
+def test_every_weight_learns(architecture: str, size: int, channels: int) -> None:
+    net = network(architecture, channels=channels)
+    torch.nn.functional.cross_entropy(
+        net(torch.randn(4, channels, size, size)), torch.tensor([0, 1, 2, 3])
+    ).backward()
+    for name, weight in net.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.isfinite().all(), name
+        assert weight.grad.any(), name
 
 
-def test_shortcut_of_a_block_that_keeps_its_size_is_the_input() -> None:
-    block = _Block(16, 16).eval()
-    torch.nn.init.zeros_(block.normalization2.weight)
-    x = torch.randn(2, 16, 5, 5)
-    assert torch.equal(block(x), x.relu())
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_images_stay_channels_last(architecture: str) -> None:
+    net = network(architecture, channels=3)
+    move(net, torch.device("cpu"))
+    seen = []
+    for module in net.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_hook(lambda module, given, made: seen.append(made))
+    net(torch.randn(2, 3, 8, 8).to(memory_format=torch.channels_last))
+    assert seen
+    assert all(made.is_contiguous(memory_format=torch.channels_last) for made in seen)
+
+
+def test_the_wide_network_is_five_times_the_largest_residual_one() -> None:
+    wide, deep = (
+        sum(weight.numel() for weight in network(name, channels=3).parameters())
+        for name in ("wideresnet", "resnet56")
+    )
+    assert wide / deep == pytest.approx(5, abs=0.1)
 
 
 def test_weights_are_kaiming_normal() -> None:

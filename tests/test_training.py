@@ -1,7 +1,6 @@
 """Training: the schedule, the augmentation, what is kept, and that it learns, repeatably."""
 
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from eos.embeddings import extract, load_network
 from eos.errors import InputError
 from eos.losses import LOSSES
-from eos.networks import ARCHITECTURES, ResNet
 from eos.training import (
     EpochRecord,
     Images,
@@ -27,11 +25,6 @@ from eos.training import (
 )
 
 SMALL = Recipe(epochs=3, batch_size=16, crop_padding=1, horizontal_flip=False)
-
-
-@pytest.fixture(autouse=True)
-def small_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ARCHITECTURES, "resnet8", partial(ResNet, 1))
 
 
 @pytest.fixture(scope="module")
