@@ -104,6 +104,37 @@ def test_epochs_before_a_stop_are_not_trained_again(tmp_path: Path, parts: list[
     assert saves == [1, 2, 3, 4, 5]
 
 
+def test_a_resumption_is_told_before_the_epochs_before_it(tmp_path: Path, parts: list[Images]) -> None:
+    told: list[str] = []
+    loads = []
+
+    class Counting(FileCheckpoint):
+        def load(self) -> Arrays | None:
+            loads.append(self.path)
+            return super().load()
+
+    def go(epochs: int) -> None:
+        train(
+            parts[0],
+            parts[1],
+            n_classes=3,
+            architecture="resnet8",
+            loss="ce",
+            recipe=replace(RECIPE, epochs=epochs),
+            device="cpu",
+            on_epoch=lambda record: told.append(f"epoch {record.epoch}"),
+            checkpoint=Counting(tmp_path / "c.safetensors"),
+            on_resume=lambda done: told.append(f"{done} done"),
+        )
+
+    go(2)
+    assert told == ["epoch 1", "epoch 2"]  # a fresh start is no resumption
+    told.clear()
+    go(3)
+    assert told == ["2 done", "epoch 1", "epoch 2", "epoch 3"]
+    assert len(loads) == 2  # once per training
+
+
 def test_without_momentum(tmp_path: Path, parts: list[Images]) -> None:
     recipe = replace(RECIPE, momentum=0.0, epochs=3)
     checkpoint = FileCheckpoint(tmp_path / "c.safetensors")

@@ -11,7 +11,7 @@ from eos.wideresnet import WideResNet, _Block
     ("depth", "width", "millions"), [(40, 4, 8.9), (16, 8, 11.0), (28, 10, 36.5), (22, 8, 17.2)]
 )
 def test_parameter_counts_are_those_of_the_paper(depth: int, width: int, millions: float) -> None:
-    """Zagoruyko & Komodakis 2016, Tables 3 and 4, for CIFAR-10."""
+    """Zagoruyko & Komodakis 2016, Table 3."""
     with torch.device("meta"):
         network = WideResNet((depth - 4) // 6, width, channels=3)
     count = sum(weight.numel() for weight in network.parameters()) + (64 * width + 1) * 10

@@ -34,7 +34,10 @@ class CrossEntropy(Loss):
     """Softmax cross-entropy."""
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of `logits`, `(n, n_classes)`, for integer `targets`, `(n,)`."""
+        """Return the mean loss of `logits`, `(n, n_classes)`, for integer `targets`, `(n,)`.
+
+        Targets may be soft as well: shares of the classes, float32 of shape `(n, n_classes)`.
+        """
         return functional.cross_entropy(logits.float(), targets)
 
 

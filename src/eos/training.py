@@ -1,7 +1,8 @@
 """Phase 1: training a network end to end on imbalanced images.
 
-The images live on the device as one tensor, and crops, flips and normalisation run on whole batches. Every
-random draw (weights, order, crops, flips) comes from one CPU generator, so it is the same on every device.
+The images live on the device as one tensor, and crops, flips, normalisation and mixing run on whole batches.
+Every random draw (weights, order, crops, flips, mixtures) comes from one CPU generator, so it is the same on
+every device.
 """
 
 import math
@@ -20,6 +21,7 @@ from eos.embeddings import extract, move, network_input
 from eos.errors import InputError
 from eos.losses import Loss, build_loss
 from eos.networks import Network, build_network
+from eos.remix import balanced_rows, mix_batch
 from eos.scores import score
 from eos.selection import RULES, BestEpochs
 
@@ -94,6 +96,9 @@ class Recipe:
         Whether half of the images, at random, are mirrored.
     precision : {"auto", "fp32", "bf16"}
         Of the network's arithmetic in training; "auto" is bfloat16 where the processor has units for it.
+    remix_alpha : float, optional
+        Trains on batches made by ReMix (see `eos.remix`), with the loss "ce" only; the shares of the two
+        images in a mixture come from Beta(remix_alpha, remix_alpha). None trains on plain batches.
     seed : int
         Of all random draws.
     """
@@ -109,6 +114,7 @@ class Recipe:
     crop_padding: int = 4
     horizontal_flip: bool = True
     precision: str = "auto"
+    remix_alpha: float | None = None
     seed: int = 0
 
 
@@ -122,9 +128,11 @@ class EpochRecord:
         From 1.
     learning_rate : float
     loss : float
-        Mean over the training images, as they were met.
+        Mean over the training images, as they were met: with ReMix over the mixtures and their soft labels.
     train_BAC : float
         Balanced accuracy of the predictions made while training: on augmented images, by weights that move.
+        With ReMix on the mixtures; the true class is then that of the image with the larger share. It is
+        thus no number to compare with other trainings: of over-sampled classes and of two images at once.
     test_BAC, test_FM : float
         Balanced accuracy and macro-F1 on the test images after the epoch.
     validation_BAC, validation_FM : float or None
@@ -216,6 +224,7 @@ def train(
     device: str = "auto",
     on_epoch: Callable[[EpochRecord], None] | None = None,
     checkpoint: Checkpoint | None = None,
+    on_resume: Callable[[int], None] | None = None,
 ) -> Trained:
     """Train a network and keep the weights that each selection rule chooses.
 
@@ -243,6 +252,9 @@ def train(
         Is given the record of each epoch as it ends; after a resumption first those of the epochs before.
     checkpoint : Checkpoint, optional
         Is saved to after every epoch. What it holds is taken up: it must come from the same arguments.
+    on_resume : callable, optional
+        If the checkpoint holds anything, is given the number of epochs already done, once, before `on_epoch`
+        is called for them.
 
     Returns
     -------
@@ -253,10 +265,13 @@ def train(
     ------
     InputError
         If a name is unknown, a class has no training image, labels or image sizes do not fit together, there
-        is no such device, or the training diverges.
+        is no such device, the recipe asks for ReMix with another loss than "ce" or a `remix_alpha` that is no
+        number above 0, or the training diverges.
     """
     scored = {"test": test} if validation is None else {"test": test, "validation": validation}
     counts = _class_counts(train, scored, n_classes)
+    measure = build_loss(loss, counts, loss_parameters or {})
+    _check_remix(recipe, loss)
     place = pick_device(device)
     mean, std = normalization or normalization_of(train.images)
     task = Task(
@@ -272,10 +287,12 @@ def train(
             name: (torch.as_tensor(part.images, device=place), part.labels) for name, part in scored.items()
         },
     )
-    state = begin(task, architecture, build_loss(loss, counts, loss_parameters or {}))
+    state = begin(task, architecture, measure)
     report = on_epoch or (lambda record: None)
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
         unpack(state, saved)
+        if on_resume is not None:
+            on_resume(len(state.history))
         for record in state.history:
             report(record)
     while len(state.history) < recipe.epochs:
@@ -471,28 +488,38 @@ def _learn(task: Task, state: State) -> tuple[float, dict[str, float]]:
     recipe, network = task.recipe, state.network
     network.train()
     order = torch.randperm(len(task.labels), generator=state.generator)
+    all_labels = task.labels.cpu()
     total = torch.zeros((), device=task.device)
-    predictions = []
-    # Totals and predictions stay on the device until the epoch ends: reading one would wait for the GPU.
+    labels, predictions = [], []
+    # What is collected stays on the device until the epoch ends: reading one number would wait for the GPU.
     for batch in _batches(order, recipe.batch_size):
-        rows = batch.to(task.device)
+        drawn = batch
+        if recipe.remix_alpha is not None:
+            drawn = batch[balanced_rows(all_labels[batch], len(batch), state.generator)]
+        rows = drawn.to(task.device)
         views = augment(
             task.images[rows],
             crop_padding=recipe.crop_padding,
             horizontal_flip=recipe.horizontal_flip,
             generator=state.generator,
         )
+        inputs = network_input(views, task.mean, task.std)
+        targets = shown = task.labels[rows]
+        if recipe.remix_alpha is not None:
+            inputs, targets, shown = mix_batch(
+                inputs, shown, task.n_classes, recipe.remix_alpha, state.generator
+            )
         with torch.autocast(task.device.type, torch.bfloat16, enabled=task.precision == "bf16"):
-            logits = network(network_input(views, task.mean, task.std))
-        loss = state.loss(logits, task.labels[rows])
+            logits = network(inputs)
+        loss = state.loss(logits, targets)
         state.optimizer.zero_grad()
         loss.backward()
         state.optimizer.step()
         total += loss.detach() * len(batch)
+        labels.append(shown)
         predictions.append(logits.detach().argmax(dim=1))
-    labels = task.labels[order.to(task.device)].cpu().numpy()
-    predicted = torch.cat(predictions).cpu().numpy()
-    return total.item() / len(order), score(labels, predicted, task.n_classes)
+    met, predicted = (torch.cat(parts).cpu().numpy() for parts in (labels, predictions))
+    return total.item() / len(order), score(met, predicted, task.n_classes)
 
 
 def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
@@ -517,6 +544,19 @@ def _snapshot(network: Network) -> Weights:
         name: value.detach().clone(memory_format=torch.contiguous_format).cpu()
         for name, value in network.state_dict().items()
     }
+
+
+def _check_remix(recipe: Recipe, loss: str) -> None:
+    alpha = recipe.remix_alpha
+    if alpha is None:
+        return
+    if loss != "ce":
+        raise InputError(
+            f"recipe.remix_alpha: {alpha:g} with the loss {loss!r}, which does not take soft labels; "
+            "use the loss 'ce', or remix_alpha None"
+        )
+    if not 0 < alpha < math.inf:
+        raise InputError(f"recipe.remix_alpha: {alpha:g}; give a number above 0, 0.2 say, or None")
 
 
 def _class_counts(train: Images, scored: Mapping[str, Images], n_classes: int) -> list[int]:
