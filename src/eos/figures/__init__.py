@@ -1,0 +1,10 @@
+"""Figures 3 to 7 of the paper from tidy results, drawn without any global plotting state.
+
+Every figure has a `…_data` function that returns the tidy numbers behind the picture.
+"""
+
+from eos.figures.classes import figure3, figure3_data, figure5, figure5_data
+from eos.figures.curves import figure7, figure7_data
+from eos.figures.style import save_svg
+
+__all__ = ["figure3", "figure3_data", "figure5", "figure5_data", "figure7", "figure7_data", "save_svg"]
