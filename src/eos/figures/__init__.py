@@ -5,6 +5,20 @@ Every figure has a `…_data` function that returns the tidy numbers behind the 
 
 from eos.figures.classes import figure3, figure3_data, figure5, figure5_data
 from eos.figures.curves import figure7, figure7_data
+from eos.figures.outcomes import figure4, figure4_data
+from eos.figures.projection import figure6, figure6_data
 from eos.figures.style import save_svg
 
-__all__ = ["figure3", "figure3_data", "figure5", "figure5_data", "figure7", "figure7_data", "save_svg"]
+__all__ = [
+    "figure3",
+    "figure3_data",
+    "figure4",
+    "figure4_data",
+    "figure5",
+    "figure5_data",
+    "figure6",
+    "figure6_data",
+    "figure7",
+    "figure7_data",
+    "save_svg",
+]
