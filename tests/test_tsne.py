@@ -1,12 +1,9 @@
 """The plane that t-SNE makes of two classes: which rows it holds, that it repeats, what it refuses."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
+from sklearn.manifold import TSNE
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from eos.errors import InputError
 from eos.tsne import Rows, project_classes, tsne
@@ -30,12 +27,23 @@ def test_classes_that_lie_apart_lie_apart_in_the_plane() -> None:
     np.testing.assert_array_equal(nearer[0] > nearer[1], made.labels == 1)
 
 
-def test_the_bytes_repeat_in_another_process_with_other_threads() -> None:
-    script = "from test_tsne import *; sys.stdout.buffer.write(tsne(rows().features, 3).tobytes())"
-    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, stdout=subprocess.PIPE, check=True)
-    assert done.stdout == tsne(rows().features, 3).tobytes()
+def test_the_bytes_repeat() -> None:
+    assert tsne(rows().features, 3).tobytes() == tsne(rows().features, 3).tobytes()
+
+
+def test_it_runs_on_one_thread_whatever_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More threads would add up in another order: other last digits, and so another picture."""
+    threads = set()
+
+    def watched(self: TSNE, features: np.ndarray) -> np.ndarray:
+        threads.update(pool["num_threads"] for pool in threadpool_info())
+        return features[:, :2]
+
+    monkeypatch.setattr(TSNE, "fit_transform", watched)
+    with threadpool_limits(limits=2):
+        tsne(rows().features, 0)
+        assert {pool["num_threads"] for pool in threadpool_info()} == {2}
+    assert threads == {1}
 
 
 @pytest.mark.parametrize("count", [4, 6])
