@@ -1,49 +1,102 @@
-"""Tables from tidy results: means over cuts and head seeds, the paper's layout, a few headline numbers.
+"""Tables from tidy results: means over cuts and seeds, one row per cell, and a few headline numbers.
 
-Every function takes and returns plain frames or text. The frames hold one row per observation, named as in
-the parameters: `scores` one row per dataset, cut, network, head and head seed; `classes` one row per dataset,
-cut, network, head and class.
+Every function takes and returns plain frames. The frames that come in hold one row per observation, named as
+in the parameters: `scores` one row per dataset, cut, network, head and head seed; `balanced` one row per
+dataset, cut, sampler, network and seed, for networks trained on images that `sampler` had balanced before
+training; `classes` one row per dataset, cut, network, head and class. `eos.markdown` lays the tables out.
 """
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 
 import pandas as pd
 
 from eos.errors import InputError
+from eos.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
+from eos.titles import (
+    METRICS,
+    NO_SPACE,
+    NOT_RUN,
+    PIXEL,
+    RUN,
+    dataset_title,
+    head_title,
+    method_title,
+    network_title,
+    space_of,
+)
 
-METRICS = ("BAC", "GM", "FM")
+__all__ = [
+    "dataset_title",
+    "head_title",
+    "markdown1",
+    "markdown2",
+    "markdown3",
+    "markdown4",
+    "markdown5",
+    "method_title",
+    "network_title",
+    "observations",
+    "summary",
+    "table1",
+    "table2",
+    "table3",
+    "table4",
+    "table5",
+]
 
-NETWORK_TITLES = {"ce": "CE", "asl": "ASL", "focal": "Focal", "ldam": "LDAM"}
-HEAD_TITLES = {
-    "own": "Own classifier",
-    "none": "No over-sampling",
-    "random": "Random",
-    "smote": "SMOTE",
-    "bsmote": "Borderline-SMOTE",
-    "balsvm": "Balanced SVM",
-    "eos": "EOS",
-}
-DATASET_TITLES = {
-    "digits": "Digits",
-    "cifar10": "CIFAR-10",
-    "svhn": "SVHN",
-    "cifar100": "CIFAR-100",
-    "celeba": "CelebA",
-}
-SELECTIONS = {
-    "last": "the last epoch; no data chose it",
-    "validation": "the best epoch on validation data held out of the training set",
-    "test": "the best epoch on the TEST set; the paper's protocol, and optimistic",
-}
+_SUMMARY = ["status", "selection", "n", "cuts", "seeds", "BAC", "BAC_sd", "GM", "GM_sd", "FM", "FM_sd"]
+_METHOD = ["network", "space", "method"]
+_OBSERVATION = ["dataset", "cut", *_METHOD, "seed", "selection", *METRICS]
 
-RUN, NOT_RUN = "run", "not run"
-_CELL = ["dataset", "network", "head"]
-_COLUMNS = [
-    *_CELL, "status", "selection", "n", "cuts", "seeds", "BAC", "BAC_sd", "GM", "GM_sd", "FM", "FM_sd",
-]  # fmt: skip
-_CLASSES = r": class(es)? .*$"
-_WIDTH = 98  # columns of a terminal that the printed tables may fill
+
+def table1(
+    scores: pd.DataFrame,
+    balanced: pd.DataFrame,
+    *,
+    network: str,
+    pixel_samplers: Sequence[str],
+    remix: str | None,
+    heads: Sequence[str],
+) -> pd.DataFrame:
+    """Summarise over-sampling of images before training beside that of embeddings (Table I of the paper).
+
+    Parameters
+    ----------
+    scores
+        As for `table2`.
+    balanced
+        Columns dataset, cut, sampler, network, seed, selection, BAC, GM, FM; it may have no rows.
+    network
+        The network, and so the loss, of both kinds of cells.
+    pixel_samplers
+        The samplers in pixel space, in this order.
+    remix
+        The network trained with ReMix, whose own classifier is a cell in pixel space; None for none.
+    heads
+        The heads of `network`, in this order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `table2` with space ("pixel", "embedding", or "none" for heads without samples) and
+        method (sampler or head) in the place of head. The cell of ReMix has its network's name, the space
+        "pixel" and the method "own".
+
+    Raises
+    ------
+    InputError
+        As `table2`, for both frames; also if they have different selection rules.
+    """
+    seen = observations(scores, balanced)
+    cells = [(network, PIXEL, sampler) for sampler in pixel_samplers]
+    if remix is not None:
+        # Its batches are mixed from images; as a network of the main line it has no sampler of its own.
+        mixed = (seen["network"] == remix) & (seen["space"] == NO_SPACE) & (seen["method"] == "own")
+        seen = seen.assign(space=seen["space"].mask(mixed, PIXEL))
+        cells.append((remix, PIXEL, "own"))
+    cells += [(network, space_of(head), head) for head in heads]
+    return _table(seen, _METHOD, cells)
 
 
 def table2(scores: pd.DataFrame, networks: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
@@ -72,20 +125,44 @@ def table2(scores: pd.DataFrame, networks: Sequence[str], heads: Sequence[str]) 
     InputError
         If `scores` holds an observation twice or mixes selection rules.
     """
-    _check(scores)
-    cells = dict(iter(scores.groupby(_CELL)))
-    rows = [
-        {
-            "dataset": dataset,
-            "network": network,
-            "head": head,
-            **_summarise(cells.get((dataset, network, head))),
-        }
-        for dataset in scores["dataset"].unique()
-        for network in networks
-        for head in heads
-    ]
-    return pd.DataFrame(rows, columns=_COLUMNS)
+    _check(scores, "scores", ["dataset", "cut", "network", "head", "seed"])
+    return _table(scores, ["network", "head"], product(networks, heads))
+
+
+def table3(
+    scores: pd.DataFrame,
+    balanced: pd.DataFrame,
+    *,
+    networks: Sequence[str],
+    generators: Sequence[str],
+    head: str,
+) -> pd.DataFrame:
+    """Summarise generative over-sampling of images beside one head (Table III of the paper).
+
+    Parameters
+    ----------
+    scores, balanced
+        As for `table1`.
+    networks
+        The networks (losses), in this order.
+    generators
+        The samplers of `balanced`, in this order.
+    head
+        The head to compare them with.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `table1`; per network the generators, then the head.
+
+    Raises
+    ------
+    InputError
+        As `table1`.
+    """
+    methods = [*((PIXEL, generator) for generator in generators), (space_of(head), head)]
+    cells = [(network, *method) for network in networks for method in methods]
+    return _table(observations(scores, balanced), _METHOD, cells)
 
 
 def table4(scores: pd.DataFrame, network: str, neighbors: Mapping[str, int]) -> pd.DataFrame:
@@ -115,69 +192,56 @@ def table4(scores: pd.DataFrame, network: str, neighbors: Mapping[str, int]) -> 
     return table
 
 
-def markdown2(
-    table: pd.DataFrame, notes: pd.DataFrame | None = None, settings: Mapping[str, str] | None = None
-) -> str:
-    """Lay out `table2` as Markdown that also reads well in a terminal 100 columns wide.
-
-    The paper sets the heads side by side; seven of them with three metrics each do not fit a terminal, so
-    here each loss is a group of rows, one per head, and the best BAC of each loss is bold.
+def table5(scores: pd.DataFrame, *, networks: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
+    """Summarise heads on several architectures (Table V of the paper).
 
     Parameters
     ----------
-    table
-        From `table2`.
-    notes
-        Columns dataset, cut, network, head, note: sentences that become footnotes of their cells.
-    settings
-        By head, what it was run with; said below the header for the heads that the table has.
+    scores
+        As for `table2`.
+    networks, heads
+        The cells to show, in this order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `table1`.
+
+    Raises
+    ------
+    InputError
+        As `table2`.
     """
-    text = [_header("Table II: losses and classifier heads", table, "best BAC of each loss")]
-    known = [head for head in table["head"].unique() if head in (settings or {})]
-    if settings and known:
-        text.append(_wrap("; ".join(f"{head_title(head)}: {settings[head]}" for head in known) + "."))
-    for dataset, block in table.groupby("dataset", sort=False):
-        marks, footnotes = _footnotes(block, notes)
-        rows = []
-        for network, group in block.groupby("network", sort=False):
-            titles = [network_title(network)] + [""] * (len(group) - 1)
-            labels = [f"{head_title(head)}{marks.get((network, head), '')}" for head in group["head"]]
-            rows += [[t, *cells] for t, cells in zip(titles, _rows(labels, group), strict=True)]
-        text += [f"## {dataset_title(dataset)}", _spread(block), _grid(["Loss", "Head", *METRICS], rows)]
-        text += footnotes
-    return "\n\n".join(text) + "\n"
+    cells = [(network, space_of(head), head) for network, head in product(networks, heads)]
+    return _table(observations(scores), _METHOD, cells)
 
 
-def markdown4(
-    table: pd.DataFrame, notes: pd.DataFrame | None = None, settings: Mapping[str, str] | None = None
-) -> str:
-    """Lay out `table4` as Markdown: per dataset one row per K, the best BAC bold.
+def observations(scores: pd.DataFrame, balanced: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Return the scores of heads and of networks on balanced images as one frame, both named alike.
 
     Parameters
     ----------
-    table
-        From `table4`.
-    notes, settings
-        As for `markdown2`; the settings stand beside each K.
+    scores, balanced
+        As for `table1`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns dataset, cut, network, space, method, seed, selection, BAC, GM, FM.
+
+    Raises
+    ------
+    InputError
+        As `table1`.
     """
-    network = ", ".join(network_title(name) for name in table["network"].unique())
-    text = [
-        _header(f"Table IV: EOS by number of neighbours K ({network})", table, "best BAC of each data set")
-    ]
-    for dataset, block in table.groupby("dataset", sort=False):
-        marks, footnotes = _footnotes(block, notes)
-        cells = zip(block["network"], block["head"], block["k_neighbors"], strict=True)
-        labels = [f"{k}{marks.get((network, head), '')}" for network, head, k in cells]
-        text += [f"## {dataset_title(dataset)}", _spread(block)]
-        header, rows = ["K", *METRICS], _rows(labels, block)
-        if settings:
-            header.insert(1, "Settings")
-            rows = [
-                [k, settings.get(head, ""), *cells]
-                for head, (k, *cells) in zip(block["head"], rows, strict=True)
-            ]
-        text += [_grid(header, rows), *footnotes]
-    return "\n\n".join(text) + "\n"
+    _check(scores, "scores", ["dataset", "cut", "network", "head", "seed"])
+    parts = [scores.assign(space=scores["head"].map(space_of), method=scores["head"])]
+    if balanced is not None and len(balanced):
+        _check(balanced, "balanced", ["dataset", "cut", "sampler", "network", "seed"])
+        parts.append(balanced.assign(space=PIXEL, method=balanced["sampler"]))
+    seen = pd.concat([part[_OBSERVATION] for part in parts if len(part)] or [parts[0][_OBSERVATION]])
+    _one_rule(seen, "scores and balanced")
+    return seen.reset_index(drop=True)
 
 
 def summary(scores: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float]:
@@ -211,33 +275,32 @@ def summary(scores: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float]:
     return numbers
 
 
-def dataset_title(name: str) -> str:
-    """Return the name a reader knows the dataset by, or the name itself."""
-    return DATASET_TITLES.get(name, name)
-
-
-def network_title(name: str) -> str:
-    """Return the name a reader knows the network by, or the name itself."""
-    return NETWORK_TITLES.get(name, name)
-
-
-def head_title(name: str) -> str:
-    """Return the name a reader knows the head by, or the name itself."""
-    return HEAD_TITLES.get(name, name)
-
-
-def _check(scores: pd.DataFrame) -> None:
-    twice = scores[scores.duplicated(["dataset", "cut", "network", "head", "seed"])]
+def _check(frame: pd.DataFrame, name: str, key: list[str]) -> None:
+    twice = frame[frame.duplicated(key)]
     if len(twice):
         first = twice.iloc[0]
-        where = ", ".join(f"{name} {first[name]}" for name in ("dataset", "cut", "network", "head", "seed"))
-        raise InputError(f"scores: the observation ({where}) is there twice; hand in each scores file once")
-    rules = sorted(scores["selection"].unique())
+        where = ", ".join(f"{column} {first[column]}" for column in key)
+        raise InputError(f"{name}: the observation ({where}) is there twice; hand in each scores file once")
+    _one_rule(frame, name)
+
+
+def _one_rule(frame: pd.DataFrame, name: str) -> None:
+    rules = sorted(frame["selection"].unique())
     if len(rules) > 1:
         raise InputError(
-            f"scores: selection rules {', '.join(rules)} are mixed, and their means compare nothing; "
+            f"{name}: selection rules {', '.join(rules)} are mixed, and their means compare nothing; "
             "keep the rows of one rule"
         )
+
+
+def _table(seen: pd.DataFrame, key: list[str], cells: Iterable[tuple[str, ...]]) -> pd.DataFrame:
+    """Return one row per dataset and cell, a cell being the values of the columns `key`."""
+    held = dict(iter(seen.groupby(["dataset", *key])))
+    rows = [
+        {"dataset": dataset, **dict(zip(key, cell, strict=True)), **_summarise(held.get((dataset, *cell)))}
+        for dataset, cell in product(seen["dataset"].unique(), cells)
+    ]
+    return pd.DataFrame(rows, columns=["dataset", *key, *_SUMMARY])
 
 
 def _summarise(cell: pd.DataFrame | None) -> dict[str, object]:
@@ -261,114 +324,3 @@ def _comparable_networks(scored: pd.DataFrame, heads: Iterable[str]) -> list[str
     having = {head: set(scored.loc[scored["head"] == head, "network"]) for head in heads}
     held = [networks for networks in having.values() if networks]
     return sorted(set.intersection(*held)) if held else []
-
-
-def _header(title: str, table: pd.DataFrame, bold: str) -> str:
-    rules = [rule for rule in table["selection"].unique() if rule]
-    if not rules:
-        return f"# {title}\n\nNo cell was run."
-    text = f"Selection `{rules[0]}`: {SELECTIONS.get(rules[0], 'see the parameters')}. Bold: {bold}."
-    return f"# {title}\n\n{_wrap(text)}"
-
-
-def _spread(block: pd.DataFrame) -> str:
-    """Say what the means and the ± of one dataset are over."""
-    run = block[block["status"] == RUN]
-    if run.empty:
-        return "No cell was run."
-    cuts, seeds, n = (int(run[name].max()) for name in ("cuts", "seeds", "n"))
-    text = f"Over {_count(cuts, 'cut')} x {_count(seeds, 'head seed')}: "
-    text += f"mean ± standard deviation of the {n} runs." if n > 1 else "a single run, so no ±."
-    if seeds > 1 and (single := sorted(set(run.loc[run["seeds"] == 1, "head"]))):
-        names = ", ".join(head_title(head) for head in single)
-        text += f" {names}: one run per cut{', so no ±' if cuts == 1 else ''}."
-    return _wrap(text)
-
-
-def _footnotes(
-    block: pd.DataFrame, notes: pd.DataFrame | None
-) -> tuple[dict[tuple[str, str], str], list[str]]:
-    """Return the mark of each (network, head), and the footnotes of a dataset as paragraphs (none or one)."""
-    cells = set(zip(block["network"], block["head"], strict=True))
-    cuts = int(block["cuts"].max())
-    where: dict[str, dict[tuple[str, str], None]] = {}
-    for text, cell in [*_incomplete(block, cuts), *_told(block["dataset"].iloc[0], notes, cuts)]:
-        if cell in cells:
-            where.setdefault(text, {})[cell] = None
-    marks: dict[tuple[str, str], str] = {}
-    for number, noted in enumerate(where.values(), start=1):
-        for cell in noted:
-            marks[cell] = f"{marks.get(cell, '')} [{number}]"
-    lines = [
-        _wrap(f"- [{number}] {text}", subsequent_indent="  ") for number, text in enumerate(where, start=1)
-    ]
-    return marks, ["\n".join(lines)] if lines else []
-
-
-def _incomplete(block: pd.DataFrame, cuts: int) -> list[tuple[str, tuple[str, str]]]:
-    run = block[(block["status"] == RUN) & (block["cuts"] < cuts)]
-    cells = zip(run["network"], run["head"], run["cuts"], strict=True)
-    return [(f"Run on {held} of {cuts} cuts only.", (network, head)) for network, head, held in cells]
-
-
-def _told(dataset: str, notes: pd.DataFrame | None, cuts: int) -> list[tuple[str, tuple[str, str]]]:
-    """Return the notes of a dataset; one that does not hold on every cut names its cuts.
-
-    A note ends with the classes it is about; they are left to the notes' own table, so that the same remark
-    on several cells is one footnote.
-    """
-    if notes is None or notes.empty:
-        return []
-    told = []
-    here = notes[notes["dataset"] == dataset]
-    remarks = here["note"].str.replace(_CLASSES, " (some classes)", regex=True)
-    here = here.assign(note=remarks)
-    for (network, head, note), group in here.groupby(["network", "head", "note"], sort=False):
-        held = sorted(group["cut"].unique())
-        scope = "" if len(held) >= cuts else f" (cut {', '.join(str(cut) for cut in held)})"
-        told.append((f"{note}{scope}", (network, head)))
-    return told
-
-
-def _rows(labels: Sequence[str], group: pd.DataFrame) -> list[list[str]]:
-    """Return label and metric cells of each row; the best BAC of the group is bold."""
-    means = group["BAC"].round(4)  # as printed: equal on paper is equally bold
-    rows = []
-    for label, best, (_, row) in zip(labels, means == means.max(), group.iterrows(), strict=True):
-        bac, gm, fm = (_value(row, metric) for metric in METRICS)
-        # The blanks keep the digits of plain and bold cells under each other in a terminal.
-        rows.append([label, f"**{bac}**" if best else f"  {bac}", gm, fm])
-    return rows
-
-
-def _value(row: "pd.Series[float]", metric: str) -> str:
-    if row["status"] != RUN:
-        return NOT_RUN
-    deviation = row[f"{metric}_sd"]
-    spread = "" if pd.isna(deviation) else f" ± {_points(deviation)}"
-    return f"{_points(row[metric])}{spread}"
-
-
-def _points(value: float) -> str:
-    """Write a fraction as the paper does: .7256, and 1.0000 in full."""
-    return f"{value:.4f}".removeprefix("0")
-
-
-def _grid(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    lines = [
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in [header, *rows]
-    ]
-    rule = "|" + "|".join(":" + "-" * (width + 1) for width in widths) + "|"
-    return "\n".join([lines[0], rule, *lines[1:]])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def _wrap(text: str, subsequent_indent: str = "") -> str:
-    return textwrap.fill(
-        text, _WIDTH, subsequent_indent=subsequent_indent, break_long_words=False, break_on_hyphens=False
-    )

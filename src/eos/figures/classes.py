@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from eos.figures.style import MUTED, cuts_of, cuts_text, house_style, in_order, look_of, say_missing
-from eos.tables import dataset_title, head_title, network_title
+from eos.titles import dataset_title, head_title, network_title
 
 _BARS = "#ececec"
 _IMBALANCE = "training samples (right axis)"

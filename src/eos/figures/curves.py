@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eos.figures.style import LOOKS, cuts_of, cuts_text, house_style, in_order, look_of, say_missing
-from eos.tables import dataset_title, head_title, network_title
+from eos.titles import dataset_title, head_title, network_title
 
 
 def figure7_data(curves: pd.DataFrame, dataset: str, network: str, heads: Sequence[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from eos.figures.style import MUTED, cuts_of, cuts_text, house_style, in_order, say_instead
-from eos.tables import dataset_title, network_title
+from eos.titles import dataset_title, network_title
 
 # Light and dark, told apart without any colour; no head has these looks.
 _LOOKS = {

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from eos.figures.style import house_style, say_instead
-from eos.tables import dataset_title, head_title, network_title
+from eos.titles import dataset_title, head_title, network_title
 from eos.tsne import Rows, project_classes
 
 # The paper's blue and red in a form that everyone can tell apart; the shapes say the same again.

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from eos.files import replacing
-from eos.tables import head_title
+from eos.titles import head_title
 
 # Okabe and Ito (2008), distinguishable with every common colour vision; the markers say the same again.
 LOOKS = {
