@@ -1,4 +1,4 @@
-"""Tables: numbers against hand-computed ones, the layout against its text."""
+"""Tables: numbers against hand-computed ones."""
 
 import math
 from typing import Any
@@ -7,34 +7,13 @@ import pandas as pd
 import pytest
 
 from eos.errors import InputError
-from eos.tables import markdown2, markdown4, summary, table2, table4
-
-SCORES = ["dataset", "cut", "network", "head", "seed", "selection", "BAC", "GM", "FM"]
-NOTES = ["dataset", "cut", "network", "head", "note"]
-
-
-def score_frame(
-    values: list[tuple[int, str, str, int, float]], *, dataset: str = "digits", selection: str = "last"
-) -> pd.DataFrame:
-    """One row per (cut, network, head, seed, BAC); GM and FM are BAC + .1 and BAC - .1."""
-    rows = [(dataset, c, n, h, s, selection, b, b + 0.1, b - 0.1) for c, n, h, s, b in values]
-    return pd.DataFrame(rows, columns=SCORES)
+from eos.tables import observations, summary, table1, table2, table3, table4, table5
+from table_frames import balanced_frame, example_scores, score_frame
 
 
 @pytest.fixture
 def scores() -> pd.DataFrame:
-    return score_frame(
-        [
-            (0, "ce", "own", 0, 0.70),
-            (10, "ce", "own", 0, 0.74),
-            (0, "ce", "smote", 0, 0.71),
-            (0, "ce", "smote", 1, 0.73),
-            (10, "ce", "smote", 0, 0.75),
-            (10, "ce", "smote", 1, 0.81),
-            (0, "ce", "eos", 0, 0.90),
-            (0, "ldam", "own", 0, 0.50),
-        ]
-    )
+    return example_scores()
 
 
 def cell(table: pd.DataFrame, network: str, head: str) -> dict[Any, Any]:
@@ -42,10 +21,8 @@ def cell(table: pd.DataFrame, network: str, head: str) -> dict[Any, Any]:
     return row
 
 
-def lines_of(text: str) -> list[list[str]]:
-    return [
-        [part.strip() for part in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
-    ]
+def cells(table: pd.DataFrame, *names: str) -> list[tuple[str, ...]]:
+    return list(table[list(names)].itertuples(index=False, name=None))
 
 
 def test_means_and_deviations_are_over_all_cuts_and_seeds(scores: pd.DataFrame) -> None:
@@ -64,7 +41,6 @@ def test_one_observation_has_no_deviation(scores: pd.DataFrame) -> None:
     row = cell(table2(scores, ["ce"], ["eos"]), "ce", "eos")
     assert row["BAC"] == 0.90
     assert math.isnan(row["BAC_sd"])
-    assert lines_of(markdown2(table2(scores, ["ce"], ["eos"])))[-1][2] == "**.9000**"
 
 
 def test_cells_follow_the_order_asked_for_and_missing_ones_say_so(scores: pd.DataFrame) -> None:
@@ -85,99 +61,6 @@ def test_heads_not_asked_for_are_left_out(scores: pd.DataFrame) -> None:
     assert set(table2(scores, ["ce"], ["own", "eos"])["head"]) == {"own", "eos"}
 
 
-def test_markdown_shows_points_bolds_the_best_of_each_loss_and_names_missing_cells(
-    scores: pd.DataFrame,
-) -> None:
-    rows = lines_of(markdown2(table2(scores, ["ce", "ldam"], ["own", "smote", "eos"])))
-    assert rows[0] == ["Loss", "Head", "BAC", "GM", "FM"]
-    assert rows[2:] == [
-        ["CE", "Own classifier", ".7200 ± .0283", ".8200 ± .0283", ".6200 ± .0283"],
-        ["", "SMOTE", ".7500 ± .0432", ".8500 ± .0432", ".6500 ± .0432"],
-        ["", "EOS [1]", "**.9000**", "1.0000", ".8000"],
-        ["LDAM", "Own classifier [1]", "**.5000**", ".6000", ".4000"],
-        ["", "SMOTE", "not run", "not run", "not run"],
-        ["", "EOS", "not run", "not run", "not run"],
-    ]
-
-
-def test_equal_as_printed_is_equally_bold() -> None:
-    scores = score_frame(
-        [(0, "ce", "own", 0, 0.70001), (0, "ce", "eos", 0, 0.70004), (0, "ce", "none", 0, 0.6)]
-    )
-    text = markdown2(table2(scores, ["ce"], ["own", "none", "eos"]))
-    assert [row[2] for row in lines_of(text)[2:]] == ["**.7000**", ".6000", "**.7000**"]
-
-
-def test_markdown_fits_a_terminal_and_lines_up(scores: pd.DataFrame) -> None:
-    notes = pd.DataFrame([("digits", 0, "ce", "smote", "A sentence of some length. " * 9)], columns=NOTES)
-    text = markdown2(table2(scores, ["ce", "ldam"], ["own", "none", "bsmote", "smote", "eos"]), notes)
-    grid = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({len(line) for line in grid}) == 1
-    assert max(len(line) for line in text.splitlines()) <= 100
-    # The digits of bold and plain cells stand under each other.
-    assert len({line.index(".") for line in grid if "." in line}) == 1
-
-
-def test_markdown_says_what_the_spread_is_over(scores: pd.DataFrame) -> None:
-    text = " ".join(markdown2(table2(scores, ["ce"], ["own", "smote"])).split())
-    assert "Over 2 cuts x 2 head seeds: mean ± standard deviation of the 4 runs." in text
-    assert "Own classifier: one run per cut." in text
-    one = " ".join(markdown2(table2(scores[scores["cut"] == 0], ["ce"], ["own", "smote"])).split())
-    assert "Over 1 cut x 2 head seeds" in one
-    assert "Own classifier: one run per cut, so no ±." in one
-
-
-@pytest.mark.parametrize(("rule", "words"), [("last", "last epoch"), ("test", "optimistic")])
-def test_markdown_names_the_selection_rule(rule: str, words: str) -> None:
-    scores = score_frame([(0, "ce", "own", 0, 0.7)], selection=rule)
-    header = markdown2(table2(scores, ["ce"], ["own"])).splitlines()[2]
-    assert f"`{rule}`" in header
-    assert words in header
-
-
-def test_notes_become_numbered_footnotes_of_their_cells(scores: pd.DataFrame) -> None:
-    notes = pd.DataFrame(
-        [
-            ("digits", 0, "ce", "smote", "Class 3 was copied."),
-            ("digits", 10, "ce", "smote", "Class 3 was copied."),
-            ("digits", 10, "ce", "own", "Stopped early."),
-            ("digits", 0, "ce", "random", "Not in this table."),
-            ("svhn", 0, "ce", "own", "Another data set."),
-        ],
-        columns=NOTES,
-    )
-    text = markdown2(table2(scores, ["ce"], ["own", "smote"]), notes)
-    marks = {row[1].rpartition(" ")[0]: row[1].rpartition(" ")[2] for row in lines_of(text)[2:]}
-    assert f"- {marks['SMOTE']} Class 3 was copied.\n" in text  # on every cut: no cut is named
-    assert f"- {marks['Own classifier']} Stopped early. (cut 10)\n" in text
-    assert "Not in this table" not in text
-    assert "Another data set" not in text
-
-
-def test_a_cell_that_lacks_a_cut_says_so(scores: pd.DataFrame) -> None:
-    text = markdown2(table2(scores, ["ce"], ["smote", "eos"]))
-    assert "EOS [1]" in text
-    assert "- [1] Run on 1 of 2 cuts only." in text
-
-
-def test_every_dataset_has_its_block(scores: pd.DataFrame) -> None:
-    both = pd.concat([scores, score_frame([(0, "ce", "eos", 0, 0.4)], dataset="cifar10")])
-    text = markdown2(table2(both, ["ce"], ["eos"]))
-    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## Digits", "## CIFAR-10"]
-    assert text.count("**") == 4
-
-
-def test_names_without_a_title_stand_for_themselves() -> None:
-    scores = score_frame([(0, "my_net", "my_head", 0, 0.4)], dataset="my_data")
-    text = markdown2(table2(scores, ["my_net"], ["my_head"]))
-    assert "## my_data" in text
-    assert "| my_net | my_head |" in text
-
-
-def test_no_scores_make_a_table_that_says_so(scores: pd.DataFrame) -> None:
-    assert "No cell was run." in markdown2(table2(scores.iloc[:0], ["ce"], ["eos"]))
-
-
 def test_an_observation_twice_is_refused(scores: pd.DataFrame) -> None:
     with pytest.raises(InputError, match="dataset digits, cut 0, network ce, head own, seed 0"):
         table2(pd.concat([scores, scores.iloc[:1]]), ["ce"], ["own"])
@@ -191,26 +74,10 @@ def test_mixed_selection_rules_are_refused(scores: pd.DataFrame) -> None:
 
 def test_table4_has_the_neighbours_asked_for() -> None:
     scores = score_frame([(0, "ce", "eos", 0, 0.7), (0, "ce", "eos_k300", 0, 0.8), (0, "asl", "eos", 0, 0.9)])
-    neighbors = {"eos": 10, "eos_k50": 50, "eos_k300": 300}
-    table = table4(scores, "ce", neighbors)
+    table = table4(scores, "ce", {"eos": 10, "eos_k50": 50, "eos_k300": 300})
     assert list(table["k_neighbors"]) == [10, 50, 300]
     assert list(table["status"]) == ["run", "not run", "run"]
     assert list(table["BAC"].dropna()) == [0.7, 0.8]
-    rows = lines_of(markdown4(table))
-    assert rows[0] == ["K", "BAC", "GM", "FM"]
-    assert rows[2:] == [
-        ["10", ".7000", ".8000", ".6000"],
-        ["50", "not run", "not run", "not run"],
-        ["300", "**.8000**", ".9000", ".7000"],
-    ]
-
-
-def test_table4_notes_are_footnotes() -> None:
-    scores = score_frame([(0, "ce", "eos", 0, 0.7)])
-    notes = pd.DataFrame([("digits", 0, "ce", "eos", "K clipped to 7.")], columns=NOTES)
-    text = markdown4(table4(scores, "ce", {"eos": 10}), notes)
-    assert "| 10 [1] |" in text
-    assert text.endswith("- [1] K clipped to 7.\n")
 
 
 def test_summary_averages_over_networks_cuts_seeds_and_classes() -> None:
@@ -242,23 +109,83 @@ def test_summary_averages_over_networks_cuts_seeds_and_classes() -> None:
     assert list(numbers)[-1] == "digits_cells"
 
 
-def test_settings_stand_above_table2_and_beside_each_k_of_table4() -> None:
-    scores = score_frame([(0, "ce", "smote", 0, 0.7), (0, "ce", "eos", 0, 0.8)])
-    settings = {"eos": "K = 10, toward, step size 1", "eos_k50": "not in this table"}
-    text = markdown2(table2(scores, ["ce"], ["smote", "eos"]), settings=settings)
-    assert "\n\nEOS: K = 10, toward, step size 1.\n\n" in text
-    assert "not in this table" not in text
-    rows = lines_of(markdown4(table4(scores, "ce", {"eos": 10}), settings={"eos": "away, step size 0.5"}))
-    assert rows[0][:2] == ["K", "Settings"]
-    assert rows[2][:2] == ["10", "away, step size 0.5"]
-
-
-def test_notes_that_differ_in_their_classes_only_are_one_footnote() -> None:
-    scores = score_frame([(0, "ce", "bsmote", 0, 0.7), (0, "asl", "bsmote", 0, 0.8)])
-    rows = [
-        ("digits", 0, network, "bsmote", f"filled by SMOTE, because so: {classes}")
-        for network, classes in (("ce", "classes 1, 2"), ("asl", "class 3"))
+def test_table1_has_pixels_then_remix_then_heads() -> None:
+    scores = score_frame(
+        [
+            (0, "ce", "own", 0, 0.5),
+            (0, "ce", "smote", 0, 0.7),
+            (0, "ce", "smote", 1, 0.8),
+            (0, "remix", "own", 0, 0.6),
+            (0, "asl", "smote", 0, 0.9),
+        ]
+    )
+    balanced = balanced_frame([(0, "smote", "ce", 0.4), (0, "smote", "asl", 0.3)])
+    table = table1(
+        scores, balanced, network="ce", pixel_samplers=["smote", "eos"], remix="remix", heads=["own", "smote"]
+    )
+    assert cells(table, "network", "space", "method", "status", "n") == [
+        ("ce", "pixel", "smote", "run", 1),
+        ("ce", "pixel", "eos", "not run", 0),
+        ("remix", "pixel", "own", "run", 1),
+        ("ce", "none", "own", "run", 1),
+        ("ce", "embedding", "smote", "run", 2),
     ]
-    text = markdown2(table2(scores, ["ce", "asl"], ["bsmote"]), pd.DataFrame(rows, columns=NOTES))
-    assert text.count("Borderline-SMOTE [1]") == 2
-    assert text.endswith("- [1] filled by SMOTE, because so (some classes)\n")
+    assert table["BAC"].tolist() == pytest.approx([0.4, math.nan, 0.6, 0.5, 0.75], nan_ok=True)
+    assert table["BAC_sd"].tolist()[-1] == pytest.approx(math.sqrt(2 * 0.05**2))
+    without = table1(scores, balanced, network="ce", pixel_samplers=["smote"], remix=None, heads=["own"])
+    assert cells(without, "network", "space") == [("ce", "pixel"), ("ce", "none")]
+
+
+def test_tables_of_balanced_images_have_rows_before_any_was_run() -> None:
+    scores = score_frame([(0, "ce", "eos", 0, 0.5)])
+    table = table3(scores, balanced_frame([]), networks=["ce"], generators=["gamo"], head="eos")
+    assert cells(table, "method", "status") == [("gamo", "not run"), ("eos", "run")]
+    assert table["BAC"].tolist() == pytest.approx([math.nan, 0.5], nan_ok=True)
+
+
+def test_table3_has_the_generators_then_the_head_of_each_network() -> None:
+    scores = score_frame([(0, "ce", "eos", 0, 0.5), (0, "asl", "eos", 0, 0.6)])
+    balanced = balanced_frame([(0, "gamo", "asl", 0.1), (10, "gamo", "asl", 0.3), (0, "smote", "ce", 0.9)])
+    table = table3(scores, balanced, networks=["ce", "asl"], generators=["gamo"], head="eos")
+    assert cells(table, "network", "space", "method", "cuts") == [
+        ("ce", "pixel", "gamo", 0),
+        ("ce", "embedding", "eos", 1),
+        ("asl", "pixel", "gamo", 2),
+        ("asl", "embedding", "eos", 1),
+    ]
+    assert table["FM"].tolist() == pytest.approx([math.nan, 0.4, 0.1, 0.5], nan_ok=True)
+
+
+def test_a_dataset_that_only_has_balanced_images_has_its_rows() -> None:
+    scores = score_frame([(0, "ce", "eos", 0, 0.5)])
+    balanced = balanced_frame([(0, "gamo", "ce", 0.1)], dataset="svhn")
+    table = table3(scores, balanced, networks=["ce"], generators=["gamo"], head="eos")
+    assert cells(table, "dataset", "method", "status") == [
+        ("digits", "gamo", "not run"),
+        ("digits", "eos", "run"),
+        ("svhn", "gamo", "run"),
+        ("svhn", "eos", "not run"),
+    ]
+
+
+def test_table5_has_each_head_of_each_architecture() -> None:
+    scores = score_frame([(0, "densenet", "own", 0, 0.5), (0, "densenet", "eos", 0, 0.6)])
+    table = table5(scores, networks=["resnet56", "densenet"], heads=["own", "eos"])
+    assert cells(table, "network", "space", "method", "status") == [
+        ("resnet56", "none", "own", "not run"),
+        ("resnet56", "embedding", "eos", "not run"),
+        ("densenet", "none", "own", "run"),
+        ("densenet", "embedding", "eos", "run"),
+    ]
+
+
+def test_selection_rules_may_not_differ_between_heads_and_balanced_images() -> None:
+    scores, balanced = score_frame([(0, "ce", "own", 0, 0.7)]), balanced_frame([(0, "gamo", "ce", 0.7)])
+    with pytest.raises(InputError, match="scores and balanced: selection rules last, test are mixed"):
+        observations(scores, balanced.assign(selection="test"))
+
+
+def test_a_network_on_balanced_images_twice_is_refused() -> None:
+    balanced = balanced_frame([(0, "gamo", "ce", 0.7), (0, "gamo", "ce", 0.7)])
+    with pytest.raises(InputError, match=r"balanced: .*sampler gamo, network ce, seed 0. is there twice"):
+        observations(score_frame([]), balanced)

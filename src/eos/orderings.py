@@ -152,7 +152,7 @@ def orderings_summary(frame: pd.DataFrame) -> dict[str, int]:
 
 
 def markdown_orderings(frame: pd.DataFrame) -> str:
-    """Lay out `orderings` as Markdown: per dataset a count for each claim, and the cells that do not hold.
+    """Lay out `orderings` as Markdown: per dataset a count for each claim, and the cells in doubt.
 
     Parameters
     ----------
@@ -166,18 +166,20 @@ def markdown_orderings(frame: pd.DataFrame) -> str:
     alone = int((frame["within"].isna() & (frame["claim"] != "others_keep_gap")).sum())
     rules = list(frame["selection"].unique())
     text.append(wrap(f"{held} of {len(frame)} hold. {selection_words(rules)}"))
-    text.append(
-        wrap(
-            f'"Within ±" is a difference no larger than one standard deviation over the runs of its less '
-            f"certain side, and decides little: {near} of {len(frame)}, held or not. For {alone} more there "
-            "is no deviation, both sides being single runs."
-        )
+    said = (
+        '"Within ±" is a difference no larger than one standard deviation over the runs of its less certain '
+        f"side, and decides little: {near} of {len(frame)}, held or not."
     )
+    if alone:
+        said += f" For {alone} more there is no deviation: both sides are single runs."
+    text.append(wrap(said))
     if frame["paper_holds"].notna().any() and rules != ["test"]:
         text.append("The paper's numbers are from epochs chosen on the TEST set; these are not.")
     for dataset, block in frame.groupby("dataset", sort=False):
         title = f"{dataset_title(str(dataset))}: {int(block['holds'].sum())} of {len(block)} hold"
-        text += [f"## {title}", _counts(block), *_failures(block)]
+        holds, within = block["holds"].astype(bool), block["within"].fillna(False).astype(bool)
+        text += [f"## {title}", _counts(block), *_listed("Not held:", block[~holds])]
+        text += _listed("Held, but within ±:", block[holds & within])
     return "\n\n".join(text) + "\n"
 
 
@@ -310,14 +312,13 @@ def _counts(block: pd.DataFrame) -> str:
     return grid(["Claim", "Hold", "Within ±", "In the paper"], rows)
 
 
-def _failures(block: pd.DataFrame) -> list[str]:
-    """Return the cells of one dataset that do not hold, under their claims, as paragraphs (none or two)."""
-    failed = block[~block["holds"].astype(bool)]
+def _listed(title: str, chosen: pd.DataFrame) -> list[str]:
+    """Return the chosen cells of one dataset under their claims, as paragraphs (none or two)."""
     lines = []
-    for claim, cells in failed.groupby("claim", sort=False):
+    for claim, cells in chosen.groupby("claim", sort=False):
         lines.append(f"- {CLAIMS[str(claim)]}")
         lines += [wrap(f"  - {_figures(row)}", subsequent_indent="    ") for _, row in cells.iterrows()]
-    return ["Not held:", "\n".join(lines)] if lines else []
+    return [title, "\n".join(lines)] if lines else []
 
 
 def _figures(row: "pd.Series[float]") -> str:
