@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 import common
+from columns import COLUMNS
 from eos.cells import architecture
 from eos.embeddings import extract, load_network
 from eos.files import write_table
@@ -15,7 +16,6 @@ from eos.losses import find_loss
 from eos.scores import score
 from eos.training import Images, Trained
 from fitting import Cell, fit, images_of
-from results import COLUMNS
 
 
 def train_balanced(

@@ -92,8 +92,8 @@ def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
     """Call `main` with the command line's arguments, one for each of its parameters.
 
     Bad input ends with one message and exit status 1. The seconds that the work took (the imports are over by
-    then) go to `data/seconds/<stage>/<cell>.json`, with what else `main` returns as measured. That is no output
-    that DVC knows of: results, and with them dvc.lock, are the same bytes in every clone.
+    then) go to `data/seconds/<stage>/<cell>.json`, with what else `main` returns as measured. That is no
+    output that DVC knows of: results, and with them dvc.lock, are the same bytes in every clone.
     """
     stage = Path(sys.argv[0]).stem
     signature = inspect.signature(main).parameters

@@ -8,9 +8,8 @@ import numpy as np
 from dvclive import Live
 
 import common
-import eos
 from eos.cells import architecture, training_recipe
-from eos.checkpoints import FileCheckpoint, fingerprint
+from eos.checkpoints import FileCheckpoint, fingerprint, library_code
 from eos.devices import limit_threads
 from eos.errors import placed
 from eos.files import Arrays, write_json, write_weights
@@ -68,7 +67,7 @@ def fit(cell: Cell) -> tuple[Trained, dict[str, Any]]:
     }
     # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
     seen = [part for images in (cell.train, cell.validation, cell.test) if images for part in parts(images)]
-    key = fingerprint(seen, (arguments, recipe.cpu_threads), code())
+    key = fingerprint(seen, (arguments, recipe.cpu_threads), library_code())
     checkpoint = FileCheckpoint(common.CHECKPOINTS / f"{key}.safetensors")
     place = placed(f"{common.PARAMETERS}: networks.{cell.network} on {cell.dataset}")
     with place, Live(str(cell.folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
@@ -105,11 +104,6 @@ def fit(cell: Cell) -> tuple[Trained, dict[str, Any]]:
 def parts(images: Images) -> tuple[np.ndarray, np.ndarray]:
     """Return the arrays of labelled images."""
     return images.images, images.labels
-
-
-def code() -> list[Path]:
-    """Return the files of the library: a change in any of them makes a checkpoint void."""
-    return sorted(Path(str(eos.__file__)).parent.rglob("*.py"))
 
 
 class Progress:

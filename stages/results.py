@@ -1,28 +1,14 @@
-"""The tidy results of all cells: which tables there are, and reading them for tables and figures."""
+"""Reading the tidy results of all cells for tables and figures."""
 
 from itertools import product
 
 import pandas as pd
 
 import common
+from columns import COLUMNS, TEXT
 from eos.errors import InputError
 from eos.files import REMAKE, read_table
 from eos.parameters import Parameters
-
-CELL = ["dataset", "cut", "network", "head"]
-CLASS = ["class", "class_name", "train_count"]
-COLUMNS = {
-    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM", "net_gap"],
-    "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
-    "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
-    "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
-    "notes": [*CELL, "note"],
-    "balanced": [
-        *("dataset", "cut", "sampler", "network", "seed", "selection", "epoch", "BAC", "GM", "FM", "note"),
-    ],
-}
-SCORED = ("scores", "classes", "gaps", "curves", "notes")
-TEXT = {"dataset", "network", "head", "sampler", "selection", "class_name", "note"}
 
 
 def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:
@@ -65,6 +51,8 @@ def read_balanced(parameters: Parameters) -> pd.DataFrame:
             table = read_table(path, COLUMNS["balanced"], text=TEXT)
             table = table[table["selection"] == parameters.selection]
             if table.empty:
-                raise InputError(f"{path}: holds no scores under selection {parameters.selection!r}; {REMAKE}")
+                raise InputError(
+                    f"{path}: holds no scores under selection {parameters.selection!r}; {REMAKE}"
+                )
             tables.append(table)
     return pd.concat(tables if len(tables) == 1 else tables[1:], ignore_index=True)

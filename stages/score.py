@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 
 import common
+from columns import COLUMNS, SCORED
 from eos.errors import InputError
 from eos.files import REMAKE, Arrays, read_json, write_table
 from eos.gap import net_gap
 from eos.layouts import EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
 from eos.parameters import Parameters
 from eos.scores import confusion, recalls, score, weight_norms
-from results import COLUMNS, SCORED
 
 
 def main(dataset: str, cut: int) -> None:

@@ -1,33 +1,64 @@
 """Arrange the scores of all cells into tables: -> metrics/tables/, metrics/summary.json."""
 
 import common
-from eos.cells import neighbors, settings
+from eos.cells import neighbors, step
 from eos.files import write_json, write_table, write_text
-from eos.tables import markdown2, markdown4, summary, table2, table4
-from results import read_results
+from eos.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
+from eos.orderings import markdown_orderings, orderings, orderings_summary
+from eos.parameters import Parameters
+from eos.published import with_published
+from eos.tables import summary, table1, table2, table3, table4, table5
+from results import read_balanced, read_results
 
 
 def main() -> None:
-    """Write each table as CSV and Markdown, and the headline numbers."""
+    """Write each table as CSV and Markdown, which of the paper's orderings hold, and the headline numbers."""
     parameters = common.parameters()
-    scores, classes, notes = (read_results(kind, parameters) for kind in ("scores", "classes", "notes"))
-    folder = common.METRICS / "tables"
+    scores, classes, gaps, notes = (
+        read_results(kind, parameters) for kind in ("scores", "classes", "gaps", "notes")
+    )
+    balanced = read_balanced(parameters)
+    pixel_notes = balanced.loc[balanced["note"].notna() & (balanced["note"] != "")]
+    pixel_notes = pixel_notes[["dataset", "cut", "sampler", "note"]].drop_duplicates()
+    cells, folder = parameters.tables, common.METRICS / "tables"
 
-    grid = parameters.tables.table2
-    losses = table2(scores, grid.networks, grid.heads)
-    write_table(folder / "table2.csv", losses)
-    ours = {head: said for head in grid.heads if (said := settings(parameters, head))}
-    write_text(folder / "table2.md", markdown2(losses, notes, ours))
-
-    row = parameters.tables.table4
-    sizes = {head: neighbors(parameters, head) for head in row.heads}
+    one = table1(scores, balanced, **cells.table1.model_dump())
+    two = table2(scores, cells.table2.networks, cells.table2.heads)
+    three = table3(scores, balanced, **cells.table3.model_dump())
+    sizes = {head: k for head in cells.table4.heads if (k := neighbors(parameters, head)) is not None}
     sizes = dict(sorted(sizes.items(), key=lambda item: item[1]))
-    steps = {head: settings(parameters, head).split(", ", 1)[1] for head in sizes}
-    neighborhoods = table4(scores, row.network, sizes)
-    write_table(folder / "table4.csv", neighborhoods)
-    write_text(folder / "table4.md", markdown4(neighborhoods, notes, steps))
+    four = table4(scores, cells.table4.network, sizes)
+    five = table5(scores, **cells.table5.model_dump())
+    tables = {
+        number: with_published(table, number) for number, table in enumerate((one, two, three, four, five), 1)
+    }
+    for number, table in tables.items():
+        write_table(folder / f"table{number}.csv", table)
 
-    write_json(common.METRICS / "summary.json", summary(scores, classes))
+    steps = {head: step(parameters, head) for head in sizes}
+    pages = {
+        1: markdown1(tables[1], notes, settings(parameters, cells.table1.heads), pixel_notes),
+        2: markdown2(tables[2], notes, settings(parameters, cells.table2.heads)),
+        3: markdown3(tables[3], notes, settings(parameters, (cells.table3.head,)), pixel_notes),
+        4: markdown4(tables[4], notes, steps),
+        5: markdown5(tables[5], notes, settings(parameters, cells.table5.heads)),
+    }
+    for number, page in pages.items():
+        write_text(folder / f"table{number}.md", page)
+
+    held = orderings(scores, balanced, gaps, classes)
+    write_table(folder / "orderings.csv", held)
+    write_text(folder / "orderings.md", markdown_orderings(held))
+    write_json(common.METRICS / "summary.json", summary(scores, classes) | orderings_summary(held))
+
+
+def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
+    """Return what the EOS heads among `heads` are run with, in words."""
+    return {
+        head: f"K = {neighbors(parameters, head)}, {said}"
+        for head in heads
+        if (said := step(parameters, head))
+    }
 
 
 if __name__ == "__main__":

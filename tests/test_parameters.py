@@ -54,7 +54,11 @@ def test_the_papers_datasets_are_defined_as_in_the_paper() -> None:
     """Section IV: maximum ratios, networks and epochs."""
     parameters = load(ROOT / "params.yaml")
     recipes = {
-        name: (dataset.imbalance.ratio, dataset.architecture, training_recipe(parameters, name, "ce").epochs)
+        name: (
+            getattr(dataset.imbalance, "ratio", None),
+            dataset.architecture,
+            training_recipe(parameters, name, "ce").epochs,
+        )
         for name, dataset in parameters.datasets.items()
         if name in {"cifar10", "svhn", "cifar100", "celeba"}
     }
@@ -158,7 +162,7 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         ),
         ("datasets.digits.training.balanced_epochs_share", 0.0, "balanced_epochs_share: 0.0 is not possible"),
         ("networks.ce.epochs_share", 1.5, "networks.ce.epochs_share: 1.5 is not possible"),
-        ("networks.ce.architecture", "resnet23", "unknown value 'resnet23'; did you mean 'resnet20'?"),
+        ("networks.ce.architecture", "densnet", "unknown value 'densnet'; did you mean 'densenet'?"),
         ("networks.ce.mixing", {"name": "mixup", "alpha": 0.2}, "networks.ce.mixing.name: unknown value"),
         ("networks.ce.mixing", {"name": "remix", "alpha": 0.0}, "networks.ce.mixing.alpha: 0.0 is not"),
         (
@@ -166,7 +170,11 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
             {"name": "focal", "gamma": 2.0},
             "networks.remix: loss 'focal' cannot be trained on mixed labels; set its name to ce",
         ),
-        ("axes.pixel_samplers", ["smotte"], "axes.pixel_samplers[0]: unknown pixel sampler 'smotte'; did you"),
+        (
+            "axes.pixel_samplers",
+            ["smotte"],
+            "axes.pixel_samplers[0]: unknown pixel sampler 'smotte'; did",
+        ),
         ("axes.generators", ["gan"], "axes.generators[0]: unknown generator 'gan'; did you mean 'cgan'?"),
         ("axes.generator_networks", ["cee"], "axes.generator_networks[0]: unknown network 'cee'"),
         ("pixel_samplers.balsvm.components", 0, "pixel_samplers.balsvm.components: 0 is not possible"),

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from eos import registry
 from eos.parameters import Parameters, load
 
 ROOT = Path(__file__).parents[1]
@@ -21,18 +22,22 @@ PLUMBING = {
     "stages/common.py",
     "src/eos/__init__.py",
     "src/eos/errors.py",
+    "src/eos/generators/__init__.py",
+    "src/eos/kinds.py",
     "src/eos/layouts.py",
     "src/eos/parameters.py",
+    "src/eos/registry.py",
     "src/eos/samplers/__init__.py",
 }
 
 # The sections of the parameters that a call of `eos.cells` reads.
 READ_BY_CELLS = {
-    "training_recipe": {"datasets", "training"},
+    "training_recipe": {"datasets", "networks", "training"},
     "architecture": {"datasets", "networks"},
     "neighbors": {"heads"},
-    "settings": {"heads"},
+    "step": {"heads"},
 }
+READ_BY_RESULTS = {"read_results": {"axes"}, "read_balanced": {"axes", "selection"}}
 
 
 def file_of(module: str) -> Path | None:
@@ -53,6 +58,10 @@ def imports(path: Path) -> set[Path]:
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            if node.module == "eos.registry":  # whose lines name the modules that they load
+                tables = [getattr(registry, alias.name) for alias in node.names]
+                entries = [entry for table in tables if isinstance(table, dict) for entry in table.values()]
+                names += [entry.where.partition(":")[0] for entry in entries]
         found |= {target for name in names if (target := file_of(name))}
     return found
 
@@ -85,13 +94,16 @@ def test_every_stage_depends_on_the_code_it_runs_and_no_other(name: str) -> None
 
 @pytest.mark.parametrize("name", STAGES)
 def test_every_stage_lists_the_parameters_it_reads(name: str) -> None:
-    text = (ROOT / "stages" / f"{name}.py").read_text()
+    scripts = [path for path in paths(STAGES[name]["deps"]) if path.startswith("stages/")]
+    scripts = [path for path in scripts if path != "stages/results.py"]  # whose functions read on their own
+    text = "\n".join((ROOT / script).read_text() for script in scripts)
     read = set(re.findall(r"parameters(?:\(\))?\.(\w+)", text))
     for function, sections in READ_BY_CELLS.items():
         if f"{function}(parameters" in text:
             read |= sections
-    if "read_results(" in text:
-        read.add("axes")
+    for function, sections in READ_BY_RESULTS.items():
+        if f"{function}(" in text:
+            read |= sections
     listed = {path.split(".")[0] for path in STAGES[name].get("params", [])}
     assert listed == {section for section in read if section in Parameters.model_fields}
 
@@ -107,6 +119,8 @@ def test_params_exist(name: str) -> None:
     cell = {
         "dataset": parameters.axes.datasets[0],
         "network": parameters.axes.networks[0],
+        "pixel_sampler": parameters.axes.pixel_samplers[0],
+        "generator": parameters.axes.generators[0],
         "cut": str(parameters.axes.cuts[0]),
     }
     content = yaml.safe_load((ROOT / "params.yaml").read_text())

@@ -1,5 +1,7 @@
 """Over-sampling images in pixel space."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from eos.errors import InputError
 from eos.pixels import PIXEL_SAMPLERS, oversample_images
 
 COUNTS = (40, 12, 6)
-DEFINITIONS = {
+DEFINITIONS: dict[str, dict[str, Any]] = {
     "random": {},
     "smote": {"k_neighbors": 5},
     "bsmote": {"k_neighbors": 5, "m_neighbors": 10},
@@ -57,19 +59,19 @@ def test_steps_away_from_the_enemy_are_cut_off_at_black_and_white() -> None:
     pictures = np.zeros((24, 2, 2, 1), dtype=np.uint8)
     pictures[20:] = 250
     labels = np.repeat([0, 1], [20, 4])
-    parameters = {"k_neighbors": 10, "variant": "away", "step_size": 1.0}
+    parameters = DEFINITIONS["eos"] | {"variant": "away"}
     balanced = oversample_images("eos", pictures, labels, random_state=0, **parameters)
     assert balanced.features.min() >= 250
 
 
 def test_the_svm_moves_images_that_lie_among_another_class() -> None:
-    """One image of class 1 lies in the middle of class 0; SMOTE draws lines to it, the SVM takes them back."""
+    """One image of class 1 lies among class 0; SMOTE draws lines to it, the SVM takes them back."""
     random = np.random.default_rng(1)
     pictures = np.concatenate(
         [random.integers(0, 40, (60, 3, 3, 1)), random.integers(200, 240, (7, 3, 3, 1)), [[[[20]] * 3] * 3]]
     ).astype(np.uint8)
     labels = np.repeat([0, 1], [60, 8])
-    parameters = {"k_neighbors": 7, "components": 9, "svm_rows": 1000}
+    parameters = DEFINITIONS["balsvm"] | {"k_neighbors": 7}
     balanced = oversample_images("balsvm", pictures, labels, random_state=0, **parameters)
     given = balanced.labels[len(labels) :]
     dark = balanced.features.reshape(len(balanced.features), -1).mean(axis=1) < 60
@@ -79,7 +81,7 @@ def test_the_svm_moves_images_that_lie_among_another_class() -> None:
 
 
 def test_a_smaller_svm_and_fewer_components_are_noted(images: tuple[np.ndarray, np.ndarray]) -> None:
-    parameters = {"k_neighbors": 5, "components": 500, "svm_rows": 60}
+    parameters = DEFINITIONS["balsvm"] | {"components": 500, "svm_rows": 60}
     notes = oversample_images("balsvm", *images, random_state=0, **parameters).notes
     assert "components was reduced from 500 to 58, because there are 58 images of 60 values" in notes
     assert "the SVM was fitted to 60 of 120 rows" in notes

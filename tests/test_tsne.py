@@ -33,7 +33,7 @@ def test_the_bytes_repeat() -> None:
 
 def test_it_runs_on_one_thread_whatever_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """More threads would add up in another order: other last digits, and so another picture."""
-    threads = set()
+    threads: set[int] = set()
 
     def watched(self: TSNE, features: np.ndarray) -> np.ndarray:
         threads.update(pool["num_threads"] for pool in threadpool_info())

@@ -3,11 +3,22 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from eos.errors import InputError
 from eos.files import Arrays, read_weights, write_weights
+
+
+class Checkpoint(Protocol):
+    """Where a training keeps what it needs to go on after it was stopped."""
+
+    def load(self) -> dict[str, np.ndarray] | None:
+        """Return what was saved last, or None."""
+
+    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep `arrays` in place of what was saved before."""
 
 
 class FileCheckpoint:
@@ -59,3 +70,8 @@ def fingerprint(arrays: Iterable[np.ndarray], settings: object, code: Iterable[P
     for path in code:
         digest.update(path.read_bytes())
     return digest.hexdigest()[:32]
+
+
+def library_code() -> list[Path]:
+    """Return the files of this library: with any change in them a checkpoint is void."""
+    return sorted(Path(__file__).parent.rglob("*.py"))

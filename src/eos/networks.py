@@ -1,7 +1,5 @@
 """Convolutional networks: a backbone that makes feature embeddings, and a classifier on top of it."""
 
-from collections.abc import Callable
-from functools import partial
 from typing import Literal, Protocol
 
 import numpy as np
@@ -9,10 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.densenet import DenseNet
 from eos.errors import unknown_name
-from eos.resnet import ResNet
-from eos.wideresnet import WideResNet
+from eos.registry import ARCHITECTURES, find
 
 Classifier = Literal["linear", "cosine"]
 
@@ -73,17 +69,6 @@ class CosineClassifier(nn.Module):
             return functional.linear(directions, functional.normalize(self.weight))
 
 
-#: Every backbone by name; a builder takes `channels`. The tests cover all of them.
-ARCHITECTURES: dict[str, Callable[..., Backbone]] = {
-    "resnet8": partial(ResNet, 1),
-    "resnet20": partial(ResNet, 3),
-    "resnet32": partial(ResNet, 5),
-    "resnet56": partial(ResNet, 9),
-    "wideresnet": partial(WideResNet, 3, 4),  # WRN-22-4, 5 times the weights of ResNet-56
-    "densenet": partial(DenseNet, 12, 12),  # DenseNet-40 with growth rate 12
-}
-
-
 def build_network(
     architecture: str,
     *,
@@ -100,7 +85,7 @@ def build_network(
     Parameters
     ----------
     architecture : str
-        A name in `ARCHITECTURES`.
+        A name in `eos.registry.ARCHITECTURES`.
     channels : int
         Channels of the images: 1 for grey, 3 for colour.
     n_classes : int
@@ -115,13 +100,12 @@ def build_network(
     InputError
         If there is no such architecture or classifier.
     """
-    if architecture not in ARCHITECTURES:
-        raise unknown_name(architecture, ARCHITECTURES, what="architecture", place="build_network")
+    entry = find(ARCHITECTURES, architecture, what="architecture", place="build_network")
     if classifier not in _CLASSIFIERS:
         raise unknown_name(classifier, _CLASSIFIERS, what="classifier", place="build_network")
     # torch draws weights as it builds a layer; all of them are drawn again below, from the one generator.
     with torch.random.fork_rng(devices=[]):
-        backbone = ARCHITECTURES[architecture](channels=channels)
+        backbone: Backbone = entry.load()(channels=channels)
         network = Network(backbone, _CLASSIFIERS[classifier](backbone.n_features, n_classes))
     _initialize(network, generator)
     return network

@@ -7,8 +7,10 @@ says is all there is.
 
 import re
 from collections.abc import Mapping
+from functools import reduce
+from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -25,7 +27,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from eos.errors import InputError, unknown_name
-from eos.generators.registry import GENERATORS
+from eos.generators.registry import GENERATORS, generator_kinds
 from eos.kinds import Fraction, NonNegative, Positive, Rate, Seed, Share, Threads
 from eos.pixels import PIXEL_SAMPLERS
 from eos.registry import ARCHITECTURES, LOSSES
@@ -37,6 +39,7 @@ from eos.selection import RULES
 NAME = r"[a-z][a-z0-9_]*"
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+
 
 def _without_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
     repeated = [value for value in values if values.count(value) > 1]
@@ -52,7 +55,7 @@ def _at_least_one(values: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 Precision = Literal["auto", "fp32", "bf16"]
-Architecture = Literal[tuple(ARCHITECTURES)]
+Architecture: Any = Literal[tuple(ARCHITECTURES)]
 # Those of `eos.torchvision_datasets.LOADERS`.
 TorchvisionName = Literal["cifar10", "cifar100", "svhn", "celeba"]
 Names = Annotated[tuple[Name, ...], AfterValidator(_without_repeats)]
@@ -74,9 +77,7 @@ class _Section(BaseModel):
 
 
 class Axes(_Section):
-    """The cells that are run: every dataset x cut x network, and on images that were balanced first
-    every dataset x cut x pixel sampler x pixel network and dataset x cut x generator x generator network.
-    """
+    """The cells that are run: dataset x cut x network, on balanced images also x sampler."""
 
     datasets: SomeNames
     cuts: SomeSeeds
@@ -203,23 +204,18 @@ class Dataset(_Section):
     source: Source
     imbalance: Imbalance
     normalization: Normalization | None
-    architecture: Architecture  # type: ignore[valid-type]
+    architecture: Architecture
     training: TrainingOverrides
 
 
 def _definitions(tag: str, kinds: Mapping[str, Mapping[str, Any]]) -> Any:
     """Return the type of a definition: under `tag` one of the names, and beside it that name's parameters."""
-    models = [
-        create_model(
-            name,
-            __base__=_Section,
-            __doc__=f"The parameters of {name}.",
-            **{tag: (Literal[name], ...)},
-            **{parameter: (kind, ...) for parameter, kind in parameters.items()},
-        )
-        for name, parameters in kinds.items()
-    ]
-    return Annotated[Union[tuple(models)], Field(discriminator=tag)]
+    models: list[Any] = []
+    for name, parameters in kinds.items():
+        fields: dict[str, Any] = {tag: (Literal[name], ...)}
+        fields |= {parameter: (kind, ...) for parameter, kind in parameters.items()}
+        models.append(create_model(name, __base__=_Section, __doc__=f"Parameters of {name}.", **fields))
+    return Annotated[reduce(or_, models), Field(discriminator=tag)]
 
 
 Loss: Any = _definitions("name", {name: entry.parameters for name, entry in LOSSES.items()})
@@ -237,7 +233,7 @@ class Network(_Section):
 
     loss: Loss
     mixing: Remix | None
-    architecture: Architecture | None  # type: ignore[valid-type]
+    architecture: Architecture | None
     epochs_share: Share
     heads: SomeNames
 
@@ -245,18 +241,19 @@ class Network(_Section):
     def _soft_labels(self) -> "Network":
         if self.mixing is not None and self.loss.name != "ce":
             raise ValueError(
-                f"loss {self.loss.name!r} cannot be trained on mixed labels; set its name to ce, or mixing to null"
+                f"loss {self.loss.name!r} cannot be trained on mixed labels; "
+                "set its name to ce, or mixing to null"
             )
         return self
 
 
-# A head is the network's own classifier, a fresh layer on the imbalanced embeddings, or one on embeddings that a
-# sampler has balanced.
+# A head is the network's own classifier, a fresh layer on the imbalanced embeddings, or one on embeddings
+# that a sampler has balanced.
 Head: Any = _definitions(
     "sampler", {"own": {}, "none": {}, **{name: sampler.kinds for name, sampler in SAMPLERS.items()}}
 )
 PixelSampler: Any = _definitions("sampler", PIXEL_SAMPLERS)
-Generator: Any = _definitions("model", {name: entry.parameters for name, entry in GENERATORS.items()})
+Generator: Any = _definitions("model", {name: generator_kinds(name) for name in GENERATORS})
 
 
 class Oversampling(_Section):
@@ -478,10 +475,7 @@ def _check_references(path: Path, parameters: Parameters) -> None:
         ("network", axes.pixel_networks, "axes.pixel_networks"),
         ("generator", axes.generators, "axes.generators"),
         ("network", axes.generator_networks, "axes.generator_networks"),
-        *(
-            ("head", network.heads, f"networks.{name}.heads")
-            for name, network in parameters.networks.items()
-        ),
+        *(("head", network.heads, f"networks.{name}.heads") for name, network in parameters.networks.items()),
         ("network", tables.table1.remix, "tables.table1.remix"),
         ("pixel sampler", tables.table1.pixel_samplers, "tables.table1.pixel_samplers"),
         ("generator", tables.table3.generators, "tables.table3.generators"),
@@ -490,22 +484,24 @@ def _check_references(path: Path, parameters: Parameters) -> None:
         ("network", figures.figure4.networks, "figures.figure4.networks"),
         ("dataset", tuple(figures.figure6.classes), "figures.figure6.classes"),
     ]
-    grids = {
+    many: dict[str, Any] = {
         "tables.table2": tables.table2,
         "tables.table5": tables.table5,
         "figures.figure3": figures.figure3,
         "figures.figure5": figures.figure5,
     }
-    rows = {
+    one: dict[str, Any] = {
         "tables.table1": tables.table1,
         "tables.table4": tables.table4,
         "figures.figure6": figures.figure6,
         "figures.figure7": figures.figure7,
     }
-    for place, grid in grids.items():
-        references += [("network", grid.networks, f"{place}.networks"), ("head", grid.heads, f"{place}.heads")]
-    for place, row in rows.items():
-        references += [("network", row.network, f"{place}.network"), ("head", row.heads, f"{place}.heads")]
+    for place, cells in many.items():
+        references.append(("network", cells.networks, f"{place}.networks"))
+        references.append(("head", cells.heads, f"{place}.heads"))
+    for place, cells in one.items():
+        references.append(("network", cells.network, f"{place}.network"))
+        references.append(("head", cells.heads, f"{place}.heads"))
     for what, names, place in references:
         check(names, known[what], what, place)
     for index, head in enumerate(parameters.tables.table4.heads):

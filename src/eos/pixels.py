@@ -24,8 +24,8 @@ def oversample_images(
 ) -> Oversampled:
     """Bring every class to the size of the largest with synthetic images.
 
-    The sampler works on the pixels of each image as one row of numbers. Its synthetic rows are rounded and cut
-    off at 0 and 255.
+    The sampler works on the pixels of each image as one row of numbers. Its synthetic rows are rounded and
+    cut off at 0 and 255.
 
     Parameters
     ----------
@@ -36,9 +36,9 @@ def oversample_images(
     random_state : int
         The seed.
     **parameters
-        Of the sampler. Balanced SVM has its own: `k_neighbors` of SMOTE, and, because a support-vector machine
-        on tens of thousands of pixel rows takes hours, the `components` (principal ones, of the real images)
-        it sees and at most how many rows, drawn at random, it is fitted to (`svm_rows`).
+        Of the sampler. Balanced SVM has its own: `k_neighbors` of SMOTE, and, because a support-vector
+        machine on tens of thousands of pixel rows takes hours, the `components` (principal ones, of the real
+        images) it sees and at most how many rows, drawn at random, it is fitted to (`svm_rows`).
 
     Returns
     -------
@@ -54,7 +54,8 @@ def oversample_images(
         raise unknown_name(name, PIXEL_SAMPLERS, what="pixel sampler", place="pixel_samplers")
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InputError(
-            f"images: {images.dtype} of shape {images.shape}; give uint8 of shape (n, height, width, channels)"
+            f"images: {images.dtype} of shape {images.shape}; "
+            "give uint8 of shape (n, height, width, channels)"
         )
     rows = images.reshape(len(images), -1).astype(np.float32)
     if name == "balsvm":

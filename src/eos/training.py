@@ -9,13 +9,14 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field, fields
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from eos.checkpoints import Checkpoint
 from eos.devices import deterministic, pick_device, pick_precision
 from eos.embeddings import extract, move, network_input
 from eos.errors import InputError
@@ -26,16 +27,6 @@ from eos.scores import score
 from eos.selection import RULES, BestEpochs
 
 Weights = dict[str, Tensor]
-
-
-class Checkpoint(Protocol):
-    """Where a training keeps what it needs to go on after it was stopped; see `eos.checkpoints`."""
-
-    def load(self) -> dict[str, np.ndarray] | None:
-        """Return what was saved last, or None."""
-
-    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep `arrays` in place of what was saved before."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,6 +163,8 @@ class Trained:
         The normalisation of the images, which the network needs from now on.
     precision : {"fp32", "bf16"}
         What "auto" became.
+    n_parameters : int
+        Trainable weights.
     """
 
     weights: dict[str, Weights]
@@ -180,6 +173,7 @@ class Trained:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     precision: str
+    n_parameters: int
 
 
 @dataclass(frozen=True)
@@ -237,9 +231,9 @@ def train(
     n_classes : int
         Number of classes.
     architecture : str
-        A name in `eos.networks.ARCHITECTURES`.
+        A name in `eos.registry.ARCHITECTURES`.
     loss : str
-        A name in `eos.losses.LOSSES`; it also decides which classifier the network has.
+        A name in `eos.registry.LOSSES`; it also decides which classifier the network has.
     loss_parameters : mapping of str to float, optional
         Parameters of the loss that differ from its defaults.
     recipe : Recipe
@@ -307,6 +301,7 @@ def train(
         mean=task.mean,
         std=task.std,
         precision=task.precision,
+        n_parameters=sum(weight.numel() for weight in state.network.parameters()),
     )
 
 

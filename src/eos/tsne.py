@@ -6,8 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from sklearn.manifold import TSNE
-from threadpoolctl import threadpool_limits
 
 from eos.checks import finite_features
 from eos.errors import InputError, placed
@@ -62,6 +60,10 @@ def tsne(features: npt.ArrayLike, seed: int) -> np.ndarray:
     ----------
     .. [1] L. van der Maaten, G. Hinton, "Visualizing data using t-SNE", JMLR 9, 2008.
     """
+    # Here, because drawing the other figures must not wait for them.
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
     rows = finite_features(features, "features", dtype=np.float64)
     if len(rows) < _FEWEST or rows.shape[1] < 2:
         raise InputError(

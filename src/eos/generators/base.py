@@ -20,7 +20,7 @@ from eos.devices import deterministic
 from eos.errors import InputError
 
 if TYPE_CHECKING:
-    from eos.training import Checkpoint
+    from eos.checkpoints import Checkpoint
 
 # The result does not depend on it. The state of the largest model, some 200 MB, is written in about a second.
 SECONDS_BETWEEN_SAVES = 20.0

@@ -7,19 +7,21 @@ import math
 import numbers
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from eos.checks import class_numbers
 from eos.errors import InputError, unknown_name
+from eos.kinds import Rate
 
 if TYPE_CHECKING:
     import torch
     from PIL.Image import Image
 
+    from eos.checkpoints import Checkpoint
     from eos.generators.base import Data, HistoryRow, Model, Progress
-    from eos.training import Checkpoint
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 64
 
@@ -144,6 +146,14 @@ def generator_parameters(name: str) -> dict[str, Any]:
     if name not in GENERATORS:
         raise unknown_name(name, GENERATORS, what="generator", place="generators")
     return dict(GENERATORS[name].defaults)
+
+
+def generator_kinds(name: str) -> dict[str, Any]:
+    """Return the kind of each parameter, for the check of `params.yaml`."""
+    return {
+        parameter: Annotated[int, Field(ge=_LEAST.get(parameter, 1))] if isinstance(default, int) else Rate
+        for parameter, default in generator_parameters(name).items()
+    }
 
 
 def sample_sheet(images: np.ndarray, labels: np.ndarray, *, n_classes: int, per_class: int = 10) -> "Image":
