@@ -125,13 +125,16 @@ def test_means_are_over_cuts_and_seeds_that_both_sides_have() -> None:
 
 
 def test_a_difference_is_within_the_deviation_of_the_less_certain_side_or_unknown() -> None:
-    def within(eos: list[float], own: float) -> list[Any]:
-        runs = [(0, "ce", "eos", seed, bac) for seed, bac in enumerate(eos)]
-        return of_scores([*runs, (0, "ce", "own", 0, own)])["within"].tolist()
+    def within(eos: list[float], own: list[float]) -> list[Any]:
+        sides = {"eos": eos, "own": own}
+        return of_scores(
+            [(0, "ce", head, seed, bac) for head, bacs in sides.items() for seed, bac in enumerate(bacs)]
+        )["within"].tolist()
 
-    assert within([0.6, 0.8], 0.6) == [True]  # .1 against a deviation of .14
-    assert within([0.6, 0.8], 0.5) == [False]
-    assert within([0.7], 0.5) == [pd.NA]
+    assert within([0.6, 0.8], [0.6]) == [True]  # .1 against a deviation of .14
+    assert within([0.6, 0.8], [0.5]) == [False]
+    assert within([0.6, 0.8], [0.61, 0.59]) == [True]  # .14 and .014
+    assert within([0.7], [0.5]) == [pd.NA]
 
 
 def test_the_papers_own_numbers_stand_beside_ours() -> None:

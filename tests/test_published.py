@@ -74,6 +74,16 @@ def test_ours_minus_theirs() -> None:
     assert differences.iloc[1:].isna().all(axis=None)
 
 
+def test_every_cell_of_table2_is_found() -> None:
+    names = ["cifar10", "svhn", "cifar100", "celeba"]
+    scores = pd.concat([score_frame([(0, "ce", "own", 0, 0.7)], dataset=name) for name in names])
+    table = table2(scores, ["ce", "asl", "focal", "ldam"], ["own", "smote", "bsmote", "balsvm", "eos"])
+    found = with_published(table, 2)["paper_BAC"]
+    rows = published()
+    assert len(found) == 80
+    assert sorted(found) == sorted(rows.loc[rows["table"] == "II", "BAC"])
+
+
 def test_a_data_set_of_our_own_has_empty_cells() -> None:
     wide = with_published(table2(score_frame([(0, "ce", "own", 0, 0.7)]), ["ce"], ["own"]), 2)
     columns = [column for column in wide if column.startswith(("paper", "difference"))]
