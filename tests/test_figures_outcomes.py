@@ -85,12 +85,13 @@ def test_the_bars_carry_the_means_and_the_ratio_stands_above() -> None:
 
 
 def test_whiskers_reach_from_the_lowest_to_the_highest_cut() -> None:
-    figure = figure4(gap_frame(d=TWO_CUTS), ["d"], ["ce"])
+    three = {**TWO_CUTS, (2, "ce"): ([2.0, 2.0, 2.0], [6.0, 6.0, 6.0])}  # the mean is not in the middle
+    figure = figure4(gap_frame(d=three), ["d"], ["ce"])
     axes = panel(figure, "d")
     ends: list[Any] = [np.asarray(bar.get_paths()[0].vertices)[:, 1].tolist() for bar in axes.collections]
-    assert ends == [[2, 3], [6, 10]]
+    assert ends == [pytest.approx([2, 3]), pytest.approx([6, 10])]
     assert "whiskers: lowest to highest cut" in figure.get_suptitle()
-    assert axes.get_title(loc="right") == "cuts 0, 1"
+    assert axes.get_title(loc="right") == "cuts 0, 1, 2"
     assert "2-3 of 3" in axes.get_xticklabels()[0].get_text()
 
 
