@@ -117,7 +117,7 @@ def markdown_runtime(table: pd.DataFrame) -> str:
         f"# Run time: balancing images or embeddings{f' ({networks})' if networks else ''}",
         wrap(
             "Wall-clock seconds, means over the cuts on which every phase of a way was measured. They "
-            "compare only within a data set, and only if all were measured on the same machine under the same load. "
+            "compare only within a data set, and only if measured on the same machine under the same load. "
             "Ratio: the total over that of the way through embeddings. The paper (Section V-E2: CIFAR-10, "
             "ResNet-32, mean of three pixel samplers) has 126.9 minutes against 43.9, a ratio of 2.9."
         ),
