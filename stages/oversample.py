@@ -1,5 +1,8 @@
 """Phase 2, balance a network's embeddings, once per head: DATASET CUT NETWORK -> data/oversampled/..."""
 
+import time
+from typing import Any
+
 import numpy as np
 
 import common
@@ -10,19 +13,19 @@ from eos.layouts import EMBEDDINGS, read_stored
 from eos.samplers.registry import SAMPLERS, oversample
 
 
-def main(dataset: str, cut: int, network: str) -> None:
+def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     """Write each sampler head's synthetic rows, all labels and the gap after it; and what is to be noted."""
     parameters = common.parameters()
     path = common.embeddings_file(dataset, cut, network)
     data = read_stored(path, EMBEDDINGS, "train_features", "train_labels", "test_features", "test_labels")
     folder = common.oversampled_folder(dataset, cut, network)
-    notes = {}
+    notes, measured = {}, {}
     # `own` and `none` need no sampler.
     heads = [
         head for head in parameters.networks[network].heads if parameters.heads[head].sampler in SAMPLERS
     ]
     for number, head in enumerate(heads, start=1):
-        definition = parameters.heads[head]
+        definition, start = parameters.heads[head], time.perf_counter()
         with placed(f"{common.PARAMETERS}: heads.{head}, on {path}"):
             balanced = oversample(
                 definition.sampler,
@@ -31,6 +34,7 @@ def main(dataset: str, cut: int, network: str) -> None:
                 random_state=parameters.oversampling.random_state,
                 **definition.model_dump(exclude={"sampler"}),
             )
+        measured[head] = {"seconds": time.perf_counter() - start}
         features = np.concatenate([data["train_features"], balanced.features])
         gap = generalization_gap(features, balanced.labels, data["test_features"], data["test_labels"])
         # The real rows are in the embeddings already; only the synthetic ones are stored.
@@ -39,6 +43,7 @@ def main(dataset: str, cut: int, network: str) -> None:
         notes[head] = list(balanced.notes)
         print(f"head {number}/{len(heads)} {head}: {len(balanced.features)} synthetic rows", flush=True)
     write_json(folder / "notes.json", notes)
+    return {"heads": measured}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Phase 3, fit the heads on the balanced embeddings: DATASET CUT NETWORK -> models/heads/..."""
 
+import time
+from typing import Any
+
 import numpy as np
 
 import common
@@ -10,7 +13,7 @@ from eos.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
 from eos.retraining import retrain
 
 
-def main(dataset: str, cut: int, network: str) -> None:
+def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     """Write each head's weights, test logits and learning curves, all seeds stacked."""
     parameters = common.parameters()
     settings = parameters.head_training
@@ -19,7 +22,9 @@ def main(dataset: str, cut: int, network: str) -> None:
     folder = common.heads_folder(dataset, cut, network)
     folder.mkdir(parents=True, exist_ok=True)  # a network may have no head but its own
     heads = [head for head in parameters.networks[network].heads if parameters.heads[head].sampler != "own"]
+    measured = {}
     for number, head in enumerate(heads, start=1):
+        start = time.perf_counter()
         features, labels = data["train_features"], data["train_labels"]
         if parameters.heads[head].sampler != "none":
             path = common.oversampled_folder(dataset, cut, network) / f"{head}.npz"
@@ -39,9 +44,16 @@ def main(dataset: str, cut: int, network: str) -> None:
                 )
                 for seed in settings.seeds
             ]
+        measured[head] = {
+            "seconds": (time.perf_counter() - start) / len(runs),
+            "epochs": settings.curve_epochs,
+            "rows": len(labels),
+            "parameters": runs[0]["weight"].size + runs[0]["bias"].size,
+        }
         stacked = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
         write_arrays(folder / f"{head}.npz", stacked)
         print(f"head {number}/{len(heads)} {head}: {len(runs)} seeds on {len(labels)} rows", flush=True)
+    return {"heads": measured}
 
 
 if __name__ == "__main__":

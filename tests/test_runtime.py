@@ -41,7 +41,7 @@ def lines(measured: pd.DataFrame, pixel: tuple[str, ...] = ("smote",)) -> pd.Dat
 
 def test_the_seconds_of_every_way_add_up() -> None:
     table = lines(frame([*PLAIN, *SMOTE, *GENERATOR]))
-    assert list(table.index) == ["pixel SMOTE + training", "cgan + training", "training + EOS + head"]
+    assert list(table.index) == ["pixel SMOTE + training", "CGAN + training", "training + EOS + head"]
     assert list(table["total"]) == [75, 125, 25]
     assert list(table["ratio"]) == [3, 5, 1]
     assert list(table["cuts"]) == [1, 1, 1]
@@ -127,7 +127,7 @@ def test_markdown_shows_totals_phases_and_why() -> None:
     assert ["training + EOS + head", "1", "25.0", "1.00"] in cells
     assert ["EOS", "train", "20.0", "400", "10", "1,000"] in cells
     assert ["", "retrain", "2.00", "1,200", "5", "50"] in cells
-    assert ["cgan", "generate", "90.0", "400", "500", "7,000"] in cells
+    assert ["CGAN", "generate", "90.0", "400", "500", "7,000"] in cells
     words = " ".join(text.split())
     assert "1,200 x 10 rows x epochs of balanced images, against 400 x 10 of imbalanced ones" in words
     assert "makes a ratio of 3.00 before" in words

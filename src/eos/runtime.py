@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eos.errors import InputError, unknown_name
-from eos.tables import _grid as grid
-from eos.tables import _wrap as wrap
-from eos.tables import dataset_title, head_title, network_title
+from eos.markdown import grid, wrap
+from eos.titles import dataset_title, method_title, network_title
 
 PIXEL, GENERATOR, EMBEDDING = "pixel", "generator", "embedding"
 # What each kind of way consists of, in the order it is done.
@@ -140,7 +139,7 @@ class _Way:
     @property
     def title(self) -> str:
         prefix = "pixel " if self.kind == PIXEL else ""
-        return f"{prefix}{head_title(self.sampler)}"
+        return f"{prefix}{method_title(self.sampler)}"
 
     @property
     def name(self) -> str:

@@ -1,0 +1,127 @@
+"""Every registered name goes from images to a score, on a tiny data set, with what params.yaml must give."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from eos import softmax
+from eos.embeddings import extract, load_network
+from eos.generators.registry import GENERATORS, generate, generator_parameters
+from eos.losses import find_loss
+from eos.parameters import load
+from eos.pixels import PIXEL_SAMPLERS, oversample_images
+from eos.registry import ARCHITECTURES, LOSSES
+from eos.retraining import retrain
+from eos.samplers.registry import SAMPLERS, oversample, sampler_parameters
+from eos.scores import score
+from eos.training import Images, Recipe, train
+
+ROOT = Path(__file__).parents[1]
+N_CLASSES = 3
+
+
+def pictures(counts: tuple[int, ...], seed: int) -> Images:
+    """Return noisy 8x8 pictures of one channel, each class with a bright row of its own."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.random.default_rng(seed).integers(0, 80, (len(labels), 8, 8, 1))
+    images[np.arange(len(labels)), 2 * labels + 1] += 120
+    return Images(images.astype(np.uint8), labels)
+
+
+TRAIN, TEST = pictures((24, 12, 8), seed=0), pictures((6, 6, 6), seed=1)
+
+
+def scores_of(
+    train_on: Images,
+    *,
+    architecture: str = "resnet8",
+    loss: str = "ce",
+    sampler: str = "random",
+    **parameters: Any,
+) -> dict[str, float]:
+    """Train, embed, balance by the sampler, retrain a head, and score it."""
+    recipe = Recipe(epochs=1, batch_size=22, crop_padding=1)
+    trained = train(
+        train_on,
+        TEST,
+        n_classes=N_CLASSES,
+        architecture=architecture,
+        loss=loss,
+        loss_parameters=parameters,
+        recipe=recipe,
+        device="cpu",
+    )
+    network = load_network(
+        trained.weights["last"],
+        architecture,
+        channels=1,
+        n_classes=N_CLASSES,
+        classifier=find_loss(loss).classifier,
+    )
+    (train_rows, _), (test_rows, _) = (
+        extract(network, part.images, trained.mean, trained.std, device="cpu") for part in (train_on, TEST)
+    )
+    assert train_rows.shape == (len(train_on.labels), network.n_features)
+    balanced = oversample(sampler, train_rows, train_on.labels, random_state=0, **sampler_parameters(sampler))
+    fitted = retrain(
+        (np.concatenate([train_rows, balanced.features]), balanced.labels),
+        (test_rows, TEST.labels),
+        (test_rows[:0], TEST.labels[:0]),
+        n_classes=N_CLASSES,
+        recipe=softmax.Recipe(epochs=2),
+        curve_epochs=2,
+        rule="last",
+        seed=0,
+    )
+    return score(TEST.labels, fitted["test_logits"].argmax(axis=1), N_CLASSES)
+
+
+def given_to(kind: str) -> dict[str, dict[str, Any]]:
+    """Return by registered name what params.yaml gives to it."""
+    parameters = load(ROOT / "params.yaml")
+    definitions = {
+        "loss": [network.loss for network in parameters.networks.values()],
+        "pixel sampler": list(parameters.pixel_samplers.values()),
+    }[kind]
+    found = [definition.model_dump() for definition in definitions]
+    return {(one.pop("name", None) or one.pop("sampler")): one for one in found}
+
+
+def check(scores: dict[str, float]) -> None:
+    assert all(0 <= value <= 1 for value in scores.values())
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_architectures(architecture: str) -> None:
+    check(scores_of(TRAIN, architecture=architecture))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses(loss: str) -> None:
+    check(scores_of(TRAIN, loss=loss, **given_to("loss")[loss]))
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_samplers(sampler: str) -> None:
+    check(scores_of(TRAIN, sampler=sampler))
+
+
+@pytest.mark.parametrize("sampler", PIXEL_SAMPLERS)
+def test_pixel_samplers(sampler: str) -> None:
+    parameters = given_to("pixel sampler").get(sampler, {})
+    made = oversample_images(sampler, TRAIN.images, TRAIN.labels, random_state=0, **parameters)
+    assert len(made.features) == 12 + 16
+    check(scores_of(Images(np.concatenate([TRAIN.images, made.features]), made.labels)))
+
+
+@pytest.mark.parametrize("model", GENERATORS)
+def test_generators(model: str) -> None:
+    short: dict[str, Any] = {
+        name: 2 for name in generator_parameters(model) if name.endswith(("epochs", "steps"))
+    }
+    made = generate(model, TRAIN.images, TRAIN.labels, n_classes=N_CLASSES, seed=0, device="cpu", **short)
+    np.testing.assert_array_equal(np.bincount(made.labels), [0, 12, 16])
+    images, labels = np.concatenate([TRAIN.images, made.images]), np.concatenate([TRAIN.labels, made.labels])
+    check(scores_of(Images(images, labels)))
