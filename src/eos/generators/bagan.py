@@ -29,9 +29,9 @@ class Bagan(Networks):
     """An autoencoder, then a generator and a discriminator that begin as its two halves.
 
     First the autoencoder learns to reproduce all images (mean squared error). Its decoder becomes the
-    generator, and the trunk of its encoder that of the discriminator. The encoder's outputs give every class a
-    normal distribution, from which the generator's input is drawn from now on. The discriminator tells apart
-    the classes and the generated images (C + 1 outputs). The generator wants its images taken for the class
+    generator, and the trunk of its encoder that of the discriminator. The encoder's outputs give every class
+    a normal distribution, from which the generator's input is drawn from now on. The discriminator tells the
+    classes and the generated images apart (C + 1 outputs). The generator wants its images taken for the class
     they were drawn for, and draws all classes equally often.
 
     An epoch passes over the real images once. For every batch of b, the discriminator takes a step on it and
@@ -51,8 +51,8 @@ class Bagan(Networks):
     random : torch.Generator
     autoencoder_epochs, epochs, batch_size, latent_size : int
     width : int
-        Scales all layers; at least 4.
-    learning_rate : float
+        Scales the layers of the generator.
+    learning_rate, autoencoder_learning_rate : float
     prior_size : float
         Images that the mean covariance counts as.
     """
@@ -66,6 +66,7 @@ class Bagan(Networks):
         epochs: int,
         batch_size: int,
         learning_rate: float,
+        autoencoder_learning_rate: float,
         latent_size: int,
         width: int,
         prior_size: float,
@@ -77,12 +78,12 @@ class Bagan(Networks):
         self.prior_size = prior_size
         self.n_classes = len(data.counts)
         channels, side, _ = data.images.shape[1:]
-        n_features = 2 * width * (side // 4) ** 2
+        n_features = 256 * (side // 4) ** 2
         with own_random():
             self.generator = _generator(latent_size, width, side, channels)
-            self.encoder = nn.Sequential(_trunk(width, channels, random), nn.Linear(n_features, latent_size))
+            self.encoder = nn.Sequential(_trunk(channels, random), nn.Linear(n_features, latent_size))
             self.discriminator = nn.Sequential(
-                _trunk(width, channels, random), nn.Linear(n_features, self.n_classes + 1)
+                _trunk(channels, random), nn.Linear(n_features, self.n_classes + 1)
             )
         self.latents = _Latents(self.n_classes, latent_size)
         autoencoder = nn.Sequential(self.encoder, self.generator)
@@ -96,7 +97,7 @@ class Bagan(Networks):
         )
         glorot(self.networks, random)
         self.optimizers = {
-            "autoencoder": adam(autoencoder, learning_rate),
+            "autoencoder": adam(autoencoder, autoencoder_learning_rate),
             "discriminator": adam(self.discriminator, learning_rate),
             "generator": adam(self.generator, learning_rate),
         }
@@ -218,10 +219,10 @@ def _generator(latent_size: int, width: int, side: int, channels: int) -> nn.Seq
     )
 
 
-def _trunk(width: int, channels: int, random: torch.Generator) -> nn.Sequential:
+def _trunk(channels: int, random: torch.Generator) -> nn.Sequential:
     layers: list[nn.Module] = []
     n_in = channels
-    for n_out, stride in ((width // 4, 2), (width // 2, 1), (width, 2), (2 * width, 1)):
+    for n_out, stride in ((32, 2), (64, 1), (128, 2), (256, 1)):
         layers += [nn.Conv2d(n_in, n_out, 3, stride, padding=1), nn.LeakyReLU(0.3), Dropout(0.3, random)]
         n_in = n_out
     return nn.Sequential(*layers, nn.Flatten())

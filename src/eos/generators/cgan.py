@@ -128,11 +128,11 @@ class Dcgan(Networks):
     """A generator and a discriminator of the images of one class.
 
     Images are halved twice, and again while the side is even and at least 4 would be left of it: to a side
-    of 2 for 8 pixels, 4 for 16, 32 and 64, 7 for 28, 6 for 48. With k halvings and `width` w, the generator is
-    latent → w 2^(k-1) maps → … → 2w → w → image: one linear layer, then k transposed convolutions (4x4,
+    of 2 for 8 pixels, 4 for 16, 32 and 64, 7 for 28, 6 for 48. With k halvings and `width` w, the generator
+    is latent → w 2^(k-1) maps → … → 2w → w → image: one linear layer, then k transposed convolutions (4x4,
     stride 2), batch normalisation and ReLU between, and tanh. The discriminator is image → w → 2w → … → one
-    logit: k convolutions (4x4, stride 2), LeakyReLU of 0.2, and one linear layer. It has no batch normalisation:
-    a class may have one image, whose batch has no variance.
+    logit: k convolutions (4x4, stride 2), LeakyReLU of 0.2, and one linear layer. It has no batch
+    normalisation: a class may have one image, whose batch has no variance.
 
     Both losses are cross-entropies, the generator's is the non-saturating one. Every step draws a batch of
     the class with replacement. Weights begin normal, of standard deviation 0.02.

@@ -33,11 +33,11 @@ class Gamo(Networks):
       so its images gather near the borders of the class.
 
     All losses are mean squared errors. An epoch passes over the real images once. For every batch there is
-    one step of the discriminator and of the classifier, each on the real batch and on as many generated images
-    (labels drawn in proportion to what the classes lack), and one step of the generator, on equally many
-    images of every class to be filled. The released code steps for real and generated images, for every class
-    and for each loss by itself, the generator's on a handful of images with the batch statistics of that
-    handful; here they are joined.
+    one step of the discriminator and of the classifier, each on the real batch and on as many generated
+    images, labels drawn in proportion to what the classes lack; and one step of the generator, on equally
+    many images of every class to be filled. The released code steps for real and for generated images, for
+    every class and for each loss by itself, the generator's on a handful of images with the batch statistics
+    of that handful; here they are joined.
 
     Parameters
     ----------

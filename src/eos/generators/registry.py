@@ -198,7 +198,7 @@ def _check_images(images: np.ndarray, place: str) -> None:
 
 
 # The least value of a whole-number parameter; 1 where it is not named. Zero epochs is the untrained model.
-_LEAST = {"epochs": 0, "autoencoder_epochs": 0, "steps": 0, "batch_size": 2, "width": 4}
+_LEAST = {"epochs": 0, "autoencoder_epochs": 0, "steps": 0, "batch_size": 2}
 
 
 def _checked_parameters(name: str, place: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -257,6 +257,7 @@ GENERATORS: dict[str, Generator] = {
             "epochs": 150,
             "batch_size": 128,
             "learning_rate": 0.00005,
+            "autoencoder_learning_rate": 0.00005,
             "latent_size": 100,
             "width": 128,
             "prior_size": 10.0,
