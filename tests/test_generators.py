@@ -11,16 +11,15 @@ import torch
 
 from eos.errors import InputError
 from eos.files import Arrays
-from eos.generators import base
+from eos.generators import base, cgan
 from eos.generators.bagan import normals
 from eos.generators.base import Progress
-from eos.generators.cgan import n_halvings
 from eos.generators.registry import GENERATORS, Generated, generate, generator_parameters, sample_sheet
 
 SMALL: dict[str, dict[str, Any]] = {
     "gamo": {"epochs": 3, "latent_size": 8},
-    "bagan": {"autoencoder_epochs": 2, "epochs": 2, "latent_size": 8, "width": 4},
-    "cgan": {"steps": 60, "batch_size": 4, "latent_size": 8, "width": 4},
+    "bagan": {"autoencoder_epochs": 2, "epochs": 2, "learning_rate": 0.01, "latent_size": 8, "width": 4},
+    "cgan": {"steps": 8, "learning_rate": 0.01, "batch_size": 4, "latent_size": 8, "width": 4},
 }
 EVERY = pytest.mark.parametrize("name", GENERATORS)
 
@@ -51,18 +50,20 @@ def assert_same(first: Generated, second: Generated) -> None:
     assert first.notes == second.notes
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> None:
-    torch.set_num_threads(1)
+@pytest.fixture
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let CGAN report, and all save, after every few steps."""
+    monkeypatch.setattr(cgan, "STEPS_PER_REPORT", 5)
+    monkeypatch.setattr(base, "SECONDS_BETWEEN_SAVES", 0)
 
 
 TRAINED: dict[str, dict[str, Any]] = {
     "gamo": {"epochs": 60, "learning_rate": 0.001},
     "bagan": {
         "autoencoder_epochs": 40,
-        "epochs": 3,
+        "epochs": 2,
         "batch_size": 16,
-        "autoencoder_learning_rate": 0.002,
+        "autoencoder_learning_rate": 0.001,
         "latent_size": 16,
         "width": 16,
     },
@@ -77,7 +78,7 @@ def learned(name: str, parameters: Mapping[str, Any]) -> bool:
     made = run(name, images, labels, **parameters).images.astype(float)
     error = np.sqrt(((made.mean(axis=0) - MEANS[1]) ** 2).mean())
     spread = made.mean(axis=(1, 2, 3)).std()
-    return bool(error < 15 and SPREAD / 2 < spread < SPREAD * 2)
+    return bool(error < 20 and SPREAD / 2 < spread < SPREAD * 2)
 
 
 @EVERY
@@ -141,8 +142,8 @@ class Memory:
 
 @EVERY
 @pytest.mark.parametrize("stops", [(1,), (2,), (1, 2, 3), (4,)])
-def test_resumed_is_uninterrupted(name: str, stops: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "SECONDS_BETWEEN_SAVES", 0)
+@pytest.mark.usefixtures("often")
+def test_resumed_is_uninterrupted(name: str, stops: tuple[int, ...]) -> None:
     images, labels = ramps((12, 5, 3))
     whole = run(name, images, labels)
     reports = [row.step for row in whole.history]
@@ -191,7 +192,7 @@ def test_a_class_of_cgan_does_not_depend_on_the_others() -> None:
 
 
 def test_the_halvings_of_cgan() -> None:
-    starts = {side: side >> n_halvings(side) for side in (8, 12, 16, 28, 32, 48, 64)}
+    starts = {side: side >> cgan.n_halvings(side) for side in (8, 12, 16, 28, 32, 48, 64)}
     assert starts == {8: 2, 12: 3, 16: 4, 28: 7, 32: 4, 48: 6, 64: 4}
 
 
@@ -204,7 +205,6 @@ def test_the_normals_of_bagan() -> None:
     assert np.allclose(means[1], codes[400])
     assert np.allclose(covariances[0], np.cov(codes[:400].T))  # the mean covariance is its own
     assert np.allclose(covariances[1], covariances[0])
-    _, roots = normals(torch.tensor(codes), torch.tensor(labels // 2 + (labels == 1)), 2, prior_size=10)
     with_two = np.concatenate([labels, [1]])
     codes = np.concatenate([codes, codes[400:] + 2])
     _, roots = normals(torch.tensor(codes), torch.tensor(with_two), 2, prior_size=10)
@@ -237,7 +237,7 @@ def test_the_sheet() -> None:
 @pytest.mark.parametrize(
     ("name", "changed", "message"),
     [
-        ("gan", {}, "generators: unknown generator 'gan'; did you mean 'gamo'"),
+        ("gan", {}, "generators: unknown generator 'gan'; did you mean 'cgan'"),
         ("gamo", {"steps": 3}, "generator gamo: unknown parameter 'steps'"),
         ("cgan", {"steps": -1}, "generator cgan: steps -1; give a whole number, 0 or more"),
         ("bagan", {"batch_size": 1}, "batch_size 1; give a whole number, 2 or more"),
@@ -246,7 +246,7 @@ def test_the_sheet() -> None:
         ("gamo", {"device": "tpu"}, "unknown device 'tpu'"),
         ("gamo", {"n_classes": 3}, "class 2 of 3 has no image"),
         ("gamo", {"n_classes": 1}, "not a class from 0 to 0"),
-        ("cgan", {"learning_rate": 1e30}, "generator cgan: training diverged: the loss class 1 "),
+        ("cgan", {"learning_rate": 1e30, "width": 4}, "generator cgan: training diverged: the loss class 1 "),
     ],
 )
 def test_errors(name: str, changed: dict[str, Any], message: str) -> None:
