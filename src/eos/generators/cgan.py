@@ -114,7 +114,8 @@ class Cgan:
     def _begin_class(self) -> None:
         if self.unfinished:
             label = self.unfinished[0]
-            own = Data(self.data.images[self.data.labels == label], self.data.labels, self.data.counts)
+            members = self.data.labels == label
+            own = Data(self.data.images[members], self.data.labels[members], self.data.counts)
             random = torch.Generator(self.device).manual_seed(self.seeds[label])
             self.current = Dcgan(own, random, self.steps, self.learning_rate, **self.settings)
 
