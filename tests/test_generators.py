@@ -63,6 +63,7 @@ TRAINED: dict[str, dict[str, Any]] = {
         "autoencoder_epochs": 40,
         "epochs": 2,
         "batch_size": 16,
+        "learning_rate": 0.00005,
         "autoencoder_learning_rate": 0.001,
         "latent_size": 16,
         "width": 16,
