@@ -12,6 +12,7 @@ from eos.files import replacing, write_arrays
 from eos.generators.base import Progress
 from eos.generators.registry import generate, sample_sheet
 from eos.layouts import IMAGES, SPLIT, read_stored
+from eos.parameters import generator_on
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -19,7 +20,7 @@ SECONDS_BETWEEN_LINES = 15.0
 def main(dataset: str, cut: int, generator: str) -> dict[str, Any]:
     """Write the synthetic images, their labels, what is to be noted; and a sheet of samples to look at."""
     parameters = common.parameters()
-    definition = parameters.generators[generator]
+    definition = generator_on(parameters, dataset, generator)
     data = read_stored(common.images_file(dataset), IMAGES, "train_images", "train_labels", "class_names")
     rows = read_stored(common.split_file(dataset, cut), SPLIT, "train")["train"]
     images, labels = data["train_images"][rows], data["train_labels"][rows]

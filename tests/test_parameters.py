@@ -180,6 +180,21 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         ("pixel_samplers.balsvm.components", 0, "pixel_samplers.balsvm.components: 0 is not possible"),
         ("pixel_samplers.smote.relabel", "all", "pixel_samplers.smote: unknown key 'relabel'"),
         ("generators.gamo.model", "gam", "generators.gamo.model: unknown value 'gam'; did you mean 'gamo'?"),
+        (
+            "datasets.digits.generators",
+            {"gan": {}},
+            "datasets.digits.generators: unknown generator 'gan'; did",
+        ),
+        (
+            "datasets.digits.generators.cgan.steps",
+            1.5,
+            "cgan.steps: 1.5 is not possible: it should be a valid integer (changed in datasets.digits",
+        ),
+        (
+            "datasets.digits.generators.cgan",
+            {"stepz": 2},
+            "generators.cgan: unknown key 'stepz'; did you mean",
+        ),
         ("tables.table1.remix", "remics", "tables.table1.remix: unknown network 'remics'; did you"),
         ("tables.table3.head", "eoss", "tables.table3.head: unknown head 'eoss'; did you mean 'eos'?"),
         ("figures.figure6.classes", {"digit": ["1", "2"]}, "figures.figure6.classes[0]: unknown dataset 'di"),

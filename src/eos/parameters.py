@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     create_model,
     model_validator,
@@ -206,6 +207,8 @@ class Dataset(_Section):
     normalization: Normalization | None
     architecture: Architecture
     training: TrainingOverrides
+    # By generator, parameters that differ from its definition.
+    generators: dict[Name, dict[str, Any]]
 
 
 def _definitions(tag: str, kinds: Mapping[str, Mapping[str, Any]]) -> Any:
@@ -399,6 +402,13 @@ def load(path: Path) -> Parameters:
     return parameters
 
 
+def generator_on(parameters: Parameters, dataset: str, generator: str) -> Any:
+    """Return a generator's definition with the dataset's own values in it."""
+    definition = parameters.generators[generator].model_dump()
+    changes = parameters.datasets[dataset].generators.get(generator, {})
+    return TypeAdapter(Generator).validate_python(definition | changes)
+
+
 def _tuples(value: Any) -> Any:
     """Turn YAML's lists into tuples: the strict frozen models hold nothing that can change."""
     if isinstance(value, dict):
@@ -468,6 +478,18 @@ def _check_references(path: Path, parameters: Parameters) -> None:
         "generator": parameters.generators,
     }
     axes, tables, figures = parameters.axes, parameters.tables, parameters.figures
+    for name, dataset in parameters.datasets.items():
+        for generator in dataset.generators:
+            check(generator, parameters.generators, "generator", f"datasets.{name}.generators")
+            if generator in parameters.generators:
+                try:
+                    generator_on(parameters, name, generator)
+                except ValidationError as error:
+                    keys = ("generators", generator, parameters.generators[generator].model)
+                    told = [
+                        _explain(path, {**one, "loc": (*keys, *one["loc"][1:])}) for one in error.errors()
+                    ]
+                    problems += [f"{text} (changed in datasets.{name}.generators)" for text in told]
     references: list[tuple[str, tuple[str, ...] | str, str]] = [
         ("dataset", axes.datasets, "axes.datasets"),
         ("network", axes.networks, "axes.networks"),
