@@ -157,6 +157,31 @@ def test_a_relative_path_and_home(
     assert same(read("~/tree"), expected)
 
 
+def test_a_quick_trial_reads_some_of_the_images(tree: Path) -> None:
+    def counts(seed: int, train: int | None, test: int | None) -> tuple[list[int], list[int], ImageDataset]:
+        data = image_folder(
+            Path("unused"),
+            path=str(tree),
+            image_size=8,
+            channels=3,
+            test_fraction=0.2,
+            seed=seed,
+            train_per_class=train,
+            test_per_class=test,
+        )
+        return np.bincount(data.train_labels).tolist(), np.bincount(data.test_labels).tolist(), data
+
+    everything = read(tree)
+    assert counts(0, 3, 1)[:2] == ([2, 3, 3], [1, 1, 1])
+    assert counts(0, None, 1)[:2] == ([2, 4, 3], [1, 1, 1])
+    assert same(counts(0, 100, 100)[2], everything)
+    few = counts(0, 3, 1)[2]
+    assert same(few, counts(0, 3, 1)[2])
+    kept = {image.tobytes() for image in few.train_images}
+    assert kept < {image.tobytes() for image in everything.train_images}
+    assert len({counts(seed, 1, 1)[2].train_images.tobytes() for seed in range(8)}) > 1
+
+
 def test_grey(tree: Path) -> None:
     assert read(tree, channels=1).train_images.shape == (9, 8, 8, 1)
 

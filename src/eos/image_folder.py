@@ -28,7 +28,15 @@ Classes = dict[str, list[PurePosixPath]]
 
 
 def image_folder(
-    raw: Path, *, path: str, image_size: int, channels: int, test_fraction: float, seed: int
+    raw: Path,
+    *,
+    path: str,
+    image_size: int,
+    channels: int,
+    test_fraction: float,
+    seed: int,
+    train_per_class: int | None = None,
+    test_per_class: int | None = None,
 ) -> ImageDataset:
     """Read images laid out as `train/<class>/<image>` and `test/<class>/<image>`.
 
@@ -50,7 +58,10 @@ def image_folder(
     test_fraction
         Without `test/`: the share of each class that makes the test set, but at least one image, never all.
     seed
-        Without `test/`: picks them.
+        Picks them, and those that the next two keep.
+    train_per_class, test_per_class
+        Read at most so many images of each class of `train/` and of `test/`, for a quick trial; all by
+        default.
 
     Raises
     ------
@@ -63,6 +74,7 @@ def image_folder(
     with _entries(place) as entries:
         train, test = _layout(place, entries)
         _check_classes(place, train, test)
+        train, test = _some(train, train_per_class, seed), test and _some(test, test_per_class, seed)
         names = sorted(train)
         ordered = [(label, file) for label, name in enumerate(names) for file in sorted(train[name])]
         n_train = len(ordered)
@@ -86,6 +98,17 @@ def image_folder(
         test_labels=labels[in_test],
         class_names=tuple(names),
     )
+
+
+def _some(classes: Classes, most: int | None, seed: int) -> Classes:
+    """Return at most `most` files of each class, drawn from all of them."""
+    if most is None:
+        return classes
+    random = np.random.default_rng(seed)
+    return {
+        name: [files[row] for row in random.permutation(len(files))[:most]]
+        for name, files in ((name, sorted(classes[name])) for name in sorted(classes))
+    }
 
 
 def _read(

@@ -121,6 +121,9 @@ class FolderSource(_Section):
     channels: Literal[1, 3]
     test_fraction: Annotated[float, Field(gt=0, lt=1)]
     seed: Seed
+    # For a quick trial: read at most so many images of each class.
+    train_per_class: Positive | None = None
+    test_per_class: Positive | None = None
 
 
 Source = Annotated[DigitsSource | TorchvisionSource | FolderSource, Field(discriminator="name")]
