@@ -18,13 +18,16 @@ $(INSTALLED): requirements.txt pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-repro: $(INSTALLED) ## set up, run the whole experiment, print Table II and name the figures
+repro: $(INSTALLED) ## set up, make every table and figure, print Table II and name the rest
 	dvc repro
 	@cat metrics/tables/table2.md
 	@echo "Tables:"
 	@ls metrics/tables/*.md | sed 's/^/  /'
-	@echo "Figures:"
-	@ls plots/*/*.svg | sed 's/^/  /'
+	@echo "Figures, and sheets of generated images:"
+	@ls plots/*.svg plots/*/*.svg plots/*/*.png | sed 's/^/  /'
+	@python stages/runtime.py > /dev/null
+	@echo "Run times on this machine:"
+	@echo "  data/seconds/runtime.md"
 
 test: check unit ## set up, then lint, format, types and all tests
 

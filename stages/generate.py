@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 import common
+from eos.cells import cpu_threads
 from eos.checkpoints import FileCheckpoint, fingerprint, library_code
+from eos.devices import limit_threads
 from eos.errors import placed
 from eos.files import replacing, write_arrays
 from eos.generators.base import Progress
@@ -20,6 +22,7 @@ SECONDS_BETWEEN_LINES = 15.0
 def main(dataset: str, cut: int, generator: str) -> dict[str, Any]:
     """Write the synthetic images, their labels, what is to be noted; and a sheet of samples to look at."""
     parameters = common.parameters()
+    limit_threads(cpu_threads(parameters, dataset))
     definition = generator_on(parameters, dataset, generator)
     data = read_stored(common.images_file(dataset), IMAGES, "train_images", "train_labels", "class_names")
     rows = read_stored(common.split_file(dataset, cut), SPLIT, "train")["train"]
@@ -30,7 +33,9 @@ def main(dataset: str, cut: int, generator: str) -> dict[str, Any]:
         "device": parameters.training.device,
         **definition.model_dump(exclude={"model"}),
     }
-    key = fingerprint([images, labels], (definition.model, arguments), library_code())
+    key = fingerprint(
+        [images, labels], (definition.model, arguments, cpu_threads(parameters, dataset)), library_code()
+    )
     checkpoint = FileCheckpoint(common.CHECKPOINTS / f"{key}.safetensors")
     report = Report()
     with placed(f"{common.PARAMETERS}: generators.{generator}, on {dataset}"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from eos.cells import architecture, neighbors, step, training_recipe
+from eos.cells import architecture, cpu_threads, neighbors, step, training_recipe
 from eos.parameters import Parameters, load
 
 
@@ -34,6 +34,11 @@ def test_epochs_are_shares_of_the_datasets(parameters: Parameters) -> None:
     assert balanced.epochs == round(digits.epochs * digits.balanced_epochs_share)
     short = parameters.model_copy(update={"training": parameters.training.model_copy(update={"epochs": 1})})
     assert training_recipe(short, "cifar10", "wideresnet").epochs == 1
+
+
+def test_threads(parameters: Parameters) -> None:
+    assert cpu_threads(parameters, "digits") == 1
+    assert cpu_threads(parameters, "cifar10") is None
 
 
 def test_architecture(parameters: Parameters) -> None:

@@ -181,6 +181,32 @@ def test_what_was_run_before_comes_back_from_the_run_cache(clone: Clone) -> None
     assert clone.succeed("git", "status", "--porcelain") == ""
 
 
+def test_run_times_are_told_of_what_ran_here(clone: Clone) -> None:
+    page = clone.succeed("python", "stages/runtime.py")
+    for way in ("pixel SMOTE + training", "GAMO + training", "training + EOS + head"):
+        assert way in page
+    assert page == (clone.folder / "data/seconds/runtime.md").read_text()
+    assert clone.succeed("git", "status", "--porcelain") == ""
+    shutil.move(clone.folder / "data/seconds/augment", clone.folder / "data/seconds/elsewhere")
+    assert "not measured" in clone.succeed("python", "stages/runtime.py")
+    shutil.move(clone.folder / "data/seconds/elsewhere", clone.folder / "data/seconds/augment")
+
+
+def test_without_balanced_images_and_without_the_figures_network(clone: Clone) -> None:
+    """Cells that were not run are said to be so, in tables and figures."""
+    overrides = [f"axes.{axis}=[]" for axis in ("pixel_samplers", "generators")]
+    overrides.append("figures.figure6.network=asl")
+    arguments = [argument for override in overrides for argument in ("-S", override)]
+    ran = clone.stages_run("dvc", "exp", "run", *arguments)
+    assert sorted(ran) == ["check", "figure6@digits", "tables"]
+    three = pd.read_csv(clone.folder / "metrics/tables/table3.csv", keep_default_na=False)
+    assert set(three.loc[three["method"] == "gamo", "status"]) == {"not run"}
+    assert "not run" in (clone.folder / "metrics/tables/table3.md").read_text()
+    assert len(pd.read_csv(clone.folder / "metrics/figures/digits/figure6.csv")) == 0
+    clone.succeed("bash", "-c", "git checkout . && git clean -fdq metrics plots && dvc checkout")
+    assert clone.stages_run("dvc", "repro") == []
+
+
 def test_the_way_back_that_the_readme_tells(clone: Clone) -> None:
     clone.succeed("dvc", "exp", "run", "-S", "heads.eos.step_size=0.5")
     assert clone.succeed("git", "status", "--porcelain") != ""

@@ -36,6 +36,7 @@ READ_BY_CELLS = {
     "architecture": {"datasets", "networks"},
     "neighbors": {"heads"},
     "step": {"heads"},
+    "cpu_threads": {"datasets", "training"},
     "generator_on": {"datasets", "generators"},
 }
 READ_BY_RESULTS = {"read_results": {"axes"}, "read_balanced": {"axes", "selection"}}

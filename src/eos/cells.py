@@ -17,6 +17,12 @@ def training_recipe(
     return recipe.model_copy(update={"epochs": max(1, round(recipe.epochs * share))})
 
 
+def cpu_threads(parameters: Parameters, dataset: str) -> int | None:
+    """Return how many threads the networks of a dataset are trained with; None for all."""
+    own = parameters.datasets[dataset].training.cpu_threads
+    return parameters.training.cpu_threads if own is None else own
+
+
 def architecture(parameters: Parameters, dataset: str, network: str) -> str:
     """Return the network's architecture, or the dataset's where the network names none."""
     return parameters.networks[network].architecture or parameters.datasets[dataset].architecture

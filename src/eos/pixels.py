@@ -74,6 +74,7 @@ def _balanced_svm(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
+    from threadpoolctl import threadpool_limits
 
     balanced = oversample("smote", rows, labels, random_state=seed, k_neighbors=k_neighbors)
     if not len(balanced.features):
@@ -85,8 +86,9 @@ def _balanced_svm(
             f"components was reduced from {components} to {kept}, because there are {len(rows)} images of "
             f"{rows.shape[1]} values"
         )
-    axes = PCA(kept, svd_solver="covariance_eigh").fit(rows)
-    scores = axes.transform(np.concatenate([rows, balanced.features]))
+    with threadpool_limits(limits=1):  # more of them would add up in another order
+        axes = PCA(kept, svd_solver="covariance_eigh").fit(rows)
+        scores = axes.transform(np.concatenate([rows, balanced.features]))
     fitted = np.arange(len(scores))
     if len(scores) > svm_rows:
         fitted = _stratified(balanced.labels, svm_rows, seed)
