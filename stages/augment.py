@@ -1,6 +1,12 @@
 """Balance the imbalanced images in pixel space: DATASET CUT PIXEL_SAMPLER -> data/augmented/..."""
 
+import time
+from typing import Any
+
+import imblearn.over_sampling  # noqa: F401  (a sampler imports it when first used: not on its clock)
 import numpy as np
+import sklearn.decomposition
+import sklearn.svm  # noqa: F401
 
 import common
 from eos.errors import placed
@@ -9,13 +15,14 @@ from eos.layouts import IMAGES, SPLIT, read_stored
 from eos.pixels import oversample_images
 
 
-def main(dataset: str, cut: int, pixel_sampler: str) -> None:
+def main(dataset: str, cut: int, pixel_sampler: str) -> dict[str, Any]:
     """Write the synthetic images, their labels, and what is to be noted."""
     parameters = common.parameters()
     data = read_stored(common.images_file(dataset), IMAGES, "train_images", "train_labels")
     rows = read_stored(common.split_file(dataset, cut), SPLIT, "train")["train"]
     labels = data["train_labels"][rows]
     definition = parameters.pixel_samplers[pixel_sampler]
+    start = time.perf_counter()
     with placed(f"{common.PARAMETERS}: pixel_samplers.{pixel_sampler}, on {dataset}"):
         balanced = oversample_images(
             definition.sampler,
@@ -24,8 +31,10 @@ def main(dataset: str, cut: int, pixel_sampler: str) -> None:
             random_state=parameters.oversampling.random_state,
             **definition.model_dump(exclude={"sampler"}),
         )
+    seconds = time.perf_counter() - start
+    file = common.augmented_file(dataset, cut, pixel_sampler)
     write_arrays(
-        common.augmented_file(dataset, cut, pixel_sampler),
+        file,
         {
             "images": balanced.features,
             "labels": balanced.labels[len(labels) :],
@@ -33,6 +42,7 @@ def main(dataset: str, cut: int, pixel_sampler: str) -> None:
         },
     )
     print(f"{len(balanced.features)} synthetic images", flush=True)
+    return {"seconds": seconds, "made": common.digest(file)}
 
 
 if __name__ == "__main__":

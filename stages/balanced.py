@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 import common
-from columns import COLUMNS
+from columns import COLUMNS, NOTES_BETWEEN
 from eos.cells import architecture
 from eos.embeddings import extract, load_network
 from eos.files import write_table
@@ -25,14 +25,15 @@ def train_balanced(
     data = read_stored(common.images_file(dataset), IMAGES)
     split = read_stored(common.split_file(dataset, cut), SPLIT, "train", "validation")
     added = read_stored(synthetic, SYNTHETIC)
-    train = images_of(data, split, "train")
-    assert train is not None  # `split` leaves every class an image
+    real = images_of(data, split, "train")
+    assert real is not None  # `split` leaves every class an image
     cell = Cell(
         dataset=dataset,
         network=network,
         class_names=data["class_names"],
+        real=real,
         train=Images(
-            np.concatenate([train.images, added["images"]]), np.concatenate([train.labels, added["labels"]])
+            np.concatenate([real.images, added["images"]]), np.concatenate([real.labels, added["labels"]])
         ),
         validation=images_of(data, split, "validation"),
         test=Images(data["test_images"], data["test_labels"]),
@@ -42,7 +43,7 @@ def train_balanced(
     trained, measured = fit(cell)
     rows = [
         {"dataset": dataset, "cut": cut, "sampler": sampler, "network": network, "seed": 0}
-        | {"selection": rule, "epoch": epoch, "note": " ".join(added["notes"])}
+        | {"selection": rule, "epoch": epoch, "note": NOTES_BETWEEN.join(added["notes"])}
         | test_scores(cell, trained, rule)
         for rule, epoch in trained.epochs.items()
     ]

@@ -13,4 +13,6 @@ COLUMNS = {
     ],
 }
 SCORED = ("scores", "classes", "gaps", "curves", "notes")
+# Between several notes in one field.
+NOTES_BETWEEN = " | "
 TEXT = {"dataset", "network", "head", "sampler", "selection", "class_name", "note"}

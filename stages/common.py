@@ -1,6 +1,7 @@
 """What every stage shares: its arguments, the parameters, the places of files, errors and seconds."""
 
 import functools
+import hashlib
 import inspect
 import sys
 import time
@@ -73,6 +74,11 @@ def generated_file(dataset: str, cut: int, generator: str) -> Path:
     return DATA / "generated" / f"{dataset}-{cut}" / f"{generator}.npz"
 
 
+def balanced_folder(kind: str, dataset: str, cut: int, sampler: str, *, network: str) -> Path:
+    """Return where a network is that was trained on `augmented` or `generated` images."""
+    return MODELS / kind / f"{dataset}-{cut}" / sampler / network
+
+
 def balanced_scores_file(kind: str, dataset: str, cut: int, sampler: str, *, network: str) -> Path:
     """Return where the scores of a network are that was trained on `augmented` or `generated` images."""
     return METRICS / kind / f"{dataset}-{cut}" / f"{sampler}-{network}.csv"
@@ -83,6 +89,11 @@ def results_file(kind: str, dataset: str, cut: int) -> Path:
     return METRICS / kind / f"{dataset}-{cut}.csv"
 
 
+def digest(path: Path) -> str:
+    """Return a name for what a file holds: seconds are told only of what is still there."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
 def seconds_file(stage: str, cell: str) -> Path:
     """Return where the seconds of a stage's cell are."""
     return DATA / "seconds" / stage / f"{cell}.json"
@@ -91,9 +102,9 @@ def seconds_file(stage: str, cell: str) -> Path:
 def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
     """Call `main` with the command line's arguments, one for each of its parameters.
 
-    Bad input ends with one message and exit status 1. The seconds that the work took (the imports are over by
-    then) go to `data/seconds/<stage>/<cell>.json`, with what else `main` returns as measured. That is no
-    output that DVC knows of: results, and with them dvc.lock, are the same bytes in every clone.
+    Bad input ends with one message and exit status 1. The seconds that the work took (without the imports of
+    the script) go to `data/seconds/<stage>/<cell>.json`, with what else `main` returns as measured. That is
+    no output that DVC knows of: results, and with them dvc.lock, are the same bytes in every clone.
     """
     stage = Path(sys.argv[0]).stem
     signature = inspect.signature(main).parameters

@@ -1,5 +1,7 @@
 """Extract the embeddings of a network's selected epoch: DATASET CUT NETWORK -> data/embeddings/..."""
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -14,7 +16,7 @@ from eos.losses import find_loss
 from eos.networks import classifier_weights
 
 
-def main(dataset: str, cut: int, network: str) -> None:
+def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     """Write features, logits and labels of all images, the classifier's weights and the network's epoch."""
     parameters = common.parameters()
     recipe = training_recipe(parameters, dataset, network)
@@ -48,7 +50,9 @@ def main(dataset: str, cut: int, network: str) -> None:
                 "train again with a lower training.learning_rate"
             )
         arrays |= {f"{part}_features": features, f"{part}_logits": logits, f"{part}_labels": labels}
-    write_arrays(common.embeddings_file(dataset, cut, network), arrays)
+    file = common.embeddings_file(dataset, cut, network)
+    write_arrays(file, arrays)
+    return {"made": common.digest(file)}
 
 
 if __name__ == "__main__":

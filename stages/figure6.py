@@ -9,7 +9,7 @@ from eos.figures import figure6, figure6_data, save_svg
 from eos.files import write_table
 from eos.layouts import EMBEDDINGS, IMAGES, OVERSAMPLED, read_stored
 from eos.parameters import Parameters
-from eos.tsne import Rows
+from eos.tsne import FEWEST, Rows
 
 COLUMNS = ["head", "class_name", "synthetic", "available", "x", "y"]
 
@@ -25,7 +25,12 @@ def main(dataset: str) -> None:
         path = common.embeddings_file(dataset, cut, settings.network)
         real = read_stored(path, EMBEDDINGS, "train_features", "train_labels")
         classes = chosen_classes(parameters, dataset, names, real["train_labels"])
-        for head in settings.heads:
+        shown = sum(min(int((real["train_labels"] == label).sum()), settings.points) for label in classes)
+        if shown < FEWEST:
+            print(
+                f"classes {classes[0]} and {classes[1]} have {shown} images: too few for a t-SNE", flush=True
+            )
+        for head in settings.heads if shown >= FEWEST else ():
             if head in parameters.networks[settings.network].heads:
                 heads[head] = rows_of(parameters, dataset, head, real["train_features"], real["train_labels"])
         with placed(f"{common.PARAMETERS}: figures.figure6 on {dataset}"):
@@ -55,7 +60,8 @@ def chosen_classes(
     counts = np.bincount(labels, minlength=len(names))
     wanted = parameters.figures.figure6.classes.get(dataset)
     if wanted is None:
-        return int(counts.argmax()), int(counts.argmin())
+        by_size = counts.argsort(kind="stable")
+        return int(by_size[-1]), int(by_size[0])
     for name in wanted:
         if name not in names:
             place = f"{common.PARAMETERS}: figures.figure6.classes.{dataset}"

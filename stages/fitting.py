@@ -13,18 +13,23 @@ from eos.checkpoints import FileCheckpoint, fingerprint, library_code
 from eos.devices import limit_threads
 from eos.errors import placed
 from eos.files import Arrays, write_json, write_weights
-from eos.training import EpochRecord, Images, Recipe, Trained, train
+from eos.training import EpochRecord, Images, Recipe, Trained, normalization_of, train
 
 LOGGED = ("learning_rate", "loss", "train_BAC", "test_BAC", "test_FM", "validation_BAC", "validation_FM")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained, on which images, and where the result goes."""
+    """What is trained, on which images, and where the result goes.
+
+    `real` are the imbalanced images, whose mean and deviation are the normalisation where none is given;
+    `train` are these, or these and synthetic ones (`balanced`).
+    """
 
     dataset: str
     network: str
     class_names: np.ndarray
+    real: Images
     train: Images
     validation: Images | None
     test: Images
@@ -46,7 +51,7 @@ def fit(cell: Cell) -> tuple[Trained, dict[str, Any]]:
     trained : Trained
     measured : dict
         The `seconds` of all epochs, also of those before a resumption; the `epochs`, training `rows` and
-        trainable `parameters`, by which the run-time table explains them.
+        trainable `parameters`, by which the run-time table explains them; and what was `made`.
     """
     parameters = common.parameters()
     definition, settings = parameters.networks[cell.network], parameters.datasets[cell.dataset]
@@ -62,7 +67,7 @@ def fit(cell: Cell) -> tuple[Trained, dict[str, Any]]:
             **recipe.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}),
             remix_alpha=definition.mixing.alpha if definition.mixing else None,
         ),
-        "normalization": (given.mean, given.std) if given else None,
+        "normalization": (given.mean, given.std) if given else normalization_of(cell.real.images),
         "device": recipe.device,
     }
     # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
@@ -98,6 +103,7 @@ def fit(cell: Cell) -> tuple[Trained, dict[str, Any]]:
         "epochs": recipe.epochs,
         "rows": len(cell.train.labels),
         "parameters": trained.n_parameters,
+        "made": common.digest(cell.folder / "last.safetensors"),
     }
 
 

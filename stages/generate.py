@@ -37,21 +37,29 @@ def main(dataset: str, cut: int, generator: str) -> dict[str, Any]:
         [images, labels], (definition.model, arguments, cpu_threads(parameters, dataset)), library_code()
     )
     checkpoint = FileCheckpoint(common.CHECKPOINTS / f"{key}.safetensors")
-    report = Report()
+    report, resumed, start = Report(), checkpoint.path.exists(), time.perf_counter()
     with placed(f"{common.PARAMETERS}: generators.{generator}, on {dataset}"):
         made = generate(
             definition.model, images, labels, checkpoint=checkpoint, on_progress=report, **arguments
         )
+    seconds = time.perf_counter() - start
+    file = common.generated_file(dataset, cut, generator)
     write_arrays(
-        common.generated_file(dataset, cut, generator),
+        file,
         {"images": made.images, "labels": made.labels, "notes": np.array(made.notes, dtype=np.str_)},
     )
     sheet = sample_sheet(made.images, made.labels, n_classes=len(data["class_names"]))
-    with replacing(common.PLOTS / dataset / f"{generator}-{cut}.png") as file:
-        sheet.save(file, format="png")
+    with replacing(common.PLOTS / dataset / f"{generator}-{cut}.png") as picture:
+        sheet.save(picture, format="png")
     checkpoint.clear()
     print(f"{len(made.images)} synthetic images", flush=True)
-    return {"epochs": report.total, "rows": len(images)}
+    # What a stopped run took is not known; steps are no epochs.
+    return {
+        "seconds": None if resumed else seconds,
+        "epochs": report.total if report.unit == "epochs" else None,
+        "rows": len(images),
+        "made": common.digest(file),
+    }
 
 
 class Report:
@@ -61,11 +69,12 @@ class Report:
         self.start = self.last = time.monotonic()
         self.first: int | None = None
         self.total = 0
+        self.unit = ""
 
     def __call__(self, progress: Progress) -> None:
         """Tell how far the training is."""
         now = time.monotonic()
-        self.total = progress.total
+        self.total, self.unit = progress.total, progress.unit
         if self.first is None:
             self.first = progress.done
         if now - self.last < SECONDS_BETWEEN_LINES or progress.done == self.first:

@@ -3,7 +3,9 @@
 import time
 from typing import Any
 
+import imblearn.over_sampling  # noqa: F401  (a sampler imports it when first used: not on its clock)
 import numpy as np
+import sklearn.svm  # noqa: F401
 
 import common
 from eos.errors import placed
@@ -34,12 +36,13 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
                 random_state=parameters.oversampling.random_state,
                 **definition.model_dump(exclude={"sampler"}),
             )
-        measured[head] = {"seconds": time.perf_counter() - start}
+        seconds = time.perf_counter() - start
         features = np.concatenate([data["train_features"], balanced.features])
         gap = generalization_gap(features, balanced.labels, data["test_features"], data["test_labels"])
         # The real rows are in the embeddings already; only the synthetic ones are stored.
         arrays = {"synthetic": balanced.features, "labels": balanced.labels, "gap": gap}
         write_arrays(folder / f"{head}.npz", arrays)
+        measured[head] = {"seconds": seconds, "made": common.digest(folder / f"{head}.npz")}
         notes[head] = list(balanced.notes)
         print(f"head {number}/{len(heads)} {head}: {len(balanced.features)} synthetic rows", flush=True)
     write_json(folder / "notes.json", notes)

@@ -44,14 +44,16 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
                 )
                 for seed in settings.seeds
             ]
+        seconds = (time.perf_counter() - start) / len(runs)
+        stacked = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+        write_arrays(folder / f"{head}.npz", stacked)
         measured[head] = {
-            "seconds": (time.perf_counter() - start) / len(runs),
+            "seconds": seconds,
             "epochs": settings.curve_epochs,
             "rows": len(labels),
             "parameters": runs[0]["weight"].size + runs[0]["bias"].size,
+            "made": common.digest(folder / f"{head}.npz"),
         }
-        stacked = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
-        write_arrays(folder / f"{head}.npz", stacked)
         print(f"head {number}/{len(heads)} {head}: {len(runs)} seeds on {len(labels)} rows", flush=True)
     return {"heads": measured}
 

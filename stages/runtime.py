@@ -4,12 +4,12 @@ Not in dvc.yaml: seconds differ from run to run, and dvc.lock must not.
 """
 
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import common
-from eos.cells import training_recipe
 from eos.files import read_json, write_table, write_text
 from eos.runtime import markdown_runtime, runtime
 
@@ -22,31 +22,44 @@ def main() -> None:
     axes, network, head = parameters.axes, parameters.tables.table1.network, parameters.tables.table3.head
     measured: list[dict[str, Any]] = []
 
-    def add(stage: str, cell: str, head: str | None = None, epochs: int | None = None, **row: Any) -> None:
-        """Add what a stage measured; nothing where it did not run here, or ran with other epochs."""
+    def add(stage: str, cell: str, made: Path, head: str | None = None, **row: Any) -> None:
+        """Add what a stage measured of the file it made; nothing where that is not the file that is there."""
         path = common.seconds_file(stage, cell)
-        found = read_json(path) if path.exists() else {}
+        found = read_json(path) if path.exists() and made.exists() else {}
         if head is not None:
             found = found.get("heads", {}).get(head, {})
-        if found and (epochs is None or found.get("epochs") == epochs):
+        if found and found["made"] == common.digest(made):
             measured.append(row | found)
 
     for dataset, cut in product(axes.datasets, axes.cuts):
-        start = f"{dataset}-{cut}"
-        plain: dict[str, Any] = {"dataset": dataset, "cut": cut, "network": network}
-        epochs = training_recipe(parameters, dataset, network).epochs
-        add("train", f"{start}-{network}", phase="train", epochs=epochs, **plain)
-        add("extract", f"{start}-{network}", phase="extract", **plain)
-        for stage in ("oversample", "retrain"):
-            add(stage, f"{start}-{network}", head=head, phase=stage, sampler=head, **plain)
-        epochs = training_recipe(parameters, dataset, network, balanced=True).epochs
-        arms = {"augment": (axes.pixel_samplers, "augmented"), "generate": (axes.generators, "generated")}
-        for phase, (samplers, kind) in arms.items():
+        cell = f"{dataset}-{cut}-{network}"
+        row: dict[str, Any] = {"dataset": dataset, "cut": cut, "network": network}
+        add(
+            "train",
+            cell,
+            common.network_folder(dataset, cut, network) / "last.safetensors",
+            phase="train",
+            **row,
+        )
+        add("extract", cell, common.embeddings_file(dataset, cut, network), phase="extract", **row)
+        row |= {"sampler": head, "head": head}
+        rows_file = common.oversampled_folder(dataset, cut, network) / f"{head}.npz"
+        add("oversample", cell, rows_file, phase="oversample", **row)
+        head_file = common.heads_folder(dataset, cut, network) / f"{head}.npz"
+        add("retrain", cell, head_file, phase="retrain", **row)
+        arms: list[tuple[str, str, Any, Any]] = [
+            ("augment", "augmented", axes.pixel_samplers, common.augmented_file),
+            ("generate", "generated", axes.generators, common.generated_file),
+        ]
+        for phase, kind, samplers, file in arms:
             for name in samplers:
-                row: dict[str, Any] = {"dataset": dataset, "cut": cut, "sampler": name}
-                add(phase, f"{start}-{name}", phase=phase, **row)
-                row |= {"network": network}
-                add(f"train_{kind}", f"{start}-{name}-{network}", phase="train", epochs=epochs, **row)
+                row = {"dataset": dataset, "cut": cut, "sampler": name}
+                add(phase, f"{dataset}-{cut}-{name}", file(dataset, cut, name), phase=phase, **row)
+                weights = (
+                    common.balanced_folder(kind, dataset, cut, name, network=network) / "last.safetensors"
+                )
+                cell = f"{dataset}-{cut}-{name}-{network}"
+                add(f"train_{kind}", cell, weights, phase="train", network=network, **row)
 
     table = runtime(
         pd.DataFrame(measured, columns=COLUMNS),

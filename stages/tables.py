@@ -1,6 +1,7 @@
 """Arrange the scores of all cells into tables: -> metrics/tables/, metrics/summary.json."""
 
 import common
+from columns import NOTES_BETWEEN
 from eos.cells import neighbors, step
 from eos.files import write_json, write_table, write_text
 from eos.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
@@ -18,8 +19,9 @@ def main() -> None:
         read_results(kind, parameters) for kind in ("scores", "classes", "gaps", "notes")
     )
     balanced = read_balanced(parameters)
-    pixel_notes = balanced.loc[balanced["note"].notna() & (balanced["note"] != "")]
-    pixel_notes = pixel_notes[["dataset", "cut", "sampler", "note"]].drop_duplicates()
+    told = balanced[["dataset", "cut", "sampler", "note"]].drop_duplicates()
+    pixel_notes = told.assign(note=told["note"].str.split(NOTES_BETWEEN, regex=False)).explode("note")
+    pixel_notes = pixel_notes[pixel_notes["note"].fillna("") != ""]
     cells, folder = parameters.tables, common.METRICS / "tables"
 
     one = table1(scores, balanced, **cells.table1.model_dump())

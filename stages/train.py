@@ -18,6 +18,7 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
         dataset=dataset,
         network=network,
         class_names=data["class_names"],
+        real=train,
         train=train,
         validation=images_of(data, split, "validation"),
         test=Images(data["test_images"], data["test_labels"]),

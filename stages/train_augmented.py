@@ -14,7 +14,7 @@ def main(dataset: str, cut: int, pixel_sampler: str, network: str) -> dict[str, 
         pixel_sampler,
         network,
         synthetic=common.augmented_file(dataset, cut, pixel_sampler),
-        folder=common.MODELS / "augmented" / f"{dataset}-{cut}" / pixel_sampler / network,
+        folder=common.balanced_folder("augmented", dataset, cut, pixel_sampler, network=network),
         scores=common.balanced_scores_file("augmented", dataset, cut, pixel_sampler, network=network),
     )
 

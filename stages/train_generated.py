@@ -14,7 +14,7 @@ def main(dataset: str, cut: int, generator: str, network: str) -> dict[str, Any]
         generator,
         network,
         synthetic=common.generated_file(dataset, cut, generator),
-        folder=common.MODELS / "generated" / f"{dataset}-{cut}" / generator / network,
+        folder=common.balanced_folder("generated", dataset, cut, generator, network=network),
         scores=common.balanced_scores_file("generated", dataset, cut, generator, network=network),
     )
 

@@ -100,7 +100,7 @@ def test_architectures(architecture: str) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_losses(loss: str) -> None:
-    check(scores_of(TRAIN, loss=loss, **given_to("loss")[loss]))
+    check(scores_of(TRAIN, loss=loss, **given_to("loss").get(loss, {})))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

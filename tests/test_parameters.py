@@ -105,6 +105,11 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         ),
         ("datasets.digits.source", OWN | {"path": ""}, "datasets.digits.source.path: '' is not possible"),
         ("datasets.digits.source", OWN | {"channels": 2}, "source.channels: unknown value 2; known: 1, 3"),
+        (
+            "datasets.digits.source",
+            OWN | {"image_size": 30},
+            "datasets.digits.source.image_size: 30 does not suit the generators of axes.generators",
+        ),
         ("datasets.digits.source", OWN | {"image_size": 0}, "source.image_size: 0 is not possible"),
         ("datasets.digits.source", OWN | {"test_fraction": 0.0}, "source.test_fraction: 0.0 is not possible"),
         ("datasets.digits.source", OWN | {"test_fraction": 1.0}, "source.test_fraction: 1.0 is not possible"),

@@ -70,3 +70,8 @@ class _Transition(nn.Module):
         y = self.convolution(functional.relu(self.normalization(x), inplace=True))
         # Rounded up, a last row of an odd number is a mean by itself, and one pixel stays one pixel.
         return functional.avg_pool2d(y, 2, ceil_mode=True)
+
+
+def densenet(*, channels: int) -> DenseNet:
+    """Return the backbone of DenseNet-40 with growth rate 12."""
+    return DenseNet(12, 12, channels=channels)

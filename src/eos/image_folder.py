@@ -85,6 +85,11 @@ def image_folder(
     labels = np.array([label for label, _ in ordered], dtype=np.int64)
     in_test = np.arange(len(labels)) >= n_train
     if test is None:
+        if train_per_class == 1:
+            raise InputError(
+                "train_per_class 1: without a folder test/ a class needs two images, one to train on and one "
+                "to test; set it to 2 or more"
+            )
         in_test = hold_out(labels, test_fraction, seed)
         print(
             f"{place}: no folder test/, so {test_fraction:.3g} of each class, drawn with seed {seed}, make "

@@ -28,7 +28,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from eos.errors import InputError, unknown_name
-from eos.generators.registry import GENERATORS, generator_kinds
+from eos.generators.registry import GENERATOR_SIDES, GENERATORS, fits_generators, generator_kinds
 from eos.kinds import Fraction, NonNegative, Positive, Rate, Seed, Share, Threads
 from eos.pixels import PIXEL_SAMPLERS
 from eos.registry import ARCHITECTURES, LOSSES
@@ -343,7 +343,14 @@ class Projection(_Section):
     network: Name
     heads: SomeNames
     classes: dict[Name, tuple[str, str]]
-    points: Positive
+    points: Annotated[int, Field(ge=2)]
+
+    @model_validator(mode="after")
+    def _two(self) -> "Projection":
+        for dataset, (one, other) in self.classes.items():
+            if one == other:
+                raise ValueError(f"classes of {dataset}: {one!r} twice; name two different classes")
+        return self
 
 
 class Figures(_Section):
@@ -535,6 +542,7 @@ def _check_references(path: Path, parameters: Parameters) -> None:
                 f"{path.name}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares "
                 "EOS by its number of neighbours; name heads with `sampler: eos`"
             )
+    problems += _unsuitable_sizes(path, parameters)
     if parameters.selection == "validation" and parameters.split.validation_fraction == 0:
         problems.append(
             f"{path.name}: selection 'validation' needs held-out images, but split.validation_fraction is 0; "
@@ -542,3 +550,17 @@ def _check_references(path: Path, parameters: Parameters) -> None:
         )
     if problems:
         raise InputError("\n".join(problems))
+
+
+def _unsuitable_sizes(path: Path, parameters: Parameters) -> list[str]:
+    """Return what is wrong with data sets whose images the generators on the axes cannot draw."""
+    problems = []
+    for name in parameters.axes.datasets if parameters.axes.generators else ():
+        source = parameters.datasets[name].source if name in parameters.datasets else None
+        if isinstance(source, FolderSource) and not fits_generators(source.image_size):
+            problems.append(
+                f"{path.name}: datasets.{name}.source.image_size: {source.image_size} does not suit the "
+                f"generators of axes.generators, which need {GENERATOR_SIDES}; change it, or set "
+                "axes.generators to []"
+            )
+    return problems

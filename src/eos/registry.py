@@ -7,7 +7,6 @@ docs/extending.md. Samplers and generators have lines of their own in `eos.sampl
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -25,31 +24,25 @@ class Entry:
         `module:attribute`.
     parameters : mapping of str to type
         What a definition in `params.yaml` must give besides the name, and of which kind (see `eos.kinds`).
-    fixed : mapping of str to object
-        Arguments that the name implies.
     """
 
     where: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> Any:
         """Return what the name stands for."""
         module, attribute = self.where.split(":")
-        found = getattr(import_module(module), attribute)
-        return partial(found, **self.fixed) if self.fixed else found
+        return getattr(import_module(module), attribute)
 
 
 #: Backbones: called with `channels`, they return an `eos.networks.Backbone`.
 ARCHITECTURES: dict[str, Entry] = {
-    "resnet8": Entry("eos.resnet:ResNet", fixed={"blocks_per_stage": 1}),
-    "resnet20": Entry("eos.resnet:ResNet", fixed={"blocks_per_stage": 3}),
-    "resnet32": Entry("eos.resnet:ResNet", fixed={"blocks_per_stage": 5}),
-    "resnet56": Entry("eos.resnet:ResNet", fixed={"blocks_per_stage": 9}),
-    # WRN-22-4: five times the parameters of ResNet-56.
-    "wideresnet": Entry("eos.wideresnet:WideResNet", fixed={"blocks_per_stage": 3, "width": 4}),
-    # DenseNet-40 with growth rate 12.
-    "densenet": Entry("eos.densenet:DenseNet", fixed={"layers_per_block": 12, "growth": 12}),
+    "resnet8": Entry("eos.resnet:resnet8"),
+    "resnet20": Entry("eos.resnet:resnet20"),
+    "resnet32": Entry("eos.resnet:resnet32"),
+    "resnet56": Entry("eos.resnet:resnet56"),
+    "wideresnet": Entry("eos.wideresnet:wideresnet"),
+    "densenet": Entry("eos.densenet:densenet"),
 }
 
 #: Losses: subclasses of `eos.losses.Loss`, called with the class counts and their parameters.

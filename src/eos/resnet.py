@@ -59,3 +59,23 @@ class _Block(nn.Module):
 
 def _convolution(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(n_in, n_out, kernel_size=3, stride=stride, padding=1, bias=False)
+
+
+def resnet8(*, channels: int) -> ResNet:
+    """Return the backbone of ResNet-8."""
+    return ResNet(1, channels=channels)
+
+
+def resnet20(*, channels: int) -> ResNet:
+    """Return the backbone of ResNet-20."""
+    return ResNet(3, channels=channels)
+
+
+def resnet32(*, channels: int) -> ResNet:
+    """Return the backbone of ResNet-32."""
+    return ResNet(5, channels=channels)
+
+
+def resnet56(*, channels: int) -> ResNet:
+    """Return the backbone of ResNet-56."""
+    return ResNet(9, channels=channels)

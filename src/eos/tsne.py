@@ -11,7 +11,7 @@ from eos.checks import finite_features
 from eos.errors import InputError, placed
 
 # t-SNE looks at three times as many neighbours as its perplexity, so four rows allow a perplexity of 1.
-_FEWEST = 4
+FEWEST = 4
 _PERPLEXITY = 30.0  # scikit-learn's default, where there are rows enough
 
 _COLUMNS = ["head", "class_name", "synthetic", "available", "x", "y"]
@@ -65,9 +65,9 @@ def tsne(features: npt.ArrayLike, seed: int) -> np.ndarray:
     from threadpoolctl import threadpool_limits
 
     rows = finite_features(features, "features", dtype=np.float64)
-    if len(rows) < _FEWEST or rows.shape[1] < 2:
+    if len(rows) < FEWEST or rows.shape[1] < 2:
         raise InputError(
-            f"features: shape {rows.shape}; t-SNE needs at least {_FEWEST} rows of at least 2 features"
+            f"features: shape {rows.shape}; t-SNE needs at least {FEWEST} rows of at least 2 features"
         )
     if (rows == rows[0]).all():
         raise InputError(f"features: all {len(rows)} rows are the same; there is nothing to tell apart")

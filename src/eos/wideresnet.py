@@ -61,3 +61,8 @@ class _Block(nn.Module):
         y = functional.relu(self.normalization2(self.convolution1(active)), inplace=True)
         y = self.convolution2(y)
         return y + (x if self.shortcut is None else self.shortcut(active))
+
+
+def wideresnet(*, channels: int) -> WideResNet:
+    """Return the backbone of WRN-22-4, which has five times the parameters of ResNet-56."""
+    return WideResNet(3, 4, channels=channels)

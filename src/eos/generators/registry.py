@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from eos.generators.base import Data, HistoryRow, Model, Progress
 
 SMALLEST_SIDE, LARGEST_SIDE = 8, 64
+GENERATOR_SIDES = f"a multiple of 4 from {SMALLEST_SIDE} to {LARGEST_SIDE}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,6 +149,11 @@ def generator_parameters(name: str) -> dict[str, Any]:
     return dict(GENERATORS[name].defaults)
 
 
+def fits_generators(side: int) -> bool:
+    """Return whether the generative models can draw square images of this side."""
+    return side % 4 == 0 and SMALLEST_SIDE <= side <= LARGEST_SIDE
+
+
 def generator_kinds(name: str) -> dict[str, Any]:
     """Return the kind of each parameter, for the check of `params.yaml`."""
     return {
@@ -188,10 +194,10 @@ def _check_images(images: np.ndarray, place: str) -> None:
         found = f"{images.dtype} of shape {images.shape}" if isinstance(images, np.ndarray) else type(images)
         raise InputError(f"{place}: images: {found}; give uint8 of shape (n, side, side, channels)")
     height, width, channels = images.shape[1:]
-    if height != width or height % 4 or not SMALLEST_SIDE <= height <= LARGEST_SIDE:
+    if height != width or not fits_generators(height):
         raise InputError(
-            f"{place}: images of {height}x{width} pixels; needed are square images whose side is a multiple "
-            f"of 4 from {SMALLEST_SIDE} to {LARGEST_SIDE}: resize them"
+            f"{place}: images of {height}x{width} pixels; needed are square images whose side is "
+            f"{GENERATOR_SIDES}: resize them"
         )
     if channels not in (1, 3):
         raise InputError(f"{place}: images of {channels} channels; needed are 1 (grey) or 3 (colour)")

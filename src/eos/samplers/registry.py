@@ -77,7 +77,7 @@ def oversample(
             )
         except InputError:
             raise
-        except ValueError as error:
+        except (ValueError, RuntimeError) as error:
             raise InputError(f"sampler {name}: {error}") from error
     if not np.array_equal(resampled[: len(features)], features):
         raise RuntimeError(f"sampler {name}: the real rows do not come first and unchanged")
