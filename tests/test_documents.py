@@ -9,7 +9,7 @@ import pytest
 from eos.tables import head_title, network_title
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def readme_table() -> list[str]:
@@ -40,7 +40,8 @@ def test_links_and_pictures_are_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_overrides_that_pages_name_exist(page: Path) -> None:
-    parameters = (ROOT / "params.yaml").read_text()
+    files = [ROOT / "params.yaml", *sorted((ROOT / "docs" / "results").glob("*/params.yaml"))]
+    parameters = "\n".join(file.read_text() for file in files)
     overrides = re.findall(r"-S '?([\w.]+)=", page.read_text())
     for override in overrides:
         for key in override.split("."):
