@@ -5,7 +5,7 @@ VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: repro test check unit format clean help
+.PHONY: repro test check unit bench bench-quick format clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,12 @@ check: $(INSTALLED)
 
 unit: $(INSTALLED)
 	pytest
+
+bench: $(INSTALLED) ## measure every phase beside the plain way, some minutes
+	python -m benchmarks
+
+bench-quick: $(INSTALLED) ## the same on small sizes, under a minute
+	python -m benchmarks --quick
 
 format: $(INSTALLED) ## put the code into the project's format
 	ruff format .
