@@ -29,6 +29,11 @@ def parameters() -> Parameters:
     return load(PARAMETERS)
 
 
+def notes_file(stage: str, *names: str) -> Path:
+    """Return where it is noted what a cell of a stage depends on beside its data."""
+    return (DATA / "checked" / stage / "-".join(names or ("all",))).with_suffix(".json")
+
+
 def images_file(dataset: str) -> Path:
     """Return where the images of a dataset are."""
     return DATA / "images" / f"{dataset}.npz"

@@ -1,34 +1,22 @@
 """dvc.yaml says what the stages really do."""
 
-import ast
+import importlib
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
-from eos import registry
 from eos.parameters import Parameters, load
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
-
-# Files that decide no result: a new check or a new wording must not train every network again.
-PLUMBING = {
-    "stages/common.py",
-    "src/eos/__init__.py",
-    "src/eos/errors.py",
-    "src/eos/generators/__init__.py",
-    "src/eos/kinds.py",
-    "src/eos/layouts.py",
-    "src/eos/parameters.py",
-    "src/eos/registry.py",
-    "src/eos/samplers/__init__.py",
-}
 
 # The sections of the parameters that a call of `eos.cells` reads.
 READ_BY_CELLS = {
@@ -42,63 +30,38 @@ READ_BY_CELLS = {
 READ_BY_RESULTS = {"read_results": {"axes"}, "read_balanced": {"axes", "selection"}}
 
 
-def file_of(module: str) -> Path | None:
-    for folder in (ROOT / "src", ROOT / "stages"):
-        base = folder / Path(*module.split("."))
-        for path in (base.with_suffix(".py"), base / "__init__.py"):
-            if path.is_file():
-                return path
-    return None
-
-
-def imports(path: Path) -> set[Path]:
-    """Return the project's own files that a file imports, at its top or inside its functions."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names: list[str] = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            if node.module == "eos.registry":  # whose lines name the modules that they load
-                tables = [getattr(registry, alias.name) for alias in node.names]
-                entries = [entry for table in tables if isinstance(table, dict) for entry in table.values()]
-                names += [entry.where.partition(":")[0] for entry in entries]
-        found |= {target for name in names if (target := file_of(name))}
-    return found
-
-
-def code_of(script: Path) -> set[str]:
-    """Return the files whose code a stage runs, the plumbing left out."""
-    seen: set[Path] = set()
-    waiting = [script]
-    while waiting:
-        path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        if path.relative_to(ROOT).as_posix() not in PLUMBING:
-            waiting += imports(path)
-    return {path.relative_to(ROOT).as_posix() for path in seen} - PLUMBING
-
-
 def paths(entries: list[Any]) -> list[str]:
     return [next(iter(entry)) if isinstance(entry, dict) else entry for entry in entries]
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_every_stage_depends_on_the_code_it_runs_and_no_other(name: str) -> None:
-    script = re.fullmatch(r"python (stages/\w+\.py)( \$\{item\.\w+\})*", STAGES[name]["cmd"])
+@pytest.fixture(scope="module")
+def stages() -> Iterator[ModuleType]:
+    """The stage `check`, as its script sees itself: in the project's folder, beside its neighbours."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        patch.syspath_prepend(str(ROOT / "stages"))
+        yield importlib.import_module("check")
+
+
+@pytest.mark.parametrize("name", set(STAGES) - {"check"})
+def test_every_stage_depends_on_what_is_noted_of_its_cell(name: str, stages: ModuleType) -> None:
+    script = re.fullmatch(r"python stages/(\w+)\.py((?: \$\{item\.\w+\})*)", STAGES[name]["cmd"])
     assert script is not None
-    declared = {path for path in paths(STAGES[name]["deps"]) if path.endswith(".py")}
-    assert declared == code_of(ROOT / script[1])
+    assert script[1] == name
+    cell = "-".join(f"${{item.{kind}}}" for kind in stages.STAGES_READ[name].cell) or "all"
+    assert f"data/checked/{name}/{cell}.json" in paths(STAGES[name]["deps"])
+    assert set(stages.STAGES_READ[name].cell) <= set(STAGES[name].get("matrix", ()))
 
 
-@pytest.mark.parametrize("name", STAGES)
-def test_every_stage_lists_the_parameters_it_reads(name: str) -> None:
-    scripts = [path for path in paths(STAGES[name]["deps"]) if path.startswith("stages/")]
-    scripts = [path for path in scripts if path != "stages/results.py"]  # whose functions read on their own
-    text = "\n".join((ROOT / script).read_text() for script in scripts)
+def test_check_knows_every_stage_and_no_other(stages: ModuleType) -> None:
+    assert set(stages.STAGES_READ) == set(STAGES) - {"check"}
+
+
+@pytest.mark.parametrize("name", set(STAGES) - {"check"})
+def test_every_stage_notes_the_parameters_it_reads(name: str, stages: ModuleType) -> None:
+    files = [path for path in stages.sources(Path("stages") / f"{name}.py") if path.startswith("stages/")]
+    files = [path for path in files if path != "stages/results.py"]  # whose functions read on their own
+    text = "\n".join((ROOT / file).read_text() for file in files)
     read = set(re.findall(r"parameters(?:\(\))?\.(\w+)", text))
     for function, sections in READ_BY_CELLS.items():
         if f"{function}(parameters" in text:
@@ -106,31 +69,60 @@ def test_every_stage_lists_the_parameters_it_reads(name: str) -> None:
     for function, sections in READ_BY_RESULTS.items():
         if f"{function}(" in text:
             read |= sections
-    listed = {path.split(".")[0] for path in STAGES[name].get("params", [])}
-    assert listed == {section for section in read if section in Parameters.model_fields}
+    noted = {path.split(".")[0] for path in stages.STAGES_READ[name].parameters}
+    assert noted == {section for section in read if section in Parameters.model_fields}
+
+
+def noted(stages: ModuleType, parameters: Parameters, stage: str, **names: str) -> dict[str, Any]:
+    """Return the parameters that are noted of a cell."""
+    values = parameters.model_dump(mode="json")
+    texts = stages.STAGES_READ[stage].parameters
+    found = [path for text in texts for path in stages.expanded(text, parameters, names)]
+    return {path: stages.look_up(values, path) for path in found}
+
+
+def test_a_changed_head_concerns_only_the_networks_that_have_it(stages: ModuleType) -> None:
+    before = load(ROOT / "params.yaml")
+    heads = before.heads | {"eos_k300": before.heads["eos_k300"].model_copy(update={"k_neighbors": 7})}
+    after = before.model_copy(update={"heads": heads})
+    for stage in ("oversample", "retrain"):
+        changed = {
+            network
+            for network in before.networks
+            if noted(stages, before, stage, network=network) != noted(stages, after, stage, network=network)
+        }
+        assert changed == {"ce"}
+
+
+def test_a_training_depends_on_its_own_architecture_and_loss_only(stages: ModuleType) -> None:
+    files = stages.sources(Path("stages/train.py"), architecture="densenet", loss="ce")
+    assert {"src/eos/densenet.py", "src/eos/training.py", "stages/fitting.py"} <= set(files)
+    assert not {"src/eos/resnet.py", "src/eos/registry.py", "src/eos/gap.py"} & set(files)
+    every = stages.sources(Path("stages/train.py"))
+    assert {"src/eos/densenet.py", "src/eos/resnet.py", "src/eos/wideresnet.py"} <= set(every)
+
+
+def test_code_is_noted_by_its_content(
+    stages: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sources = importlib.import_module("sources")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "stages").mkdir()
+    (tmp_path / "src/eos").mkdir(parents=True)
+    (tmp_path / "stages/one.py").write_text("def f():\n    from eos.two import g\n")
+    (tmp_path / "src/eos/two.py").write_text("import numpy\n")
+    script = Path("stages/one.py")
+    before = sources.sources(script)
+    assert list(before) == ["src/eos/two.py", "stages/one.py"]
+    (tmp_path / "src/eos/two.py").write_text("import numpy  # another\n")
+    after = sources.sources(script)
+    assert before["stages/one.py"] == after["stages/one.py"]
+    assert before["src/eos/two.py"] != after["src/eos/two.py"]
 
 
 def test_the_seconds_are_in_no_declared_output() -> None:
     """dvc.lock would otherwise be another one in every clone, and name files that no cache has."""
     assert "seconds" not in (ROOT / "dvc.lock").read_text()
-
-
-@pytest.mark.parametrize("name", STAGES)
-def test_params_exist(name: str) -> None:
-    parameters = load(ROOT / "params.yaml")
-    cell = {
-        "dataset": parameters.axes.datasets[0],
-        "network": parameters.axes.networks[0],
-        "pixel_sampler": parameters.axes.pixel_samplers[0],
-        "generator": parameters.axes.generators[0],
-        "cut": str(parameters.axes.cuts[0]),
-    }
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
-    for path in STAGES[name].get("params", []):
-        section = content
-        for key in re.sub(r"\$\{item\.(\w+)\}", lambda match: cell[match[1]], path).split("."):
-            assert key in section, path
-            section = section[key]
 
 
 def test_cached_outputs_lie_in_ignored_folders_and_committed_ones_do_not() -> None:

@@ -22,6 +22,7 @@ from eos.embeddings import extract, move, network_input
 from eos.errors import InputError
 from eos.losses import Loss, build_loss
 from eos.networks import Network, build_network
+from eos.optimizers import SGD
 from eos.remix import balanced_rows, mix_batch
 from eos.scores import score
 from eos.selection import RULES, BestEpochs
@@ -197,7 +198,7 @@ class State:
 
     network: Network
     loss: Loss
-    optimizer: torch.optim.Optimizer
+    optimizer: SGD
     generator: torch.Generator
     history: list[EpochRecord] = field(default_factory=list)
     best: BestEpochs = field(default_factory=BestEpochs)
@@ -317,12 +318,11 @@ def begin(task: Task, architecture: str, loss: Loss) -> State:
         generator=generator,
     )
     move(network, task.device)
-    optimizer = torch.optim.SGD(
+    optimizer = SGD(
         network.parameters(),
-        lr=recipe.learning_rate,
+        learning_rate=recipe.learning_rate,
         momentum=recipe.momentum,
         weight_decay=recipe.weight_decay,
-        fused=True,
     )
     return State(network, loss.to(task.device), optimizer, generator)
 
@@ -338,8 +338,7 @@ def run_epoch(task: Task, state: State) -> None:
     start = time.perf_counter()
     epoch = len(state.history) + 1
     rate = learning_rate(task.recipe, epoch)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
+    state.optimizer.learning_rate = rate
     state.loss.begin_epoch((epoch - 1) / task.recipe.epochs)
     with deterministic(task.device):
         loss, train_score = _learn(task, state)
@@ -370,9 +369,9 @@ def run_epoch(task: Task, state: State) -> None:
 def pack(state: State) -> dict[str, np.ndarray]:
     """Return everything that a training needs to go on from here, as named arrays on the CPU."""
     tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
-    for number, weight in enumerate(state.network.parameters()):
-        if state.optimizer.state[weight].get("momentum_buffer") is not None:  # none without momentum
-            tensors[f"momentum.{number}"] = state.optimizer.state[weight]["momentum_buffer"]
+    for number, velocity in enumerate(state.optimizer.velocities):
+        if velocity is not None:
+            tensors[f"velocity.{number}"] = velocity
     for rule, weights in state.weights.items():
         tensors |= {f"weights.{rule}.{name}": value for name, value in weights.items()}
     tensors["generator"] = state.generator.get_state()
@@ -393,9 +392,9 @@ def unpack(state: State, arrays: Mapping[str, np.ndarray]) -> None:
         return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
     state.network.load_state_dict(part("network."))
-    for number, weight in enumerate(state.network.parameters()):
-        if (buffer := tensors.get(f"momentum.{number}")) is not None:
-            state.optimizer.state[weight]["momentum_buffer"] = torch.empty_like(weight).copy_(buffer)
+    for number, weight in enumerate(state.optimizer.weights):
+        if (velocity := tensors.get(f"velocity.{number}")) is not None:
+            state.optimizer.velocities[number] = torch.empty_like(weight).copy_(velocity)
     state.generator.set_state(tensors["generator"])
     for row in arrays["history"]:
         values: dict[str, Any] = {

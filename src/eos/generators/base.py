@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from eos.devices import deterministic
 from eos.errors import InputError
+from eos.optimizers import Adam
 
 if TYPE_CHECKING:
     from eos.checkpoints import Checkpoint
@@ -164,7 +165,7 @@ class Networks:
         self.data = data
         self.random = random
         self.networks = nn.ModuleDict()
-        self.optimizers: dict[str, torch.optim.Adam] = {}
+        self.optimizers: dict[str, Adam] = {}
         self.done = 0
         self.total = total
 
@@ -198,8 +199,7 @@ class Networks:
     def pack(self) -> dict[str, np.ndarray]:
         """Return all that changes while training."""
         tensors: dict[str, Tensor] = {f"networks.{k}": v for k, v in self.networks.state_dict().items()}
-        for name, weight, state in self._adam_states():
-            tensors |= {f"adam.{name}.{weight}.{key}": value for key, value in state.items()}
+        tensors |= dict(self._adam_states())
         tensors["random"] = self.random.get_state()
         tensors["done"] = torch.tensor(self.done)
         return {name: value.detach().cpu().numpy().copy() for name, value in tensors.items()}
@@ -211,18 +211,16 @@ class Networks:
         self.networks.load_state_dict(
             {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         )
-        for name, weight, state in self._adam_states():
-            for key in ("step", "exp_avg", "exp_avg_sq"):
-                if (value := tensors.get(f"adam.{name}.{weight}.{key}")) is not None:  # none before a step
-                    state[key] = value.to(self.random.device)
+        for name, state in self._adam_states():
+            state.copy_(tensors[name])
         self.random.set_state(tensors["random"])
         self.done = int(tensors["done"])
 
-    def _adam_states(self) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    def _adam_states(self) -> Iterator[tuple[str, Tensor]]:
         for name, optimizer in self.optimizers.items():
-            weights = [weight for group in optimizer.param_groups for weight in group["params"]]
-            for number, weight in enumerate(weights):
-                yield name, number, optimizer.state[weight]
+            for kind in ("means", "squares", "steps"):
+                for number, state in enumerate(getattr(optimizer, kind)):
+                    yield f"adam.{name}.{kind}.{number}", state
 
 
 class Dropout(nn.Module):
@@ -259,12 +257,12 @@ def glorot(networks: nn.Module, random: torch.Generator) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def adam(networks: nn.Module, learning_rate: float) -> torch.optim.Adam:
+def adam(networks: nn.Module, learning_rate: float) -> Adam:
     """Return the optimiser that all three models use: Adam with a first momentum of one half."""
-    return torch.optim.Adam(networks.parameters(), lr=learning_rate, betas=(0.5, 0.999), fused=True)
+    return Adam(networks.parameters(), learning_rate=learning_rate, betas=(0.5, 0.999))
 
 
-def take_step(optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
+def take_step(optimizer: Adam, loss: Tensor) -> Tensor:
     """Take one step against the loss; return it without its graph."""
     optimizer.zero_grad()
     loss.backward()
