@@ -81,10 +81,19 @@ STAGES_READ: Mapping[str, Reads] = {
     "tables": Reads((), ("axes", "heads", "selection", "tables")),
     "figures": Reads(
         (),
-        ("axes", "figures.figure3", "figures.figure5", "figures.figure7", "head_training.epochs"),
+        (
+            "axes.cuts",
+            "axes.datasets",
+            "figures.figure3",
+            "figures.figure5",
+            "figures.figure7",
+            "head_training.epochs",
+        ),
     ),
-    "figure4": Reads((), ("axes", "figures.figure4")),
-    "figure6": Reads((), ("axes", "figures.figure6", "heads", "networks", "oversampling")),
+    "figure4": Reads((), ("axes.cuts", "axes.datasets", "figures.figure4")),
+    "figure6": Reads(
+        (), ("axes.cuts", "axes.networks", "figures.figure6", "heads", "networks", "oversampling")
+    ),
 }
 
 
