@@ -2,9 +2,9 @@
 
     python -m benchmarks.overhead
 
-It runs everything twice, once with `dvc repro` and once with `make repro`'s stages/warm.py, and takes as long as
-both: a quarter of an hour. `work` is what the stages measure themselves, from after their imports to their end;
-the rest of the time on the wall is overhead.
+It runs everything twice, with `dvc repro` and with stages/warm.py as `make repro` does, and takes as long as
+both. `work` is what the stages measure themselves, from after their imports to their end; the rest of the
+time on the wall is overhead.
 """
 
 import json

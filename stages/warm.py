@@ -1,9 +1,9 @@
 """dvc, with stages that start at once: `python stages/warm.py repro` in place of `dvc repro`.
 
 A stage spends up to three seconds on importing torch or scikit-learn before it does anything; on the digits
-that is as much as its work. Here the libraries are imported once, in a process that does nothing else, and each
-stage is a fork of it; the project's own code is imported by the stage, as it is then. All else is dvc's, and
-the results are the same bytes. Where a process cannot be forked this is plain dvc.
+that is as much as its work. Here the libraries are imported once, in a process that does nothing else, and
+each stage is a fork of it; the project's own code is imported by the stage, as it is then. All else is dvc's,
+and the results are the same bytes. Where a process cannot be forked this is plain dvc.
 """
 
 import json
