@@ -100,6 +100,42 @@ def test_released_takes_its_partner_one_place_early() -> None:
     assert 2.9 < X_resampled[len(X) :].max() < 3
 
 
+# Triples
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_triples_are_the_rows_that_fit_resample_adds(variant: str, dtype: type) -> None:
+    X, y = blobs([60, 25, 7], spread=0.4)
+    X = X.astype(dtype)
+    sampler = EOS(random_state=3, variant=variant, step_size=0.5)
+    resampled, labels = sampler.fit_resample(X, y)
+    triples = sampler.fit_interpolations(X, y)
+    assert len(triples) == 2 * 60 - 25 - 7
+    assert np.array_equal(triples.rows(X), resampled[len(X) :])
+    assert triples.rows(X).dtype == dtype
+    assert np.array_equal(triples.labels, labels[len(y) :])
+    assert np.array_equal(y[triples.base], triples.labels)
+    assert (np.sign(triples.step) == (-1 if variant == "away" else 1)).all()
+    assert np.abs(triples.step).max() < 0.5
+
+    some = np.array([80, 3, 3])
+    assert np.array_equal(triples.rows(X, some), resampled[len(X) :][some])
+    assert np.array_equal(triples.rows(sparse.csr_array(X), some).toarray(), triples.rows(X, some))
+
+
+def test_triples_are_none_where_the_classes_are_equal() -> None:
+    X, y = blobs([5, 5])
+    triples = EOS(random_state=0, k_neighbors=3).fit_interpolations(X, y.astype(str))
+    assert triples.rows(X).shape == (0, 3)
+    assert triples.labels.dtype == y.astype(str).dtype
+
+
+def test_triples_of_bad_parameters() -> None:
+    with pytest.raises(InvalidParameterError, match="'step_size' parameter of EOS"):
+        EOS(step_size=0).fit_interpolations(*blobs([12, 4]))
+
+
 # Geometry
 
 

@@ -4,18 +4,78 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_target_type
+from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
+
+
+@dataclass(frozen=True)
+class Interpolations:
+    """Synthetic samples as triples: sample i is ``X[base[i]] + step[i] * (X[partner[i]] - X[base[i]])``.
+
+    Attributes
+    ----------
+    base, partner : ndarray of int, shape (n_samples,)
+        Row numbers of the data set that the triples were drawn from.
+    step : ndarray of float64, shape (n_samples,)
+        The fraction of the way to the partner; negative away from it.
+    labels : ndarray of shape (n_samples,)
+        The classes of the samples, those of their bases.
+    """
+
+    base: np.ndarray
+    partner: np.ndarray
+    step: np.ndarray
+    labels: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.base)
+
+    def rows(self, X: Any, selection: Any = slice(None)) -> Any:
+        """Return the samples' features.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n, n_features), float32 or float64
+            The data set that the triples were drawn from.
+        selection : slice, or ndarray of int or bool, default=slice(None)
+            Which samples; all, if not given.
+
+        Returns
+        -------
+        {ndarray, sparse matrix} of shape (n_selected, n_features)
+            In the format and dtype of `X`.
+        """
+        start = X[self.base[selection]]
+        difference = X[self.partner[selection]] - start
+        steps = self.step[selection].astype(X.dtype)[:, np.newaxis]
+        if sparse.issparse(X):
+            return start + difference.multiply(steps)
+        # In place: the differences become the samples, and there is one array less.
+        difference *= steps
+        difference += start
+        return difference
+
+    @classmethod
+    def none(cls, dtype: np.dtype) -> Interpolations:
+        """Return no samples, of labels of this dtype."""
+        nowhere = np.empty(0, dtype=np.intp)
+        return cls(nowhere, nowhere, np.empty(0), np.empty(0, dtype=dtype))
+
+    @classmethod
+    def concatenated(cls, parts: Sequence[Interpolations]) -> Interpolations:
+        """Return the samples of all parts, at least one, in their order."""
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 class EOS(BaseOverSampler):
@@ -143,11 +203,53 @@ class EOS(BaseOverSampler):
         X, y = validate_data(self, X=X, y=y, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32])
         return X, y, binarize_y
 
+    def fit_interpolations(self, X: Any, y: Any) -> Interpolations:
+        """Draw the samples as triples, without making their rows.
+
+        `fit_resample` makes the rows of the very same triples. A classifier that takes its rows in batches
+        can be trained on the triples, so that the balanced data set never exists in memory.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The features, as for `fit_resample`.
+        y : array-like of shape (n_samples,)
+            Their labels.
+
+        Returns
+        -------
+        Interpolations
+            One triple for each row that `fit_resample` would add, in the same order.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import make_classification
+        >>> from eos import EOS
+        >>> X, y = make_classification(n_samples=300, weights=[0.9, 0.1], flip_y=0, random_state=0)
+        >>> triples = EOS(random_state=0).fit_interpolations(X, y)
+        >>> len(triples)
+        240
+        >>> X_resampled, _ = EOS(random_state=0).fit_resample(X, y)
+        >>> np.array_equal(triples.rows(X), X_resampled[300:])
+        True
+        """
+        self._validate_params()
+        X, y, _ = self._check_X_y(X, y)
+        self.sampling_strategy_ = check_sampling_strategy(self.sampling_strategy, y, self._sampling_type)
+        return self._interpolations(X, y)
+
     def _fit_resample(self, X: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
+        made = self._interpolations(X, y)
+        blocks = [X, made.rows(X)]
+        stacked = sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.concatenate(blocks)
+        return stacked, np.concatenate([y, made.labels])
+
+    def _interpolations(self, X: Any, y: np.ndarray) -> Interpolations:
         random_state = check_random_state(self.random_state)
         self._fit_neighbors(X)
         fallback_classes = []
-        blocks, labels = [X], [y]
+        drawn = [Interpolations.none(y.dtype)]
         for label, n_samples in self.sampling_strategy_.items():
             if n_samples == 0:
                 continue
@@ -158,11 +260,9 @@ class EOS(BaseOverSampler):
                 pairs = self._enemy_pairs(X, y, members)
             base, partner, step = pairs.draw(n_samples, random_state)
             step *= -self.step_size if self.variant == "away" else self.step_size
-            blocks.append(_interpolate(X, base, partner, step))
-            labels.append(np.full(n_samples, label, dtype=y.dtype))
+            drawn.append(Interpolations(base, partner, step, np.full(n_samples, label, dtype=y.dtype)))
         self.fallback_classes_ = np.array(fallback_classes, dtype=y.dtype)
-        stacked = sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.vstack(blocks)
-        return stacked, np.concatenate(labels)
+        return Interpolations.concatenated(drawn)
 
     def _fit_neighbors(self, X: Any) -> None:
         """Fit the search on all rows and set K, clipped to the number of other rows."""
@@ -252,11 +352,3 @@ def _without_self(rows: np.ndarray, members: np.ndarray) -> np.ndarray:
     dropped = rows == members[:, np.newaxis]
     dropped[~dropped.any(axis=1), -1] = True
     return rows[~dropped].reshape(len(rows), -1)
-
-
-def _interpolate(X: Any, base: np.ndarray, partner: np.ndarray, step: np.ndarray) -> Any:
-    """Return ``base + step * (partner - base)`` in the format and dtype of `X`."""
-    steps = step.astype(X.dtype)[:, np.newaxis]
-    start = X[base]
-    difference = X[partner] - start
-    return start + (difference.multiply(steps) if sparse.issparse(X) else steps * difference)
