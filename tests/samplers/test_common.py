@@ -53,7 +53,7 @@ def test_not_finite_is_refused(estimator: Any) -> None:
             clone(estimator).fit_resample(X, y)
 
 
-@pytest.mark.parametrize("name", ["eos", "balanced_svm"])
+@pytest.mark.parametrize("name", ["eos", "balanced_svm", "neighbors"])
 def test_docstring_examples(name: str) -> None:
     results = doctest.testmod(importlib.import_module(f"eos.samplers.{name}"))
     assert results.attempted >= 4

@@ -414,6 +414,16 @@ def test_only_classes_to_be_filled_are_searched() -> None:
     assert np.array_equal(np.concatenate(eos.nn_k_.asked), np.concatenate([X[y == 1], X[y == 3]]))
 
 
+def test_rows_are_searched_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = blobs([40, 12, 40, 5], spread=0.5)
+    expected, _ = EOS(random_state=0).fit_resample(X, y)
+    monkeypatch.setattr("eos.samplers.eos._QUERIED_VALUES", 5 * X.shape[1])
+    eos = EOS(k_neighbors=Recording(n_neighbors=11), random_state=0)
+    X_resampled, _ = eos.fit_resample(X, y)
+    assert [len(asked) for asked in eos.nn_k_.asked] == [5, 5, 5, 2]
+    assert np.array_equal(X_resampled, expected)
+
+
 # Inputs
 
 

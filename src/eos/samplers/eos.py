@@ -13,10 +13,14 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
+
+from eos.samplers.neighbors import ExactNeighbors
+
+# Of the rows that are searched for, this many values are copied at once: at most 256 MB.
+_QUERIED_VALUES = 2**25
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ class EOS(BaseOverSampler):
         How many nearest neighbors of a member are searched for enemies, the member itself not
         counted. Or a nearest-neighbor object with scikit-learn's interface (``fit``, ``kneighbors``,
         ``kneighbors_graph``), of which a clone is fitted; as elsewhere in imbalanced-learn its
-        ``n_neighbors`` does count the point itself, so it is K + 1. An int stands for scikit-learn's
-        exact brute-force search.
+        ``n_neighbors`` does count the point itself, so it is K + 1. An int stands for the exact search
+        `eos.samplers.neighbors.ExactNeighbors`, which can also share its lists among samplers of different K.
 
     variant : {"toward", "away", "released"}, default="toward"
         - ``"toward"``: ``base + r * (enemy - base)``, the text and results of [1]_.
@@ -248,13 +252,14 @@ class EOS(BaseOverSampler):
     def _interpolations(self, X: Any, y: np.ndarray) -> Interpolations:
         random_state = check_random_state(self.random_state)
         self._fit_neighbors(X)
+        members_of = _members(y)
+        filled = [label for label, n_samples in self.sampling_strategy_.items() if n_samples]
+        neighbors = self._nearest_rows(X, [members_of[label] for label in filled])
         fallback_classes = []
         drawn = [Interpolations.none(y.dtype)]
-        for label, n_samples in self.sampling_strategy_.items():
-            if n_samples == 0:
-                continue
-            members = np.flatnonzero(y == label)
-            pairs = self._neighbor_pairs(X, y, members)
+        for label, rows in zip(filled, neighbors, strict=True):
+            members, n_samples = members_of[label], self.sampling_strategy_[label]
+            pairs = self._neighbor_pairs(y, members, rows)
             if not len(pairs.bases):
                 fallback_classes.append(label)
                 pairs = self._enemy_pairs(X, y, members)
@@ -267,7 +272,7 @@ class EOS(BaseOverSampler):
     def _fit_neighbors(self, X: Any) -> None:
         """Fit the search on all rows and set K, clipped to the number of other rows."""
         if isinstance(self.k_neighbors, numbers.Integral):
-            search = NearestNeighbors(n_neighbors=self.k_neighbors + 1, algorithm="brute")
+            search = ExactNeighbors(n_neighbors=self.k_neighbors + 1)
         else:
             search = clone(self.k_neighbors)
         asked, others = search.n_neighbors - 1, X.shape[0] - 1
@@ -285,9 +290,24 @@ class EOS(BaseOverSampler):
         self.nn_k_ = search.fit(X)
         self.k_neighbors_ = min(asked, others)
 
-    def _neighbor_pairs(self, X: Any, y: np.ndarray, members: np.ndarray) -> _Pairs:
-        """Pair the members with the enemies among their K neighbors; members without one drop out."""
-        rows = self.nn_k_.kneighbors(X[members], n_neighbors=self.k_neighbors_ + 1, return_distance=False)
+    def _nearest_rows(self, X: Any, members: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return, for each class's members, their K + 1 nearest rows, themselves among them."""
+        if not members:
+            return []
+        queries = np.concatenate(members)
+        length = max(1, _QUERIED_VALUES // X.shape[1])
+        found = [
+            self.nn_k_.kneighbors(
+                X[queries[start : start + length]],
+                n_neighbors=self.k_neighbors_ + 1,
+                return_distance=False,
+            )
+            for start in range(0, len(queries), length)
+        ]
+        return np.split(np.concatenate(found), np.cumsum([len(rows) for rows in members[:-1]]))
+
+    def _neighbor_pairs(self, y: np.ndarray, members: np.ndarray, rows: np.ndarray) -> _Pairs:
+        """Pair the members with the enemies among their neighbors; members without one drop out."""
         label = y[members[0]]
         if self.variant == "released":
             # The published slip: a place among neighbors 1..K is looked up in the list 0..K.
@@ -327,6 +347,13 @@ class _Pairs:
         step = random_state.random_sample(n_samples)
         starts = np.cumsum(self.counts) - self.counts
         return self.bases[base], self.partners[starts[base] + place], step
+
+
+def _members(y: np.ndarray) -> dict[Any, np.ndarray]:
+    """Return the row numbers of each label, ascending."""
+    order = np.argsort(y, kind="stable")
+    labels, starts = np.unique(y[order], return_index=True)
+    return dict(zip(labels.tolist(), np.split(order, starts[1:]), strict=True))
 
 
 def _places(uniform: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -1,0 +1,132 @@
+"""The exact search: in step with scikit-learn's, right where float32 is not, and shared."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.neighbors import NearestNeighbors
+
+from eos import EOS
+from eos.samplers import neighbors
+from eos.samplers.neighbors import ExactNeighbors, SharedLists
+
+
+def nearest(rows: np.ndarray, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
+    search = ExactNeighbors(n_neighbors).fit(rows)
+    found: np.ndarray = search.kneighbors(queries, return_distance=False)
+    return found
+
+
+def by_hand(rows: np.ndarray, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
+    """All differences in the highest precision there is; of equals the first."""
+    difference = rows[np.newaxis].astype(np.longdouble) - queries[:, np.newaxis]
+    return (difference**2).sum(axis=2).argsort(axis=1, kind="stable")[:, :n_neighbors]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "n_neighbors"),
+    [(1, 1, 1), (7, 2, 7), (300, 3, 5), (1500, 40, 11), (900, 300, 301)],
+)
+def test_equals_scikit_learn(n_rows: int, n_features: int, n_neighbors: int, dtype: type) -> None:
+    rng = np.random.RandomState(n_rows)
+    rows, queries = (rng.normal(2, 1, (n, n_features)).astype(dtype) for n in (n_rows, 80))
+    plain = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(rows)
+    assert np.array_equal(
+        nearest(rows, queries, n_neighbors), plain.kneighbors(queries, return_distance=False)
+    )
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-18, 1.0, 1e14, 1e17, 1e150])
+@pytest.mark.parametrize("offset", [0.0, 30.0, 1000.0])
+def test_order_that_float32_cannot_see(offset: float, scale: float) -> None:
+    # In float32 the products of rows so far from the origin, for their spread, say next to nothing.
+    rng = np.random.RandomState(0)
+    rows = (rng.normal(size=(400, 5)) + offset) * scale
+    found = nearest(rows, rows[:50], 8)
+    assert np.array_equal(found, by_hand(rows, rows[:50], 8))
+
+
+def test_rows_of_very_different_size() -> None:
+    rng = np.random.RandomState(0)
+    rows = rng.normal(size=(600, 4)) * 10.0 ** rng.uniform(-6, 6, (600, 1))
+    assert np.array_equal(nearest(rows, rows, 9), by_hand(rows, rows, 9))
+
+
+def test_of_rows_at_the_same_distance_the_first_comes_first() -> None:
+    rows = np.random.RandomState(0).randint(0, 4, (500, 3)).astype(float)  # 64 places for 500 rows
+    found = nearest(rows, rows, 20)
+    assert np.array_equal(found, by_hand(rows, rows, 20))
+
+
+def test_many_copies_of_a_row() -> None:
+    rows = np.zeros((3000, 4), dtype=np.float32)
+    rows[:1000] = np.random.RandomState(0).normal(5, 1, (1000, 4))
+    found = nearest(rows, rows[900:1100], 4)
+    assert np.array_equal(found[:100], by_hand(rows, rows[900:1000], 4))
+    assert (found[100:] >= 1000).all()
+    assert all(len(set(row)) == 4 for row in found[100:].tolist())
+
+
+def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.RandomState(0).normal(size=(200, 6))
+    expected = nearest(rows, rows, 5)
+    monkeypatch.setattr(neighbors, "_BLOCK", 7 * 200)
+    assert np.array_equal(nearest(rows, rows, 5), expected)
+
+
+def test_the_rest_is_scikit_learns() -> None:
+    rows = np.random.RandomState(0).normal(size=(60, 3))
+    ours, plain = ExactNeighbors(4).fit(rows), NearestNeighbors(n_neighbors=4).fit(rows)
+    assert np.allclose(ours.kneighbors(rows[:9])[0], plain.kneighbors(rows[:9])[0], atol=1e-6)
+    assert np.array_equal(
+        ours.kneighbors(return_distance=False), plain.kneighbors(return_distance=False)
+    )  # the rows themselves, which do not count then
+    assert (ours.kneighbors_graph(rows) != plain.kneighbors_graph(rows)).nnz == 0
+    in_sparse = ExactNeighbors(4).fit(sparse.csr_array(rows))
+    assert np.array_equal(
+        in_sparse.kneighbors(sparse.csr_array(rows[:9]), return_distance=False),
+        ours.kneighbors(rows[:9], return_distance=False),
+    )
+    with pytest.raises(ValueError, match="n_neighbors <= n_samples"):
+        ours.kneighbors(rows, 61, return_distance=False)
+    with pytest.raises(ValueError, match="features"):
+        ours.kneighbors(rows[:, :2], return_distance=False)
+
+
+class Counted(ExactNeighbors):
+    """Counts the searches that are really made."""
+
+    searches = 0
+
+    def _nearest(self, *arguments: Any) -> np.ndarray:
+        Counted.searches += 1
+        return super()._nearest(*arguments)
+
+
+def test_one_search_serves_every_k() -> None:
+    rng = np.random.RandomState(0)
+    y = rng.permutation(np.repeat([0, 1, 2], [60, 12, 7]))
+    X = rng.normal(size=(len(y), 4)) + 0.15 * y[:, np.newaxis]
+    shared, Counted.searches = SharedLists(21), 0
+    for k in (3, 20, 10):
+        search = Counted(k + 1, shared=shared)
+        resampled, _ = EOS(k_neighbors=search, random_state=0).fit_resample(X, y)
+        expected, _ = EOS(k_neighbors=k, random_state=0).fit_resample(X, y)
+        assert np.array_equal(resampled, expected)
+    assert Counted.searches == 1
+
+    # More than was foreseen, and other rows, are searched for anew.
+    more, _ = EOS(k_neighbors=Counted(41, shared=shared), random_state=0).fit_resample(X, y)
+    assert np.array_equal(more, EOS(k_neighbors=40, random_state=0).fit_resample(X, y)[0])
+    other, _ = EOS(k_neighbors=Counted(4, shared=shared), random_state=0).fit_resample(-2 * X, y)
+    assert np.array_equal(other, EOS(k_neighbors=3, random_state=0).fit_resample(-2 * X, y)[0])
+    assert Counted.searches == 3
+
+
+def test_shared_lists_are_as_long_as_there_are_rows() -> None:
+    rows = np.arange(5.0)[:, np.newaxis]
+    search = clone(ExactNeighbors(2, shared=SharedLists(100))).fit(rows)
+    assert search.kneighbors(rows[:1], return_distance=False).tolist() == [[0, 1]]
