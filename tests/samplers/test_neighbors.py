@@ -32,7 +32,8 @@ def by_hand(rows: np.ndarray, queries: np.ndarray, n_neighbors: int) -> np.ndarr
 )
 def test_equals_scikit_learn(n_rows: int, n_features: int, n_neighbors: int, dtype: type) -> None:
     rng = np.random.RandomState(n_rows)
-    rows, queries = (rng.normal(2, 1, (n, n_features)).astype(dtype) for n in (n_rows, 80))
+    rows = rng.normal(2, 1, (n_rows, n_features)).astype(dtype)
+    queries = rng.normal(2, 1, (80, n_features)).astype(dtype)
     plain = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(rows)
     assert np.array_equal(
         nearest(rows, queries, n_neighbors), plain.kneighbors(queries, return_distance=False)

@@ -272,7 +272,7 @@ class EOS(BaseOverSampler):
     def _fit_neighbors(self, X: Any) -> None:
         """Fit the search on all rows and set K, clipped to the number of other rows."""
         if isinstance(self.k_neighbors, numbers.Integral):
-            search = ExactNeighbors(n_neighbors=self.k_neighbors + 1)
+            search = ExactNeighbors(int(self.k_neighbors) + 1)
         else:
             search = clone(self.k_neighbors)
         asked, others = search.n_neighbors - 1, X.shape[0] - 1

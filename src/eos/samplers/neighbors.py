@@ -101,7 +101,7 @@ class SharedLists:
         self._lists: dict[tuple[bytes, bytes], np.ndarray] = {}
 
     def nearest(self, search: ExactNeighbors, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
-        """Return the rows nearest to each query, (n_queries, n_neighbors), found by `search` the first time."""
+        """Return the rows nearest to each query, (n_queries, n_neighbors); `search` finds them once."""
         rows = search._fit_X
         key = _digest(rows), _digest(queries)
         kept = self._lists.get(key)
@@ -147,8 +147,8 @@ class _Products:
     def _bound(self, distances: np.ndarray) -> np.ndarray:
         """Return for each query a distance that at least `n_neighbors` rows are within, hardly more.
 
-        It is the n-th smallest of the least distances of groups of rows. There are several times as many groups,
-        and finding it takes a fraction of the time that the n-th smallest of all distances takes.
+        It is the n-th smallest of the least distances of groups of rows. There are several times as many
+        groups, and finding it takes a fraction of the time that the n-th smallest of all distances takes.
         """
         n_rows = distances.shape[1]
         size = max(1, min(32, n_rows // (8 * self.n_neighbors)))
