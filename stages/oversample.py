@@ -12,6 +12,7 @@ from eos.errors import placed
 from eos.files import write_arrays, write_json
 from eos.gap import generalization_gap
 from eos.layouts import EMBEDDINGS, read_stored
+from eos.samplers.neighbors import ExactNeighbors, SharedLists
 from eos.samplers.registry import SAMPLERS, oversample
 
 
@@ -26,15 +27,23 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     heads = [
         head for head in parameters.networks[network].heads if parameters.heads[head].sampler in SAMPLERS
     ]
+    # One search, for the most neighbors that a head of EOS asks for, serves all of them. In the seconds it
+    # is part of the first such head.
+    eos_heads = [head for head in heads if parameters.heads[head].sampler == "eos"]
+    shared = SharedLists(1 + max((parameters.heads[head].k_neighbors for head in eos_heads), default=0))
     for number, head in enumerate(heads, start=1):
-        definition, start = parameters.heads[head], time.perf_counter()
+        start = time.perf_counter()
+        definition = parameters.heads[head].model_dump()
+        sampler = definition.pop("sampler")
+        if head in eos_heads:
+            definition["k_neighbors"] = ExactNeighbors(definition["k_neighbors"] + 1, shared=shared)
         with placed(f"{common.PARAMETERS}: heads.{head}, on {path}"):
             balanced = oversample(
-                definition.sampler,
+                sampler,
                 data["train_features"],
                 data["train_labels"],
                 random_state=parameters.oversampling.random_state,
-                **definition.model_dump(exclude={"sampler"}),
+                **definition,
             )
         seconds = time.perf_counter() - start
         features = np.concatenate([data["train_features"], balanced.features])

@@ -32,8 +32,8 @@ def by_hand(rows: np.ndarray, queries: np.ndarray, n_neighbors: int) -> np.ndarr
 )
 def test_equals_scikit_learn(n_rows: int, n_features: int, n_neighbors: int, dtype: type) -> None:
     rng = np.random.RandomState(n_rows)
-    rows = rng.normal(2, 1, (n_rows, n_features)).astype(dtype)
-    queries = rng.normal(2, 1, (80, n_features)).astype(dtype)
+    rows: np.ndarray = rng.normal(2, 1, (n_rows, n_features)).astype(dtype)
+    queries: np.ndarray = rng.normal(2, 1, (80, n_features)).astype(dtype)
     plain = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(rows)
     assert np.array_equal(
         nearest(rows, queries, n_neighbors), plain.kneighbors(queries, return_distance=False)

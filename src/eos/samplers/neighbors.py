@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted, validate_data
+from threadpoolctl import threadpool_limits
 
 # Values of one block of distances: 64 MB of float32.
 _BLOCK = 2**24
@@ -24,8 +25,8 @@ class ExactNeighbors(NearestNeighbors):
     It is scikit-learn's `NearestNeighbors(algorithm="brute")` except for what over-sampling asks of it: the
     row numbers alone (``kneighbors(X, return_distance=False)``) among dense rows. Those are found by products
     in float32. Their rounding is bounded, and what could be within the bound is decided by differences in
-    float64. So the rows and their order are exact; of rows at the same distance the first comes first,
-    except where rows are repeated so often that scikit-learn decides.
+    float64. So the rows and their order are exact, and do not depend on the number of threads. Of rows at the
+    same distance the first comes first, unless there are several times more of them than neighbors asked for.
 
     Parameters
     ----------
@@ -63,7 +64,7 @@ class ExactNeighbors(NearestNeighbors):
     def _nearest(self, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
         rows = self._fit_X
         if max(np.abs(rows).max(), np.abs(queries).max(initial=0)) > _LARGEST:
-            return super().kneighbors(queries, n_neighbors, return_distance=False)
+            return self._plain(queries, n_neighbors)
         found = np.empty((len(queries), n_neighbors), dtype=np.intp)
         crowded = np.empty(len(queries), dtype=bool)
         products = _Products(rows, n_neighbors)
@@ -72,7 +73,13 @@ class ExactNeighbors(NearestNeighbors):
             block = slice(start, start + length)
             found[block], crowded[block] = products.nearest(queries[block])
         if crowded.any():
-            found[crowded] = super().kneighbors(queries[crowded], n_neighbors, return_distance=False)
+            found[crowded] = self._plain(queries[crowded], n_neighbors)
+        return found
+
+    def _plain(self, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
+        """Leave it to scikit-learn, on one thread: which of equals it takes depends on how many there are."""
+        with threadpool_limits(1):
+            found: np.ndarray = super().kneighbors(queries, n_neighbors, return_distance=False)
         return found
 
 
