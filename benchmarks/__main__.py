@@ -16,7 +16,7 @@ from benchmarks.compare import Row, measure
 
 RESULTS = Path(__file__).parent / "results" / "bench.csv"
 # Each has a function `comparisons(quick)`.
-SUITES = ("samplers", "heads", "networks")
+SUITES = ("samplers", "svm", "heads", "networks")
 
 
 def main() -> int:

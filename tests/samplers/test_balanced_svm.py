@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
 from scipy import sparse
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils._param_validation import InvalidParameterError
 
-from eos.samplers.balanced_svm import BalancedSVM
+from eos.samplers.balanced_svm import BalancedSVM, predicted_labels
 
 
 def overlapping(n_features: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -82,3 +84,45 @@ def test_bad_parameters(parameters: dict) -> None:
     X, y = overlapping()
     with pytest.raises(InvalidParameterError, match=next(iter(parameters))):
         BalancedSVM(**parameters).fit_resample(X, y)
+
+
+def clouds(n_classes: int, n_features: int) -> tuple[Pipeline, np.ndarray]:
+    """Return an SVM of overlapping classes, and other rows, some of them on its boundary or far outside."""
+    rng = np.random.default_rng(n_classes)
+    y = rng.integers(0, n_classes, 400)
+    X = rng.normal(size=(len(y), n_features)) + rng.normal(0, 0.5, (n_classes, n_features))[y]
+    svm = make_pipeline(StandardScaler(), SVC()).fit(X, 3 * y + 1)
+    rows = rng.normal(size=(1500, n_features))
+    rows[::50] *= 100
+    if n_classes == 2:  # bisect between a row of each label
+        low, high = (rows[svm.predict(rows) == label][:200] for label in (1, 4))
+        size = min(len(low), len(high))
+        low, high = low[:size], high[:size]
+        for _ in range(40):
+            middle = (low + high) / 2
+            is_low = (svm.predict(middle) == 1)[:, np.newaxis]
+            low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
+        rows = np.concatenate([rows, low, high])
+    return svm, rows
+
+
+@pytest.mark.parametrize(("n_classes", "n_features"), [(2, 3), (3, 2), (4, 100), (12, 5)])
+def test_labels_are_those_that_the_svm_predicts(
+    n_classes: int, n_features: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    svm, rows = clouds(n_classes, n_features)
+    expected = svm.predict(rows)
+    assert len(np.unique(expected)) == n_classes
+    asked: list[int] = []
+    predict = Pipeline.predict
+
+    def counting(svm: Pipeline, X: np.ndarray) -> np.ndarray:
+        asked.append(len(X))
+        return predict(svm, X)
+
+    monkeypatch.setattr(Pipeline, "predict", counting)
+    np.testing.assert_array_equal(predicted_labels(svm, rows), expected)
+    if n_classes > 2:
+        assert sum(asked) < len(rows) / 4  # only the doubtful ones are left to the SVM
+    else:
+        assert sum(asked) >= 200  # of each pair at the boundary at least one
