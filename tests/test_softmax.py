@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from eos.errors import InputError
-from eos.softmax import Recipe, fit, logits
+from eos.rows import StoredRows, balanced_rows
+from eos.softmax import Recipe, fit, logits, predictions
 
 
 def blobs(n: int = 300, d: int = 6, n_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -109,6 +110,28 @@ def test_inputs_are_left_alone_and_their_type_does_not_matter() -> None:
     np.testing.assert_array_equal(labels, labels_before)
     as_lists, _ = fit(features.astype(np.float64).tolist(), labels.astype(np.int8), 4, Recipe(epochs=2), 0)
     np.testing.assert_array_equal(weight, as_lists)
+
+
+def test_rows_that_are_computed_batch_by_batch_give_the_bytes_of_their_array() -> None:
+    features, labels = blobs()
+    rng = np.random.default_rng(1)
+    base, partner, step = rng.integers(0, 300, 500), rng.integers(0, 300, 500), rng.random(500)
+    source, balanced = balanced_rows(features, base, partner, step), np.concatenate([labels, labels[base]])
+    array = source.block(0, 800).copy()
+    seen: list[list[tuple]] = [[], []]
+    fit(source, balanced, 4, Recipe(epochs=3), 0, on_epoch=lambda *event: seen[0].append(event))
+    fit(array, balanced, 4, Recipe(epochs=3), 0, on_epoch=lambda *event: seen[1].append(event))
+    for ours, expected in zip(*seen, strict=True):
+        for value, other in zip(ours, expected, strict=True):
+            np.testing.assert_array_equal(value, other)
+
+
+@pytest.mark.parametrize("n", [1, 2047, 2048, 5000])
+def test_predictions_are_the_largest_outputs(n: int) -> None:
+    features, _ = blobs(n)
+    weight, bias = fit(*blobs(), 4, Recipe(epochs=1), 0)
+    expected = logits(features, weight, bias).argmax(axis=1)
+    np.testing.assert_array_equal(predictions(StoredRows(features), weight, bias), expected)
 
 
 def test_epochs_are_reported_from_one_with_copies() -> None:

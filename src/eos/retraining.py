@@ -7,12 +7,13 @@ from threadpoolctl import threadpool_limits
 
 from eos import softmax
 from eos.files import Arrays
+from eos.rows import RowSource
 from eos.scores import score
 from eos.selection import selected_epoch
 
 
 def retrain(
-    train: tuple[np.ndarray, np.ndarray],
+    train: tuple[np.ndarray | RowSource, np.ndarray],
     test: tuple[np.ndarray, np.ndarray],
     validation: tuple[np.ndarray, np.ndarray],
     *,
@@ -27,7 +28,8 @@ def retrain(
     Parameters
     ----------
     train, test, validation
-        Features (n, d) and labels (n,). `validation` may have no rows.
+        Features (n, d) and labels (n,). `validation` may have no rows. The features of `train` may be a
+        source of rows, as for `eos.softmax.fit`.
     n_classes
         C, the number of classes.
     recipe
@@ -55,26 +57,32 @@ def retrain(
     f1: dict[str, list[float]] = {"test": [], "validation": []}
     snapshots: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def scored(rows: tuple[np.ndarray, np.ndarray], weight: np.ndarray, bias: np.ndarray) -> dict[str, float]:
-        features, labels = rows
-        return score(labels, softmax.logits(features, weight, bias).argmax(axis=1), n_classes)
+    # Checked once, not after every epoch.
+    sources = {
+        name: (softmax.row_source(features), labels)
+        for name, (features, labels) in {"train": train, "test": test, "validation": validation}.items()
+    }
+
+    def scored(part: str, weight: np.ndarray, bias: np.ndarray) -> dict[str, float]:
+        source, labels = sources[part]
+        return score(labels, softmax.predictions(source, weight, bias), n_classes)
 
     def after_epoch(epoch: int, weight: np.ndarray, bias: np.ndarray, loss: float) -> None:
-        test_scores = scored(test, weight, bias)
+        test_scores = scored("test", weight, bias)
         curves["loss"].append(loss)
-        curves["train_BAC"].append(scored(train, weight, bias)["BAC"])
+        curves["train_BAC"].append(scored("train", weight, bias)["BAC"])
         curves["test_BAC"].append(test_scores["BAC"])
         if epoch <= recipe.epochs:
             snapshots.append((weight, bias))
             f1["test"].append(test_scores["FM"])
             if len(validation[1]):
-                f1["validation"].append(scored(validation, weight, bias)["FM"])
+                f1["validation"].append(scored("validation", weight, bias)["FM"])
 
     # The rate is constant after the warm-up, so training on does not change the epochs before.
     longer = replace(recipe, epochs=curve_epochs)
     # These products are small: more threads are slower, and would make the sums depend on their number.
     with threadpool_limits(limits=1, user_api="blas"):
-        softmax.fit(*train, n_classes, longer, seed, on_epoch=after_epoch)
+        softmax.fit(*sources["train"], n_classes, longer, seed, on_epoch=after_epoch)
     chosen = selected_epoch(rule, test_scores=f1["test"], validation_scores=f1["validation"] or None)
     weight, bias = snapshots[chosen]
     return {

@@ -12,8 +12,12 @@ import numpy.typing as npt
 
 from eos.checks import class_numbers, finite_features
 from eos.errors import InputError
+from eos.rows import RowSource, StoredRows
 
 EpochCallback = Callable[[int, np.ndarray, np.ndarray, float], None]
+
+# Rows whose outputs are in memory at a time, few enough for the processor's cache.
+_BLOCK = 2048
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Recipe:
 
 
 def fit(
-    features: npt.ArrayLike,
+    features: npt.ArrayLike | RowSource,
     labels: npt.ArrayLike,
     n_classes: int,
     recipe: Recipe,
@@ -62,8 +66,9 @@ def fit(
 
     Parameters
     ----------
-    features : array-like of shape (n_samples, n_features)
-        Feature embeddings, used as they are (the paper does not normalise them).
+    features : array-like of shape (n_samples, n_features), or RowSource
+        Feature embeddings, used as they are (the paper does not normalise them). A source, as from
+        `eos.rows.balanced_rows`, is read a batch at a time; the result is that of the array of its rows.
     labels : array-like of int, shape (n_samples,)
         Classes 0 to ``n_classes - 1``; a class may be without rows.
     n_classes : int
@@ -93,22 +98,19 @@ def fit(
     (classifier retraining); the recipe is that of its released code.
     """
     _check_recipe(recipe)
-    features = finite_features(features, "features", dtype=np.float32)
-    n_samples, n_features = features.shape
+    source = row_source(features)
+    n_samples, n_features = source.shape
     if n_samples == 0:
         raise InputError("features: there are no rows to train on; give at least one")
     labels = class_numbers(labels, "labels", n_classes, n_samples)
     rng = np.random.default_rng(random_state)
 
-    # A column of ones makes the bias one more weight: one product per step instead of two.
-    rows = np.ones((n_samples, n_features + 1), dtype=np.float32)
-    rows[:, :-1] = features
     layer = _linear_init(rng, n_classes, n_features)
     velocity = np.zeros_like(layer)
     for epoch in range(1, recipe.epochs + 1):
         rate = recipe.learning_rate * min(1.0, epoch / max(1, recipe.warmup_epochs))
         order = rng.permutation(n_samples)
-        loss = _run_epoch(layer, velocity, rows, labels, order, rate=rate, recipe=recipe)
+        loss = _run_epoch(layer, velocity, source, labels, order, rate=rate, recipe=recipe)
         if not np.isfinite(layer).all():
             raise InputError(
                 f"training diverged in epoch {epoch}: the weights are no longer finite; "
@@ -142,10 +144,45 @@ def logits(features: npt.ArrayLike, weight: np.ndarray, bias: np.ndarray) -> np.
     return outputs
 
 
+def row_source(features: npt.ArrayLike | RowSource) -> RowSource:
+    """Return `features` if it is a source of rows, else a source of its rows in float32.
+
+    Raises
+    ------
+    InputError
+        If they are not a finite matrix.
+    """
+    if isinstance(features, RowSource):
+        return features
+    return StoredRows(finite_features(features, "features", dtype=np.float32))
+
+
+def predictions(source: RowSource, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Return the class with the largest output of a linear layer, for every row of a source.
+
+    Parameters
+    ----------
+    source : RowSource
+        See `row_source`.
+    weight : ndarray of shape (n_classes, n_features)
+    bias : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,)
+    """
+    winners = np.empty(source.shape[0], dtype=np.intp)
+    for start in range(0, len(winners), _BLOCK):
+        outputs = source.block(start, start + _BLOCK) @ weight.T
+        outputs += bias
+        outputs.argmax(axis=1, out=winners[start : start + _BLOCK])
+    return winners
+
+
 def _run_epoch(
     layer: np.ndarray,
     velocity: np.ndarray,
-    rows: np.ndarray,
+    source: RowSource,
     labels: np.ndarray,
     order: np.ndarray,
     *,
@@ -153,33 +190,49 @@ def _run_epoch(
     recipe: Recipe,
 ) -> float:
     """Take one epoch's steps, updating `layer` and `velocity` in place; return the mean loss."""
-    total = 0.0
-    room = np.empty((min(recipe.batch_size, len(rows)), rows.shape[1]), dtype=np.float32)
-    columns = np.arange(len(room))
+    n_samples, size = len(order), min(recipe.batch_size, len(order))
+    # A column of ones makes the bias one more weight: one product per step instead of two.
+    room = np.ones((size, layer.shape[1]), dtype=np.float32)
+    # Where the output for its own class stands, for each row in its batch's outputs (classes, rows).
+    widths = np.full(n_samples, size)
+    widths[n_samples - n_samples % size :] = n_samples % size
+    own = labels[order] * widths + np.arange(n_samples) % size
+    # The loss is the sum of these logarithms less these outputs, taken once for all batches.
+    own_outputs = np.empty(n_samples, dtype=np.float32)
+    sums = np.empty(n_samples, dtype=np.float32)
     # What overflows here ends in weights that are not finite, for which `fit` has a clear message.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for start in range(0, len(rows), recipe.batch_size):
-            chosen = order[start : start + recipe.batch_size]
-            batch = rows.take(chosen, axis=0, out=room[: len(chosen)], mode="clip")  # clip: unbuffered
+        for start in range(0, n_samples, size):
+            part = slice(start, start + size)
+            chosen = order[part]
+            batch = room[: len(chosen)]
+            source.copy_rows(chosen, batch[:, :-1])
             # Classes are rows here: NumPy reduces over a long last axis much faster than over ten classes.
-            correct = (labels.take(chosen), columns[: len(chosen)])
             scores = layer @ batch.T
             scores -= scores.max(axis=0)
-            total -= float(scores[correct].sum())
+            flat = scores.reshape(-1)
+            flat.take(own[part], out=own_outputs[part], mode="clip")
             np.exp(scores, out=scores)
-            sums = scores.sum(axis=0)
-            total += float(np.log(sums).sum())
+            scores.sum(axis=0, out=sums[part])
 
             # Cross-entropy: the gradient of the scores is (probability - one-hot) / batch rows.
-            scores /= sums
-            scores[correct] -= 1.0
+            scores /= sums[part]
+            flat[own[part]] -= 1.0
             gradient = scores @ batch
             gradient /= len(chosen)
             gradient += recipe.weight_decay * layer
             velocity *= recipe.momentum
             velocity += gradient
             layer -= rate * velocity
-    return total / len(rows)
+        losses = _batch_sums(np.log(sums), size) - _batch_sums(own_outputs, size)
+    return float(losses.sum()) / n_samples
+
+
+def _batch_sums(values: np.ndarray, size: int) -> np.ndarray:
+    """Return the sum of each batch's values, in float64."""
+    whole = len(values) - len(values) % size
+    sums = values[:whole].reshape(-1, size).sum(axis=1)
+    return np.append(sums, values[whole:].sum()).astype(np.float64)
 
 
 def _linear_init(rng: np.random.Generator, n_classes: int, n_features: int) -> np.ndarray:
