@@ -62,10 +62,8 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     Notes
     -----
     The recipe is made for a network's embeddings, whose features are of the order of 1. Those of unit-length
-    embeddings in many dimensions are far smaller: scale them up first, with a StandardScaler say.
-
-    The recipe is made for embeddings, whose features are of the order of one. Features of a far larger scale
-    need a scaler before it or a lower `learning_rate`; if the weights overflow, `fit` says so.
+    embeddings in many dimensions are far smaller: scale them up first, with a StandardScaler say. Features of
+    a far larger scale need a scaler too, or a lower `learning_rate`; if the weights overflow, `fit` says so.
 
     References
     ----------

@@ -9,7 +9,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils._param_validation import InvalidParameterError
 
-from eos.samplers.balanced_svm import BalancedSVM, predicted_labels
+from eos.samplers.balanced_svm import BalancedSVM, fitted_svm, predicted_labels
 
 
 def overlapping(n_features: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -84,6 +84,15 @@ def test_bad_parameters(parameters: dict) -> None:
     X, y = overlapping()
     with pytest.raises(InvalidParameterError, match=next(iter(parameters))):
         BalancedSVM(**parameters).fit_resample(X, y)
+
+
+def test_the_machine_is_the_one_that_scikit_learn_fits() -> None:
+    X, y = overlapping()
+    ours, plain = fitted_svm(X, y), make_pipeline(StandardScaler(), SVC()).fit(X, y)
+    assert list(ours.named_steps) == list(plain.named_steps)
+    np.testing.assert_array_equal(ours[-1].support_, plain[-1].support_)
+    np.testing.assert_allclose(ours[-1].dual_coef_, plain[-1].dual_coef_, rtol=1e-9)
+    np.testing.assert_allclose(ours.decision_function(X), plain.decision_function(X), rtol=1e-9)
 
 
 def clouds(n_classes: int, n_features: int) -> tuple[Pipeline, np.ndarray]:
