@@ -1,5 +1,8 @@
 """The retrained head is a plain fit, followed over its epochs."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
@@ -9,6 +12,7 @@ from eos import softmax
 from eos.errors import InputError
 from eos.files import Arrays
 from eos.retraining import retrain
+from eos.rows import balanced_rows
 
 RECIPE = softmax.Recipe(epochs=6, learning_rate=0.01, batch_size=16)
 Rows = tuple[np.ndarray, np.ndarray]
@@ -82,3 +86,34 @@ def test_selection_takes_the_best_macro_f1_of_the_recipe_s_epochs(
 def test_validation_needs_rows(parts: tuple[Rows, Rows, Rows]) -> None:
     with pytest.raises(InputError, match=r"split\.validation_fraction"):
         fitted((parts[0], parts[1], NO_ROWS), "validation")
+
+
+def test_the_rows_may_be_computed_batch_by_batch(parts: tuple[Rows, Rows, Rows]) -> None:
+    (features, labels), test, validation = parts
+    rng = np.random.default_rng(0)
+    base, partner = rng.integers(0, len(labels), (2, 60))
+    source = balanced_rows(features, base, partner, rng.random(60))
+    balanced = np.concatenate([labels, labels[base]])
+    heads = [
+        retrain(
+            (rows, balanced),
+            test,
+            validation,
+            n_classes=4,
+            recipe=RECIPE,
+            curve_epochs=9,
+            rule="last",
+            seed=0,
+        )
+        for rows in (source, source.block(0, len(balanced)))
+    ]
+    for name, array in heads[0].items():
+        np.testing.assert_array_equal(array, heads[1][name])
+
+
+def test_training_heads_loads_no_large_library() -> None:
+    program = (
+        "import sys, eos.retraining; print({'torch', 'sklearn', 'scipy', 'pandas'}.intersection(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
