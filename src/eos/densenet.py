@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eos.convolution import Convolution
+
 
 class DenseNet(nn.Module):
     """The basic DenseNet of 3n + 4 layers, without its classifier (Huang et al. 2017, Section 3).
@@ -27,7 +29,7 @@ class DenseNet(nn.Module):
     def __init__(self, layers_per_block: int, growth: int, *, channels: int) -> None:
         super().__init__()
         width = 16
-        self.convolution = nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False)
+        self.convolution = Convolution(channels, width)
         blocks: list[nn.Module] = []
         for number in range(3):
             if number:
@@ -51,7 +53,7 @@ class _Layer(nn.Module):
     def __init__(self, n_in: int, growth: int) -> None:
         super().__init__()
         self.normalization = nn.BatchNorm2d(n_in)
-        self.convolution = nn.Conv2d(n_in, growth, kernel_size=3, padding=1, bias=False)
+        self.convolution = Convolution(n_in, growth)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.convolution(functional.relu(self.normalization(x), inplace=True))

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eos.convolution import Convolution, normalized
+
 
 class ResNet(nn.Module):
     """The CIFAR residual network of 6n + 2 layers, without its classifier (He et al. 2016, Section 4.2).
@@ -15,7 +17,7 @@ class ResNet(nn.Module):
 
     def __init__(self, blocks_per_stage: int, *, channels: int) -> None:
         super().__init__()
-        self.convolution = _convolution(channels, 16)
+        self.convolution = Convolution(channels, 16)
         self.normalization = nn.BatchNorm2d(16)
         blocks: list[nn.Module] = []
         n_in = 16
@@ -27,7 +29,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64)`."""
-        x = functional.relu(self.normalization(self.convolution(images)), inplace=True)
+        x = functional.relu(normalized(images, self.convolution, self.normalization), inplace=True)
         return self.blocks(x).mean((2, 3))
 
 
@@ -38,14 +40,14 @@ class _Block(nn.Module):
         super().__init__()
         self.stride = 1 if n_in == n_out else 2
         self.padding = (n_out - n_in) // 2
-        self.convolution1 = _convolution(n_in, n_out, self.stride)
+        self.convolution1 = Convolution(n_in, n_out, self.stride)
         self.normalization1 = nn.BatchNorm2d(n_out)
-        self.convolution2 = _convolution(n_out, n_out)
+        self.convolution2 = Convolution(n_out, n_out)
         self.normalization2 = nn.BatchNorm2d(n_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.normalization1(self.convolution1(x)), inplace=True)
-        y = self.normalization2(self.convolution2(y))
+        y = functional.relu(normalized(x, self.convolution1, self.normalization1), inplace=True)
+        y = normalized(y, self.convolution2, self.normalization2)
         return functional.relu(y.add_(self._shortcut(x)), inplace=True)
 
     def _shortcut(self, x: Tensor) -> Tensor:
@@ -55,10 +57,6 @@ class _Block(nn.Module):
         return functional.pad(
             x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.padding, self.padding)
         )
-
-
-def _convolution(n_in: int, n_out: int, stride: int = 1) -> nn.Conv2d:
-    return nn.Conv2d(n_in, n_out, kernel_size=3, stride=stride, padding=1, bias=False)
 
 
 def resnet8(*, channels: int) -> ResNet:

@@ -3,6 +3,8 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eos.convolution import Convolution, normalized
+
 
 class WideResNet(nn.Module):
     """WRN-(6n + 4)-k without its classifier (Zagoruyko & Komodakis 2016, Table 1).
@@ -24,7 +26,7 @@ class WideResNet(nn.Module):
     def __init__(self, blocks_per_stage: int, width: int, *, channels: int) -> None:
         super().__init__()
         self.n_features = 64 * width
-        self.convolution = nn.Conv2d(channels, 16, kernel_size=3, padding=1, bias=False)
+        self.convolution = Convolution(channels, 16)
         blocks: list[nn.Module] = []
         n_in = 16
         for n_out, first_stride in ((16 * width, 1), (32 * width, 2), (self.n_features, 2)):
@@ -49,16 +51,16 @@ class _Block(nn.Module):
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
         self.normalization1 = nn.BatchNorm2d(n_in)
-        self.convolution1 = nn.Conv2d(n_in, n_out, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.convolution1 = Convolution(n_in, n_out, stride)
         self.normalization2 = nn.BatchNorm2d(n_out)
-        self.convolution2 = nn.Conv2d(n_out, n_out, kernel_size=3, padding=1, bias=False)
+        self.convolution2 = Convolution(n_out, n_out)
         self.shortcut: nn.Conv2d | None = None
         if n_in != n_out or stride != 1:
             self.shortcut = nn.Conv2d(n_in, n_out, kernel_size=1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         active = functional.relu(self.normalization1(x), inplace=True)
-        y = functional.relu(self.normalization2(self.convolution1(active)), inplace=True)
+        y = functional.relu(normalized(active, self.convolution1, self.normalization2), inplace=True)
         y = self.convolution2(y)
         return y + (x if self.shortcut is None else self.shortcut(active))
 
