@@ -65,6 +65,15 @@ def test_extract_does_not_depend_on_batches_or_the_state_before(network: Network
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
+def test_images_too_large_for_the_caches_go_one_by_one(network: Network) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 300, 300, 2), dtype=np.uint8)
+    features, logits = extract(network, images, MEAN, STD, device="cpu")
+    one, _ = extract(network, images[1:], MEAN, STD, device="cpu")
+    assert features.shape == (2, 64)
+    assert logits.shape == (2, 3)
+    np.testing.assert_allclose(features[1:], one, rtol=1e-5, atol=1e-6)
+
+
 def test_no_images(network: Network, images: np.ndarray) -> None:
     features, logits = extract(network, images[:0], MEAN, STD, device="cpu")
     assert features.shape == (0, 64)
