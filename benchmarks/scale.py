@@ -1,0 +1,202 @@
+"""EOS on embeddings of ImageNet-LT's and iNaturalist-2018's shapes: seconds and memory by number of rows.
+
+On a processor growing shares of the rows are measured, each in a process of its own, until the time is used
+up; the seconds of the whole are projected from them. On a GPU the whole is run, and the search is compared
+with differences in float64 for a sample of rows. The table goes to benchmarks/results/scale.csv.
+
+    python -m benchmarks.scale [--shape imagenet_lt|inaturalist] [--minutes 10]
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.compare import cpu_seconds
+from benchmarks.data import long_tailed, wide_embeddings
+from eos.samplers.eos import EOS, Interpolations
+
+RESULTS = Path(__file__).parent / "results" / "scale.csv"
+# Classes, rows, rows of the largest and the smallest class.
+SHAPES = {"imagenet_lt": (1000, 115_846, 1280, 5), "inaturalist": (8142, 437_513, 1000, 2)}
+N_FEATURES, K = 2048, 10
+SHARES = tuple(2.0**-power for power in range(6, -1, -1))
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one size took; seconds are the processor's on a processor, and the clock's on a GPU."""
+
+    shape: str
+    device: str
+    rows: int
+    new_rows: int
+    fallback_classes: int
+    triples_seconds: float
+    head_epoch_seconds: float  # NaN where there is no training from triples
+    input_mib: float
+    start_mib: float  # the process before it has data
+    peak_mib: float
+    kind: str = "measured"
+
+
+def main() -> None:
+    """Measure what there is time for, project the rest, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", choices=SHAPES, help="both, if not given")
+    parser.add_argument("--minutes", type=float, default=10, help="for each shape, on a processor")
+    parser.add_argument(
+        "--share", type=float, help=argparse.SUPPRESS
+    )  # one size, by the processes started here
+    options = parser.parse_args()
+    if options.share:
+        print(json.dumps(asdict(measure(options.shape, options.share))))
+        return
+    import pandas as pd
+
+    from eos.files import write_table
+
+    rows: list[dict[str, Any]] = []
+    for shape in [options.shape] if options.shape else SHAPES:
+        measured = growing(shape, options.minutes)
+        rows += [asdict(one) for one in measured]
+        whole = SHAPES[shape][1]
+        if len(measured) > 1 and measured[-1].rows < whole:
+            rows.append(projected(measured, whole))
+            print(f"not measured, projected: {told(rows[-1])}")
+    write_table(RESULTS, pd.DataFrame(rows).round(3))
+
+
+def growing(shape: str, minutes: float) -> list[Measured]:
+    """Measure one share of the rows after the other while the next can be expected to end in time."""
+    import torch
+
+    end, taken = time.monotonic() + 60 * minutes, 0.0
+    measured: list[Measured] = []
+    for share in (1.0,) if torch.cuda.is_available() else SHARES:
+        start = time.monotonic()
+        if measured and start + 4 * taken > end:  # twice the rows, four times the distances
+            break
+        command = [sys.executable, "-m", "benchmarks.scale", "--shape", shape, "--share", str(share)]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        *notes, result = done.stdout.splitlines()
+        measured.append(Measured(**json.loads(result)))
+        taken = time.monotonic() - start
+        print(*notes, f"measured: {told(asdict(measured[-1]))}", sep="\n", flush=True)
+    return measured
+
+
+def measure(shape: str, share: float) -> Measured:
+    """Draw triples for a share of the rows of each class, and train a head on them for one epoch."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    clock = time.perf_counter if gpu else cpu_seconds
+    start_mib = peak_mib()
+    counts = np.ceil(long_tailed(*SHAPES[shape]) * share).astype(np.int64)
+    X, y = wide_embeddings(counts, N_FEATURES)
+    search: Any = K
+    if gpu:
+        from eos.samplers.device_neighbors import DeviceNeighbors
+
+        search = DeviceNeighbors(K + 1)
+        print(f"share of neighbors that are the exact ones: {exactness(search.fit(X), X, 200):.5f}")
+    sampler = EOS(k_neighbors=search, random_state=0)
+    start = clock()
+    triples = sampler.fit_interpolations(X, y)
+    triples_seconds = clock() - start
+    start = clock()
+    trained = train_head(X, y, triples)
+    head_seconds = clock() - start if trained else float("nan")
+    return Measured(
+        shape=shape,
+        device="GPU" if gpu else "processor, one thread",
+        rows=len(X),
+        new_rows=len(triples),
+        fallback_classes=len(sampler.fallback_classes_),
+        triples_seconds=triples_seconds,
+        head_epoch_seconds=head_seconds,
+        input_mib=X.nbytes / 2**20,
+        start_mib=start_mib,
+        peak_mib=peak_mib(),
+    )
+
+
+def train_head(X: np.ndarray, y: np.ndarray, triples: Interpolations) -> bool:
+    """Train a head from the triples for one epoch; return False where the library cannot."""
+    try:
+        from eos.rows import balanced_rows
+    except ModuleNotFoundError:
+        return False
+    from eos import softmax
+
+    rows = balanced_rows(X, triples.base, triples.partner, triples.step)
+    labels = np.concatenate([y, triples.labels])
+    softmax.fit(rows, labels, int(y.max()) + 1, softmax.Recipe(epochs=1), 0)
+    return True
+
+
+def exactness(search: Any, X: np.ndarray, n_queries: int) -> float:
+    """Return the share of the neighbors of some rows that are those by differences in float64."""
+    queries = np.random.default_rng(0).choice(len(X), min(n_queries, len(X)), replace=False)
+    found = search.kneighbors(X[queries], return_distance=False)
+    right = 0
+    for query, rows in zip(queries, found, strict=True):
+        squared = np.concatenate(
+            [
+                np.square(X[start : start + 4096].astype(np.float64) - X[query]).sum(axis=1)
+                for start in range(0, len(X), 4096)
+            ]
+        )
+        right += int(np.count_nonzero(squared[rows] <= np.partition(squared, len(rows) - 1)[len(rows) - 1]))
+    return right / found.size
+
+
+def exponent(rows: Any, seconds: Any) -> tuple[float, float]:
+    """Return the power of the rows with which the seconds grow, and their factor: least squares in logs."""
+    power, factor = np.polyfit(np.log(rows), np.log(seconds), 1)
+    return float(power), float(np.exp(factor))
+
+
+def projected(measured: list[Measured], whole: int) -> dict[str, Any]:
+    """Return the seconds that all rows would take, by the growth over the largest sizes, three at most."""
+    last = measured[-3:]
+    result: dict[str, Any] = {"shape": last[0].shape, "device": last[0].device, "rows": whole}
+    for name in ("triples_seconds", "head_epoch_seconds"):
+        seconds = [getattr(one, name) for one in last]
+        if np.isfinite(seconds).all():
+            power, factor = exponent([one.rows for one in last], seconds)
+            print(f"{name} grow with rows ** {power:.2f}")
+            result[name] = factor * whole**power
+    return result | {"input_mib": whole * N_FEATURES * 4 / 2**20, "kind": "projected"}
+
+
+def told(row: dict[str, Any]) -> str:
+    """Return one row of the table in words."""
+    names = (
+        "triples_seconds",
+        "head_epoch_seconds",
+        "input_mib",
+        "start_mib",
+        "peak_mib",
+        "fallback_classes",
+    )
+    known = {name: row[name] for name in names if name in row and np.isfinite(row[name])}
+    numbers = ", ".join(f"{name} {value:.1f}" for name, value in known.items())
+    return f"{row['shape']}, {row['device']}, {row['rows']} rows: {numbers}"
+
+
+def peak_mib() -> float:
+    """Return the most memory that this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
