@@ -39,7 +39,7 @@ check: $(INSTALLED)
 unit: $(INSTALLED)
 	pytest
 
-bench: $(INSTALLED) ## measure every phase beside the plain way, some minutes
+bench: $(INSTALLED) ## measure every phase beside the plain way, about twenty minutes
 	python -m benchmarks
 
 bench-quick: $(INSTALLED) ## the same on small sizes, under a minute

@@ -15,6 +15,7 @@ from pathlib import Path
 from benchmarks.compare import Row, measure
 
 RESULTS = Path(__file__).parent / "results" / "bench.csv"
+KEY = ["work", "against"]
 # Each has a function `comparisons(quick)`.
 SUITES = ("samplers", "svm", "heads", "networks")
 
@@ -23,7 +24,12 @@ def main() -> int:
     """Return 0 if all results were the same and, on the full sizes, all ratios high enough."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="small sizes, nothing written")
-    parser.add_argument("--only", default="", metavar="TEXT", help="only the works that have TEXT in them")
+    parser.add_argument(
+        "--only",
+        default="",
+        metavar="TEXT",
+        help="only the works that have TEXT in them; the file keeps the others' lines",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="runs of each way; the median counts")
     options = parser.parse_args()
     rows: list[Row] = []
@@ -33,9 +39,8 @@ def main() -> int:
             if options.only in comparison.work:
                 rows.append(measure(comparison, options.rounds))
                 print(told(rows[-1]), flush=True)
-    whole = not (options.quick or options.only)
-    if whole:
-        write(rows)
+    if not options.quick:
+        write(rows, others=bool(options.only))
     below = [row for row in rows if not options.quick and row.ratio < row.at_least]
     wrong = [row for row in rows if not row.same_result]
     for row in below:
@@ -64,14 +69,20 @@ def line(work: str, against: str, *numbers: str) -> str:
     return f"{work:<56} {against:<44}" + "".join(f"{number:>10}" for number in numbers)
 
 
-def write(rows: list[Row]) -> None:
-    """Write the table, all at once."""
+def write(rows: list[Row], *, others: bool) -> None:
+    """Write the table, all at once; with `others` only the lines that were measured change."""
     import pandas as pd
 
     from eos.files import write_table
 
     columns = [field.name for field in fields(Row)]
-    write_table(RESULTS, pd.DataFrame([astuple(row) for row in rows], columns=columns).round(4))
+    table = pd.DataFrame([astuple(row) for row in rows], columns=columns).round(4)
+    if others and RESULTS.exists():
+        table = pd.concat([pd.read_csv(RESULTS), table])
+        # In the order of the suites: a line that was measured again stands where it stood.
+        first = table.drop_duplicates(KEY)[KEY]
+        table = first.merge(table.drop_duplicates(KEY, keep="last"), on=KEY)
+    write_table(RESULTS, table)
 
 
 if __name__ == "__main__":

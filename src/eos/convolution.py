@@ -1,4 +1,4 @@
-"""The 3x3 convolutions that the backbones are built of, and batch normalisation behind one of them."""
+"""The 3x3 convolutions that the backbones are built of."""
 
 import torch
 from torch import Tensor, nn
@@ -17,30 +17,12 @@ class Convolution(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """Return the convolved images."""
-        return _convolve(input, self.weight, None, self.stride[0])
+        if input.shape[2:] == (2, 2) and self.stride == (1, 1):
+            return _convolve_four_pixels(input, self.weight)
+        return super().forward(input)
 
 
-def normalized(x: Tensor, convolution: Convolution, normalization: nn.BatchNorm2d) -> Tensor:
-    """Return `normalization(convolution(x))`.
-
-    In evaluation mode the normalisation is a fixed factor and offset per channel. Both go into the
-    convolution, which spares a pass over its output and changes the result by rounding only.
-    """
-    mean, variance = normalization.running_mean, normalization.running_var
-    if normalization.training or mean is None or variance is None:
-        return normalization(convolution(x))
-    scale = normalization.weight * torch.rsqrt(variance + normalization.eps)
-    weight = convolution.weight * scale[:, None, None, None]
-    return _convolve(x, weight, normalization.bias - mean * scale, convolution.stride[0])
-
-
-def _convolve(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
-    if x.shape[2:] == (2, 2) and stride == 1:
-        return _convolve_four_pixels(x, weight, bias)
-    return functional.conv2d(x, weight, bias, stride=stride, padding=1)
-
-
-def _convolve_four_pixels(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+def _convolve_four_pixels(x: Tensor, weight: Tensor) -> Tensor:
     """Return the convolution of images of 2x2 pixels, as one product with a matrix of 4 x 4 blocks.
 
     Every pixel of the output meets every pixel of the input through one tap of the kernel.
@@ -49,5 +31,5 @@ def _convolve_four_pixels(x: Tensor, weight: Tensor, bias: Tensor | None) -> Ten
     # For each pixel of the output its tap on the first pixel of the input; those on the others lie beside.
     blocks = [torch.cat([taps[first + k] for k in (0, 1, 3, 4)], dim=1) for first in (4, 3, 1, 0)]
     pixels = x.permute(0, 2, 3, 1).flatten(1)
-    y = functional.linear(pixels, torch.cat(blocks), None if bias is None else bias.repeat(4))
+    y = functional.linear(pixels, torch.cat(blocks))
     return y.view(len(x), 2, 2, weight.shape[0]).permute(0, 3, 1, 2)

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.convolution import Convolution, normalized
+from eos.convolution import Convolution
 
 
 class ResNet(nn.Module):
@@ -29,7 +29,7 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64)`."""
-        x = functional.relu(normalized(images, self.convolution, self.normalization), inplace=True)
+        x = functional.relu(self.normalization(self.convolution(images)), inplace=True)
         return self.blocks(x).mean((2, 3))
 
 
@@ -46,8 +46,8 @@ class _Block(nn.Module):
         self.normalization2 = nn.BatchNorm2d(n_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(normalized(x, self.convolution1, self.normalization1), inplace=True)
-        y = normalized(y, self.convolution2, self.normalization2)
+        y = functional.relu(self.normalization1(self.convolution1(x)), inplace=True)
+        y = self.normalization2(self.convolution2(y))
         return functional.relu(y.add_(self._shortcut(x)), inplace=True)
 
     def _shortcut(self, x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.convolution import Convolution, normalized
+from eos.convolution import Convolution
 
 
 class WideResNet(nn.Module):
@@ -60,7 +60,7 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         active = functional.relu(self.normalization1(x), inplace=True)
-        y = functional.relu(normalized(active, self.convolution1, self.normalization2), inplace=True)
+        y = functional.relu(self.normalization2(self.convolution1(active)), inplace=True)
         y = self.convolution2(y)
         return y + (x if self.shortcut is None else self.shortcut(active))
 
