@@ -116,6 +116,7 @@ def _write_pipeline(folder: Path, real: Rows, test: Rows, heads: tuple[str, ...]
     arrays = {
         "weight": np.zeros((len(COUNTS), N_FEATURES), np.float32),
         "epoch": np.array(1),
+        "precision": np.array("fp32"),
         **{f"{part}_features": features for part, (features, _) in parts.items()},
         **{f"{part}_labels": labels for part, (_, labels) in parts.items()},
         **{f"{part}_logits": np.zeros((len(x), len(COUNTS)), np.float32) for part, (x, _) in parts.items()},

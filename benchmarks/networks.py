@@ -3,7 +3,7 @@
 The plain way is the reference implementation's: a DataLoader that applies torchvision's transforms to one
 image at a time, float32, contiguous memory, and embeddings written as text. Ours keeps the images as one
 tensor, augments whole batches, uses channels-last memory and, where the processor or GPU has units for it,
-trains in bfloat16. Both ways have one ResNet-32 and random pixels of CIFAR-10's size.
+computes in bfloat16. Both ways have one ResNet-32 and random pixels of CIFAR-10's size.
 """
 
 import math
@@ -29,6 +29,7 @@ from eos.training import Images, Recipe, train
 from eos.vision import import_torchvision
 
 BATCH = 128
+PRECISION = pick_precision("auto", torch.device("cpu"))
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 
 
@@ -47,7 +48,7 @@ def extraction(n: int) -> Comparison:
     images, _ = pixels(n)
     folder = tempfile.TemporaryDirectory()
     return Comparison(
-        work=f"extraction of {n:,} of 22,406 images",
+        work=f"extraction of {n:,} of 22,406 images, ours in {PRECISION}",
         against="float32, contiguous, batches of 100, CSV",
         baseline=partial(plain_extraction, trained(), images, Path(folder.name, "plain.csv")),
         ours=partial(our_extraction, trained(), images, Path(folder.name, "ours.npz"), folder),
@@ -76,15 +77,17 @@ def our_extraction(
     network: Network, images: np.ndarray, file: Path, folder: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Do the same our way; `folder` is there to live as long as this is called."""
-    features, logits = extract(network, images, MEAN, STD, device="cpu")
+    features, logits = extract(network, images, MEAN, STD, device="cpu", precision=PRECISION)
     write_arrays(file, {"features": features})
     return read_arrays(file, "features")["features"], logits.argmax(axis=1)
 
 
 def same_embeddings(plain: tuple[np.ndarray, np.ndarray], ours: tuple[np.ndarray, np.ndarray]) -> bool:
-    """Return whether embeddings differ by rounding only, and the predicted classes not at all."""
+    """Return whether embeddings differ by rounding only, and the predicted classes hardly (float32: not)."""
     (one, classes), (two, ours_classes) = plain, ours
-    return bool(np.allclose(one, two, rtol=1e-4, atol=1e-4 * one.max()) and (classes == ours_classes).all())
+    rounding, other_classes = (1e-4, 0.0) if PRECISION == "fp32" else (0.02, 0.02)
+    near = np.allclose(one, two, rtol=rounding, atol=rounding * one.max())
+    return bool(near and (classes != ours_classes).mean() <= other_classes)
 
 
 def steps(n: int, device: torch.device) -> Comparison:

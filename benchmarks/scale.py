@@ -2,7 +2,8 @@
 
 On a processor growing shares of the rows are measured, each in a process of its own, until the time is used
 up; the seconds of the whole are projected from them. On a GPU the whole is run, and the search is compared
-with differences in float64 for a sample of rows. The table goes to benchmarks/results/scale.csv.
+with differences in float64 for a sample of rows. The head is trained on HEAD_ROWS of the balanced rows: what
+a row costs does not depend on how many there are. The table goes to benchmarks/results/scale.csv.
 
     python -m benchmarks.scale [--shape imagenet_lt|inaturalist] [--minutes 10]
 """
@@ -22,13 +23,14 @@ import numpy as np
 from benchmarks.compare import cpu_seconds
 from benchmarks.data import long_tailed, wide_embeddings
 from eos import softmax
-from eos.rows import balanced_rows
+from eos.rows import InterpolatedRows, balanced_rows
 from eos.samplers.eos import EOS, Interpolations
 
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
 # Classes, rows, rows of the largest and the smallest class.
 SHAPES = {"imagenet_lt": (1000, 115_846, 1280, 5), "inaturalist": (8142, 437_513, 1000, 2)}
 N_FEATURES, K = 2048, 10
+HEAD_ROWS = 16_384
 SHARES = tuple(2.0**-power for power in range(6, -1, -1))
 
 
@@ -42,7 +44,8 @@ class Measured:
     new_rows: int
     fallback_classes: int
     triples_seconds: float
-    head_epoch_seconds: float
+    head_rows: int
+    head_seconds: float
     input_mib: float
     start_mib: float  # the process before it has data
     peak_mib: float
@@ -96,7 +99,7 @@ def growing(shape: str, minutes: float) -> list[Measured]:
 
 
 def measure(shape: str, share: float) -> Measured:
-    """Draw triples for a share of the rows of each class, and train a head on them for one epoch."""
+    """Draw triples for a share of the rows of each class, and train a head on some of them for one epoch."""
     import torch
 
     gpu = torch.cuda.is_available()
@@ -115,7 +118,7 @@ def measure(shape: str, share: float) -> Measured:
     triples = sampler.fit_interpolations(X, y)
     triples_seconds = clock() - start
     start = clock()
-    train_head(X, y, triples)
+    head_rows = train_head(X, y, triples)
     head_seconds = clock() - start
     return Measured(
         shape=shape,
@@ -124,18 +127,22 @@ def measure(shape: str, share: float) -> Measured:
         new_rows=len(triples),
         fallback_classes=len(sampler.fallback_classes_),
         triples_seconds=triples_seconds,
-        head_epoch_seconds=head_seconds,
+        head_rows=head_rows,
+        head_seconds=head_seconds,
         input_mib=X.nbytes / 2**20,
         start_mib=start_mib,
         peak_mib=peak_mib(),
     )
 
 
-def train_head(X: np.ndarray, y: np.ndarray, triples: Interpolations) -> None:
-    """Train a head from the triples for one epoch."""
+def train_head(X: np.ndarray, y: np.ndarray, triples: Interpolations) -> int:
+    """Train a head for one epoch on a sample of the balanced rows, and return how many it was."""
     rows = balanced_rows(X, triples.base, triples.partner, triples.step)
     labels = np.concatenate([y, triples.labels])
-    softmax.fit(rows, labels, int(y.max()) + 1, softmax.Recipe(epochs=1), 0)
+    chosen = np.random.default_rng(0).permutation(len(labels))[:HEAD_ROWS]
+    sample = InterpolatedRows(X, rows.base[chosen], rows.partner[chosen], rows.step[chosen])
+    softmax.fit(sample, labels[chosen], int(y.max()) + 1, softmax.Recipe(epochs=1), 0)
+    return len(chosen)
 
 
 def exactness(search: Any, X: np.ndarray, n_queries: int) -> float:
@@ -161,24 +168,38 @@ def exponent(rows: Any, seconds: Any) -> tuple[float, float]:
 
 
 def projected(measured: list[Measured], whole: int) -> dict[str, Any]:
-    """Return the seconds that all rows would take, by the growth over the largest sizes, three at most."""
+    """Return the seconds that all rows would take, by the growth over the largest sizes, three at most.
+
+    Those of the head are for one epoch of the whole balanced set: row by row from the largest size.
+    """
     last = measured[-3:]
-    result: dict[str, Any] = {"shape": last[0].shape, "device": last[0].device, "rows": whole}
-    for name in ("triples_seconds", "head_epoch_seconds"):
-        power, factor = exponent([one.rows for one in last], [getattr(one, name) for one in last])
-        print(f"{name} grow with rows ** {power:.2f}")
-        result[name] = factor * whole**power
+    rows, seconds = zip(*((one.rows, one.triples_seconds) for one in last), strict=True)
+    power, factor = exponent(rows, seconds)
+    print(f"triples_seconds grow with rows ** {power:.2f}")
     # The search compares all pairs of rows: with more rows the power tends to 2, so this is the upper end.
     upper = last[-1].triples_seconds * (whole / last[-1].rows) ** 2
     print(f"triples_seconds, were they to grow with rows ** 2 from the largest size measured: {upper:.0f}")
-    return result | {"input_mib": whole * N_FEATURES * 4 / 2**20, "kind": "projected"}
+    n_classes, _, largest, _ = SHAPES[last[-1].shape]
+    balanced = n_classes * largest
+    return {
+        "shape": last[-1].shape,
+        "device": last[-1].device,
+        "rows": whole,
+        "new_rows": balanced - whole,
+        "triples_seconds": factor * whole**power,
+        "head_rows": balanced,
+        "head_seconds": last[-1].head_seconds / last[-1].head_rows * balanced,
+        "input_mib": whole * N_FEATURES * 4 / 2**20,
+        "kind": "projected",
+    }
 
 
 def told(row: dict[str, Any]) -> str:
     """Return one row of the table in words."""
     names = (
         "triples_seconds",
-        "head_epoch_seconds",
+        "head_rows",
+        "head_seconds",
         "input_mib",
         "start_mib",
         "peak_mib",

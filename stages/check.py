@@ -56,6 +56,7 @@ STAGES_READ: Mapping[str, Reads] = {
             "selection",
             "training.cpu_threads",
             "training.device",
+            "training.precision",
         ),
     ),
     "gap": Reads(),

@@ -7,7 +7,7 @@ import torch
 
 import common
 from eos.cells import architecture, training_recipe
-from eos.devices import limit_threads
+from eos.devices import limit_threads, pick_device, pick_precision
 from eos.embeddings import extract, load_network
 from eos.errors import InputError
 from eos.files import read_json, read_weights, write_arrays
@@ -35,13 +35,18 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
         n_classes=len(data["class_names"]),
         classifier=find_loss(parameters.networks[network].loss.name).classifier,
     )
-    arrays: dict[str, np.ndarray] = {"weight": classifier_weights(model), "epoch": np.array(epoch)}
+    precision = pick_precision(recipe.precision, pick_device(recipe.device))
+    arrays: dict[str, np.ndarray] = {
+        "weight": classifier_weights(model),
+        "epoch": np.array(epoch),
+        "precision": np.array(precision),
+    }
     for part, images, labels in (
         ("train", data["train_images"][split["train"]], data["train_labels"][split["train"]]),
         ("validation", data["train_images"][split["validation"]], data["train_labels"][split["validation"]]),
         ("test", data["test_images"], data["test_labels"]),
     ):
-        features, logits = extract(model, images, mean, std, device=recipe.device)
+        features, logits = extract(model, images, mean, std, device=recipe.device, precision=precision)
         print(f"{part}: {len(features)} embeddings of length {features.shape[1]}", flush=True)
         broken = int((~np.isfinite(features)).any(axis=1).sum())
         if broken:

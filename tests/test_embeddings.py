@@ -65,6 +65,23 @@ def test_extract_does_not_depend_on_batches_or_the_state_before(network: Network
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
 
 
+@pytest.mark.parametrize("architecture", ["resnet8", "wideresnet", "densenet"])
+def test_bfloat16_embeddings_are_near_and_finer_than_bfloat16(architecture: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    network = build_network(architecture, channels=2, n_classes=3, generator=generator)
+    images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 2), dtype=np.uint8)
+    exact, _ = extract(network, images, MEAN, STD, device="cpu", precision="fp32")
+    half, logits = extract(network, images, MEAN, STD, device="cpu", precision="bf16")
+    assert half.dtype == logits.dtype == np.float32
+    error = np.abs(half - exact).max() / exact.max()
+    assert 0 < error < 0.05
+    rounded = torch.from_numpy(half).bfloat16().float().numpy()
+    assert (half != rounded).mean() > 0.5  # the mean over the image was not rounded
+    with torch.no_grad():
+        expected = network.classifier(torch.from_numpy(half)).numpy()
+    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_images_too_large_for_the_caches_go_one_by_one(network: Network) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 300, 300, 2), dtype=np.uint8)
     features, logits = extract(network, images, MEAN, STD, device="cpu")

@@ -141,6 +141,7 @@ def test_the_whole_pipeline(clone: Clone) -> None:
     }
     embeddings = np.load(clone.folder / "data/embeddings/digits-0/ce.npz", allow_pickle=False)
     assert embeddings["train_features"].shape == (431, 64)
+    assert embeddings["precision"] == "fp32"  # as params.yaml has it for digits
 
 
 def test_a_second_run_has_nothing_to_do(clone: Clone) -> None:

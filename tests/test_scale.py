@@ -38,10 +38,10 @@ def test_exactness_counts_wrong_neighbors() -> None:
 def test_growth_is_fitted_and_projected() -> None:
     assert exponent([100, 200, 400], [3.0, 12.0, 48.0]) == pytest.approx((2.0, 3e-4))
     sizes = [
-        Measured("imagenet_lt", "processor", rows, 9, 0, 1e-6 * rows**2, 0.01 * rows, 1.0, 1.0, 2.0)
+        Measured("imagenet_lt", "processor", rows, 9, 0, 1e-6 * rows**2, 100, 2.0, 1.0, 1.0, 2.0)
         for rows in (10, 1000, 2000, 4000)  # the first is far from the growth at last, and left out
     ]
     result = projected(sizes, 8000)
     assert result["triples_seconds"] == pytest.approx(64.0)
-    assert (result["kind"], result["rows"]) == ("projected", 8000)
-    assert result["head_epoch_seconds"] == pytest.approx(80.0)
+    assert (result["kind"], result["rows"], result["head_rows"]) == ("projected", 8000, 1_280_000)
+    assert result["head_seconds"] == pytest.approx(25_600.0)  # 0.02 s a row, 1,000 classes of 1,280

@@ -44,7 +44,8 @@ class DenseNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, n_features)`."""
         x = self.blocks(self.convolution(images))
-        return functional.relu(self.normalization(x), inplace=True).mean((2, 3))
+        active = functional.relu(self.normalization(x), inplace=True)
+        return active.mean((2, 3), dtype=torch.float32)
 
 
 class _Layer(nn.Module):

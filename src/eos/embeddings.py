@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eos.devices import deterministic, pick_device
+from eos.devices import deterministic, pick_device, pick_precision
 from eos.errors import InputError
 from eos.networks import Classifier, Network, build_network
 
@@ -53,11 +53,11 @@ def extract(
     *,
     batch_size: int | None = None,
     device: str = "auto",
+    precision: str = "fp32",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the feature embeddings and the logits of images.
 
-    In float32, in evaluation mode, without augmentation; the embeddings are not normalised, as in the
-    released code.
+    In evaluation mode, without augmentation; the embeddings are not normalised, as in the released code.
 
     Parameters
     ----------
@@ -71,6 +71,9 @@ def extract(
         Images per step; bounds the memory. By default few enough for the caches of a CPU.
     device : {"auto", "cpu", "cuda"}
         Where to compute; see `pick_device`.
+    precision : {"auto", "fp32", "bf16"}
+        Of the backbone's arithmetic; see `pick_precision`. The mean over the image, which makes the embedding
+        of what the convolutions give, is in float32 either way, and so is the classifier.
 
     Returns
     -------
@@ -86,9 +89,12 @@ def extract(
     if place.type == "cpu":
         _keep_freed_memory()
     features, logits = [], []
+    half = pick_precision(precision, place) == "bf16"
     with deterministic(place), torch.inference_mode():
         for batch in stored.split(batch_size):
-            embedded = network.features(network_input(batch.to(place), mean, std))
+            inputs = network_input(batch.to(place), mean, std)
+            with torch.autocast(place.type, torch.bfloat16, enabled=half):
+                embedded = network.features(inputs)
             features.append(embedded)
             logits.append(network.classifier(embedded))
         return torch.cat(features).cpu().numpy(), torch.cat(logits).cpu().numpy()

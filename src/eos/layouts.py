@@ -25,6 +25,7 @@ SYNTHETIC: Layout = {
 EMBEDDINGS: Layout = {
     "weight": "f classes features",
     "epoch": "i",
+    "precision": "U",  # of the arithmetic that made them
     **{
         f"{part}_{name}": shape.format(part=part)
         for part in ("train", "validation", "test")

@@ -16,7 +16,8 @@ Classifier = Literal["linear", "cosine"]
 class Backbone(Protocol):
     """A module that maps normalised images, `(n, channels, height, width)`, to embeddings, `(n, n_features)`.
 
-    It takes images of any size. The weights it comes with do not matter: `build_network` draws them again.
+    It takes images of any size, and its embeddings are float32 under autocast, too. The weights it comes with
+    do not matter: `build_network` draws them again.
     """
 
     n_features: int

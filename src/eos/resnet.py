@@ -1,5 +1,6 @@
 """The residual networks for CIFAR, the backbones of the reference recipe."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -30,7 +31,7 @@ class ResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64)`."""
         x = functional.relu(self.normalization(self.convolution(images)), inplace=True)
-        return self.blocks(x).mean((2, 3))
+        return self.blocks(x).mean((2, 3), dtype=torch.float32)
 
 
 class _Block(nn.Module):

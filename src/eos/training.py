@@ -87,7 +87,8 @@ class Recipe:
     horizontal_flip : bool
         Whether half of the images, at random, are mirrored.
     precision : {"auto", "fp32", "bf16"}
-        Of the network's arithmetic in training; "auto" is bfloat16 where the processor has units for it.
+        Of the network's arithmetic, in training and in scoring; "auto" is bfloat16 where the processor has
+        units for it.
     remix_alpha : float, optional
         Trains on batches made by ReMix (see `eos.remix`), with the loss "ce" only; the shares of the two
         images in a mixture come from Beta(remix_alpha, remix_alpha). None trains on plain batches.
@@ -529,7 +530,9 @@ def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
 
 
 def _score(task: Task, network: Network, images: Tensor, labels: np.ndarray) -> dict[str, float]:
-    _, logits = extract(network, images, task.mean, task.std, device=task.device.type)
+    _, logits = extract(
+        network, images, task.mean, task.std, device=task.device.type, precision=task.precision
+    )
     return score(labels, logits.argmax(axis=1), task.n_classes)
 
 

@@ -1,5 +1,6 @@
 """The wide residual networks for CIFAR."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -39,7 +40,8 @@ class WideResNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64 * width)`."""
         x = self.blocks(self.convolution(images))
-        return functional.relu(self.normalization(x), inplace=True).mean((2, 3))
+        active = functional.relu(self.normalization(x), inplace=True)
+        return active.mean((2, 3), dtype=torch.float32)
 
 
 class _Block(nn.Module):
