@@ -63,7 +63,7 @@ class ExactNeighbors(NearestNeighbors):
 
     def _nearest(self, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
         rows = self._fit_X
-        if max(np.abs(rows).max(), np.abs(queries).max(initial=0)) > _LARGEST:
+        if max(_largest(rows), _largest(queries)) > _LARGEST:
             return self._plain(queries, n_neighbors)
         found = np.empty((len(queries), n_neighbors), dtype=np.intp)
         crowded = np.empty(len(queries), dtype=bool)
@@ -210,6 +210,11 @@ def _error(bound: np.ndarray, own: np.ndarray, n_features: int) -> np.ndarray:
     reach = length + np.sqrt(np.maximum(bound + own, 0) + 8 * (n_features + 4) * unit * own)
     error: np.ndarray = 1.1 * unit * reach * (2 * (n_features + 4) * length + 4 * reach)
     return error + n_features * single.tiny
+
+
+def _largest(values: np.ndarray) -> float:
+    """Return the largest magnitude; `np.abs` would be a second array of the size of the first."""
+    return max(values.max(initial=0), -values.min(initial=0))
 
 
 def _squares(rows: np.ndarray) -> np.ndarray:
