@@ -129,6 +129,14 @@ def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from here")
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):  # torch's is a RuntimeError
+            raise
+        reason = str(error).strip().splitlines()[-1:] or ["none left"]
+        sys.exit(
+            f"error: out of memory ({reason[0]}); lower the sizes in {PARAMETERS} (batch_size, image_size, "
+            "width), or take a larger machine"
+        )
     except OSError as error:  # a full disk, a folder that cannot be written to
         sys.exit(f"error: {error}; make room or the place writable, then run again")
 

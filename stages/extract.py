@@ -9,8 +9,8 @@ import common
 from eos.cells import architecture, training_recipe
 from eos.devices import limit_threads, pick_device, pick_precision
 from eos.embeddings import extract, load_network
-from eos.errors import InputError
-from eos.files import read_json, read_weights, write_arrays
+from eos.errors import InputError, placed
+from eos.files import REMAKE, read_json, read_weights, write_arrays
 from eos.layouts import IMAGES, SPLIT, read_stored
 from eos.losses import find_loss
 from eos.networks import classifier_weights
@@ -27,14 +27,18 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     path = folder / f"{parameters.selection}.safetensors"
     weights = read_weights(path)
     facts = read_json(folder / "network.json")
-    mean, std, epoch = facts["mean"], facts["std"], facts["epochs"][parameters.selection]
-    model = load_network(
-        {name: torch.from_numpy(value) for name, value in weights.items()},
-        architecture(parameters, dataset, network),
-        channels=data["train_images"].shape[3],
-        n_classes=len(data["class_names"]),
-        classifier=find_loss(parameters.networks[network].loss.name).classifier,
-    )
+    try:
+        mean, std, epoch = facts["mean"], facts["std"], facts["epochs"][parameters.selection]
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{folder / 'network.json'}: does not hold {error}; {REMAKE}") from error
+    with placed(str(path)):
+        model = load_network(
+            {name: torch.from_numpy(value) for name, value in weights.items()},
+            architecture(parameters, dataset, network),
+            channels=data["train_images"].shape[3],
+            n_classes=len(data["class_names"]),
+            classifier=find_loss(parameters.networks[network].loss.name).classifier,
+        )
     precision = pick_precision(recipe.precision, pick_device(recipe.device))
     arrays: dict[str, np.ndarray] = {
         "weight": classifier_weights(model),

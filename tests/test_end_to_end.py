@@ -254,6 +254,30 @@ def test_bad_parameters_stop_with_one_error_and_lose_nothing(
     clone.succeed("dvc", "checkout")
 
 
+def test_a_network_that_lacks_what_goes_with_it_is_named(clone: Clone) -> None:
+    path = clone.folder / "models/networks/digits-0/ce/network.json"
+    whole = path.read_bytes()
+    path.unlink()
+    path.write_text('{"mean": [0.3], "std": [0.4], "epochs": {}}')
+    done = clone.run("python", "stages/extract.py", "digits", "0", "ce")
+    path.write_bytes(whole)
+    assert done.returncode == 1
+    assert done.stderr.startswith(
+        "error: models/networks/digits-0/ce/network.json: does not hold 'last'; run"
+    )
+
+
+def test_too_little_memory_is_told(clone: Clone) -> None:
+    path = clone.folder / "params.yaml"
+    whole = path.read_text()
+    path.write_text(whole.replace("crop_padding: 1\n", "crop_padding: 1000000\n"))
+    done = clone.run("python", "stages/train.py", "digits", "0", "ce")
+    path.write_text(whole)
+    assert done.returncode == 1
+    assert "error: out of memory (" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_truncated_input_is_named(clone: Clone) -> None:
     path = clone.folder / "data/splits/digits-0.npz"
     whole = path.read_bytes()

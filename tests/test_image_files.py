@@ -109,6 +109,11 @@ def test_what_is_no_sound_image_is_named(content: bytes) -> None:
         read(content)
 
 
+def test_an_unknown_format_is_told_with_the_known_ones() -> None:
+    with pytest.raises(InputError, match=r"\(of none of the known formats: AVIF, BMP, .*\); repair"):
+        read(b"no image at all")
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_damage_anywhere_gives_an_array_or_the_one_error() -> None:
     """Pillow's decoders raise many kinds of errors."""

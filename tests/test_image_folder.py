@@ -253,6 +253,16 @@ def test_one_error_says_what_is_wrong(
     assert expected in message(tmp_path / "own")
 
 
+def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    write_tree(tmp_path / "own", SIZES)
+    name = tmp_path / "own" / "train" / os.fsdecode(b"caf\xe9")
+    try:
+        (tmp_path / "own" / "train" / "cat").rename(name)
+    except OSError:  # a file system that takes UTF-8 only has no such folder
+        return
+    assert r"class 'caf\udce9': the folder's name is not UTF-8; rename it" in message(tmp_path / "own")
+
+
 def test_an_empty_test_tree_is_not_passed_over(tmp_path: Path) -> None:
     write_tree(tmp_path / "own", {"train/a": 2, "train/b": 2})
     (tmp_path / "own" / "test").mkdir()

@@ -114,6 +114,16 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         ("datasets.digits.source", OWN | {"test_fraction": 0.0}, "source.test_fraction: 0.0 is not possible"),
         ("datasets.digits.source", OWN | {"test_fraction": 1.0}, "source.test_fraction: 1.0 is not possible"),
         (
+            "datasets.digits.normalization",
+            {"mean": [0.5] * 3, "std": [0.2] * 3},
+            "datasets.digits.normalization: values for 3 channel(s), but images of this source have 1",
+        ),
+        (
+            "datasets.cifar10.normalization",
+            {"mean": [0.5], "std": [0.2]},
+            "datasets.cifar10.normalization: values for 1 channel(s), but images of this source have 3",
+        ),
+        (
             "datasets.cifar10.source.dataset",
             "cifar",
             "did you mean 'cifar10'? known: celeba, cifar10, cifar100",

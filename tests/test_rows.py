@@ -52,6 +52,9 @@ def test_an_array_is_no_source_by_accident() -> None:
         (lambda x, b, p, s: (x, b, p[1:], s), r"base, partner, step: shapes \(50,\), \(49,\), \(50,\)"),
         (lambda x, b, p, s: (x, np.where(b == b[4], 30, b), p, s), "base: row 30 is none of the 30 rows"),
         (lambda x, b, p, s: (x, b, np.where(p == p[4], -1, p), s), "partner: row -1 is none of the 30 rows"),
+        (lambda x, b, p, s: (x, b + 0.5, p, s), "base: float64 array; give whole numbers"),
+        (lambda x, b, p, s: (x, b, p > 3, s), "partner: bool array; give whole numbers"),
+        (lambda x, b, p, s: (x, b, p, s.astype(str)), "step: <U.* array; give fractions"),
         (lambda x, b, p, s: (x, b, p, s / 0), "step: 50 values are NaN or infinite"),
     ],
 )

@@ -55,7 +55,7 @@ def read_images(
             raise
         except Exception as error:  # on damaged files, Pillow's decoders raise errors of many kinds
             raise InputError(
-                f"{name}: not a readable image ({error or type(error).__name__}); repair or remove it"
+                f"{name}: not a readable image ({_reason(error)}); repair or remove it"
             ) from error
         now = time.monotonic()
         if now - told >= SECONDS_BETWEEN_LINES:
@@ -63,6 +63,15 @@ def read_images(
             left = (now - start) / done * (len(files) - done)
             print(f"{done}/{len(files)} images read  {left:.0f} s left", flush=True)
     return images
+
+
+def _reason(error: Exception) -> str:
+    """Return what was wrong; of an unknown format Pillow tells only the address of the file's bytes."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return f"of none of the known formats: {', '.join(FORMATS)}"
+    return str(error) or type(error).__name__
 
 
 def _square(content: bytes, image_size: int, channels: int) -> np.ndarray:

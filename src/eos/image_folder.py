@@ -172,7 +172,13 @@ def _base(place: Path, entries: Entries) -> PurePosixPath:
 
 
 def _check_classes(place: Path, train: Classes, test: Classes | None) -> None:
-    """Raise `InputError` unless there are two classes or more, none of them empty, the same in both trees."""
+    """Raise `InputError` unless there are two classes or more, none of them empty, the same in both trees.
+
+    Their names go into tables and figures, so they have to be text.
+    """
+    for name in sorted({*train, *(test or {})}):
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise InputError(f"{place}: class {name!r}: the folder's name is not UTF-8; rename it")
     for tree, classes in (("train", train), ("test", test or {})):
         empty = sorted(name for name, files in classes.items() if not files)
         if empty:

@@ -543,6 +543,7 @@ def _check_references(path: Path, parameters: Parameters) -> None:
                 "EOS by its number of neighbours; name heads with `sampler: eos`"
             )
     problems += _unsuitable_sizes(path, parameters)
+    problems += _unsuitable_channels(path, parameters)
     if parameters.selection == "validation" and parameters.split.validation_fraction == 0:
         problems.append(
             f"{path.name}: selection 'validation' needs held-out images, but split.validation_fraction is 0; "
@@ -550,6 +551,22 @@ def _check_references(path: Path, parameters: Parameters) -> None:
         )
     if problems:
         raise InputError("\n".join(problems))
+
+
+def _unsuitable_channels(path: Path, parameters: Parameters) -> list[str]:
+    """Return what is wrong with normalisations of other images than the source's."""
+    problems = []
+    for name, dataset in parameters.datasets.items():
+        source, given = dataset.source, dataset.normalization
+        channels = (
+            source.channels if isinstance(source, FolderSource) else 1 if source.name == "digits" else 3
+        )
+        if given and len(given.mean) != channels:
+            problems.append(
+                f"{path.name}: datasets.{name}.normalization: values for {len(given.mean)} channel(s), but "
+                f"images of this source have {channels}; give {channels} of each, or null to compute them"
+            )
+    return problems
 
 
 def _unsuitable_sizes(path: Path, parameters: Parameters) -> list[str]:

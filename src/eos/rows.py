@@ -112,12 +112,17 @@ def balanced_rows(
     ------
     InputError
         If the features are not a finite floating-point matrix, the three others do not fit each other, a row
-        number is out of range, or a step is not finite.
+        number is no whole number or out of range, or a step is no finite number.
     """
     features = finite_features(features, "features")
     if features.dtype.kind != "f":
         raise InputError(f"features: {features.dtype} array; give floating point, steps are fractions")
-    base, partner, step = np.asarray(base), np.asarray(partner), np.asarray(step, dtype=features.dtype)
+    base, partner, step = np.asarray(base), np.asarray(partner), np.asarray(step)
+    for name, given, kinds in (("base", base, "iu"), ("partner", partner, "iu"), ("step", step, "fiu")):
+        if given.dtype.kind not in kinds and given.size:
+            what = "whole numbers, the rows of features" if kinds == "iu" else "fractions"
+            raise InputError(f"{name}: {given.dtype} array; give {what}")
+    step = step.astype(features.dtype)
     if base.ndim != 1 or not base.shape == partner.shape == step.shape:
         raise InputError(
             f"base, partner, step: shapes {base.shape}, {partner.shape}, {step.shape}; "

@@ -496,3 +496,21 @@ def test_bad_parameters(parameters: dict[str, Any], message: str) -> None:
 def test_parameters_are_keyword_only() -> None:
     with pytest.raises(TypeError):
         EOS("auto")  # type: ignore[call-arg]
+
+
+def test_rows_of_triples_are_the_same_for_every_kind_of_input() -> None:
+    y = np.array([0, 0, 0, 0, 1])
+    X = np.array([[0, 1], [4, 9], [7, 2], [3, 3], [5, 5]])
+    triples = EOS(k_neighbors=2, random_state=0).fit_interpolations(X, y)
+    expected = EOS(k_neighbors=2, random_state=0).fit_resample(X.astype(float), y)[0][5:]
+    for like in (X, X.tolist(), pd.DataFrame(X), X.astype(float)):
+        assert np.array_equal(triples.rows(like), expected)
+    assert not np.array_equal(expected, X[triples.base])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_values_too_large_for_a_step_are_refused(dtype: type[np.floating]) -> None:
+    X = np.array([[-1.0], [0.5], [1.0]], dtype=dtype) * np.finfo(dtype).max * dtype(0.9)
+    for made in (EOS().fit_resample, EOS().fit_interpolations):
+        with pytest.raises(ValueError, match=r"values as large as .* cannot be interpolated.*scale"):
+            made(X, [0, 0, 1])

@@ -13,11 +13,11 @@ from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy, check_target_type
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from eos.samplers.neighbors import ExactNeighbors
+from eos.samplers.neighbors import ExactNeighbors, largest_magnitude
 
 # Of the rows that are searched for, this many values are copied at once: at most 256 MB.
 _QUERIED_VALUES = 2**25
@@ -50,7 +50,7 @@ class Interpolations:
 
         Parameters
         ----------
-        X : {ndarray, sparse matrix} of shape (n, n_features), float32 or float64
+        X : {array-like, sparse matrix} of shape (n, n_features)
             The data set that the triples were drawn from.
         selection : slice, or ndarray of int or bool, default=slice(None)
             Which samples; all, if not given.
@@ -58,8 +58,11 @@ class Interpolations:
         Returns
         -------
         {ndarray, sparse matrix} of shape (n_selected, n_features)
-            In the format and dtype of `X`.
+            In the format and dtype of `X`; float64 where `X` is not floating point.
         """
+        X = check_array(
+            X, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], ensure_all_finite=False
+        )
         start = X[self.base[selection]]
         difference = X[self.partner[selection]] - start
         steps = self.step[selection].astype(X.dtype)[:, np.newaxis]
@@ -250,6 +253,12 @@ class EOS(BaseOverSampler):
         return stacked, np.concatenate([y, made.labels])
 
     def _interpolations(self, X: Any, y: np.ndarray) -> Interpolations:
+        values, limit = (X.data if sparse.issparse(X) else X), np.finfo(X.dtype).max / 4
+        if (largest := largest_magnitude(values)) > limit:
+            raise ValueError(
+                f"X: values as large as {largest:g} cannot be interpolated, the steps overflow {X.dtype}; "
+                f"scale the features down (to {limit:g} at most)"
+            )
         random_state = check_random_state(self.random_state)
         self._fit_neighbors(X)
         members_of = _members(y)

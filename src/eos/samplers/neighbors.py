@@ -63,7 +63,7 @@ class ExactNeighbors(NearestNeighbors):
 
     def _nearest(self, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
         rows = self._fit_X
-        if max(_largest(rows), _largest(queries)) > _LARGEST:
+        if max(largest_magnitude(rows), largest_magnitude(queries)) > _LARGEST:
             return self._plain(queries, n_neighbors)
         found = np.empty((len(queries), n_neighbors), dtype=np.intp)
         crowded = np.empty(len(queries), dtype=bool)
@@ -212,7 +212,7 @@ def _error(bound: np.ndarray, own: np.ndarray, n_features: int) -> np.ndarray:
     return error + n_features * single.tiny
 
 
-def _largest(values: np.ndarray) -> float:
+def largest_magnitude(values: np.ndarray) -> float:
     """Return the largest magnitude; `np.abs` would be a second array of the size of the first."""
     return max(values.max(initial=0), -values.min(initial=0))
 
