@@ -70,7 +70,7 @@ def timed(command: tuple[str, ...], folder: Path) -> float:
 def worked(folder: Path) -> list[float]:
     """Return the seconds that each stage measured itself."""
     files = sorted((folder / "data/seconds").glob("*/*.json"))
-    return [json.loads(file.read_text())["seconds"] or 0.0 for file in files]
+    return [json.loads(file.read_text())["elapsed"] for file in files]
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def plain_stage(source: Path, made: Path, k: int) -> Resampled:
 
 
 def our_stage(source: Path, made: Path, k: int) -> Resampled:
-    """Do what stages/oversample.py does for one head."""
+    """Read stored embeddings, over-sample, write what was added: a head's share of stages/oversample.py."""
     data = read_stored(source, EMBEDDINGS, "train_features", "train_labels")
     X, y = data["train_features"], data["train_labels"]
     balanced = oversample("eos", X, y, random_state=0, k_neighbors=k, variant="released")
@@ -140,5 +140,5 @@ def same_rows(plain: Resampled, ours: Resampled) -> bool:
 
 
 def same_counts(plain: Resampled, ours: Resampled) -> bool:
-    """Whether the classes have as many rows."""
+    """Whether the classes have as many rows: the samplers draw others by design."""
     return np.array_equal(np.bincount(plain[1]), np.bincount(ours[1]))

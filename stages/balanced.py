@@ -62,5 +62,12 @@ def test_scores(cell: Cell, trained: Trained, rule: str) -> dict[str, float]:
         classifier=find_loss(parameters.networks[cell.network].loss.name).classifier,
     )
     device = parameters.training.device
-    _, logits = extract(network, cell.test.images, trained.mean, trained.std, device=device)
+    _, logits = extract(
+        network,
+        cell.test.images,
+        trained.mean,
+        trained.std,
+        device=device,
+        precision=trained.precision,
+    )
     return score(cell.test.labels, logits.argmax(axis=1), len(cell.class_names))

@@ -8,7 +8,8 @@ from typing import Any
 import common
 from eos.cells import architecture
 from eos.files import write_json
-from eos.parameters import Parameters
+from eos.parameters import Parameters, generator_on
+from eos.registry import ARCHITECTURES, LOSSES
 from sources import STAGES, sources
 
 
@@ -101,8 +102,10 @@ STAGES_READ: Mapping[str, Reads] = {
 def main() -> None:
     """Stop at a mistake in the parameters; write a small file for every cell: its parameters and its code.
 
+    And what the cell's names stand for, where neither says it.
+
     These files are what the stages depend on. In place of lists of parameters and of code in dvc.yaml they
-    are exact (a head's parameters concern only the networks that have this head), and keep dvc.lock small,
+    are closer (a head's parameters concern only the networks that have this head), and keep dvc.lock small,
     which DVC reads and writes after every stage.
     """
     parameters = common.parameters()
@@ -110,9 +113,11 @@ def main() -> None:
     for stage, reads in STAGES_READ.items():
         for names in cells(parameters, reads.cell):
             paths = [path for text in reads.parameters for path in expanded(text, parameters, names)]
+            chosen = modules(parameters, names)
             notes = {
                 "parameters": {path: look_up(values, path) for path in paths},
-                "code": sources(STAGES / f"{stage}.py", **modules(parameters, names)),
+                "names": meant(parameters, names),
+                "code": sources(STAGES / f"{stage}.py", **chosen),
             }
             write_json(common.notes_file(stage, *names.values()), notes)
 
@@ -151,6 +156,16 @@ def modules(parameters: Parameters, names: Mapping[str, str]) -> dict[str, str]:
         return {}
     chosen = architecture(parameters, names["dataset"], names["network"])
     return {"architecture": chosen, "loss": parameters.networks[names["network"]].loss.name}
+
+
+def meant(parameters: Parameters, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is behind the names of a network in the registry, or a generator on a dataset."""
+    found: dict[str, Any] = {}
+    for kind, name in modules(parameters, names).items():
+        found[kind] = {"architecture": ARCHITECTURES, "loss": LOSSES}[kind][name].where
+    if {"dataset", "generator"} <= set(names):
+        found["generator"] = generator_on(parameters, **names).model_dump(mode="json")
+    return found
 
 
 if __name__ == "__main__":

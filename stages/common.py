@@ -19,6 +19,8 @@ DATA = Path("data")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = Path("plots")
+# torch raises a RuntimeError, whose text has one of these: on a CPU, on a GPU.
+TORCH_LACKS_MEMORY = ("can't allocate memory", "out of memory")
 # Outside the declared outputs, which DVC removes before it runs a stage.
 CHECKPOINTS = Path(".checkpoints")
 
@@ -123,16 +125,17 @@ def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
         ]
         measured = main(*arguments)
         cell = "-".join(sys.argv[1:]) or "all"
-        seconds = {"seconds": time.perf_counter() - start} | dict(measured or {})
-        write_json(seconds_file(stage, cell), seconds)
+        elapsed = time.perf_counter() - start
+        write_json(seconds_file(stage, cell), {"elapsed": elapsed, "seconds": elapsed} | dict(measured or {}))
     except InputError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("interrupted; the same command goes on from here")
     except (MemoryError, RuntimeError) as error:
-        if not isinstance(error, MemoryError) and "memory" not in str(error):  # torch's is a RuntimeError
+        told = str(error)
+        if not isinstance(error, MemoryError) and not any(words in told for words in TORCH_LACKS_MEMORY):
             raise
-        reason = str(error).strip().splitlines()[-1:] or ["none left"]
+        reason = told.strip().splitlines()[:1] or ["none left"]
         sys.exit(
             f"error: out of memory ({reason[0]}); lower the sizes in {PARAMETERS} (batch_size, image_size, "
             "width), or take a larger machine"

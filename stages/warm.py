@@ -47,24 +47,30 @@ class Starter:
     def run(self, command: list[str], folder: str, environment: dict[str, str]) -> int:
         """Run a Python script with its arguments, and return its exit status; negative for a signal."""
         request = json.dumps([command, folder, environment]).encode()
-        os.write(self._requests, len(request).to_bytes(8) + request)
-        answer = os.read(self._answers, 8)
+        try:
+            os.write(self._requests, len(request).to_bytes(8) + request)
+            answer = os.read(self._answers, 8)  # ends when the process and the stage it started have ended
+        except BrokenPipeError:
+            answer = b""
         if not answer:
-            sys.exit("error: the process that starts the stages has ended; run the command again")
+            sys.exit("error: the process that starts the stages was stopped; run the command again")
         return int.from_bytes(answer, signed=True)
 
 
 def serve(requests: int, answers: int) -> NoReturn:
     """Import the libraries; then fork for every request, and answer with how the fork ended."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the stage ends, and dvc with it
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     for library in LIBRARIES:
         import_module(library)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from now on the stage ends, and dvc with it
     while size := read(requests, 8):
         command, folder, environment = json.loads(read(requests, int.from_bytes(size)))
         child = os.fork()
         if child == 0:
             os.close(requests)
-            os.close(answers)
+            signal.signal(signal.SIGINT, interrupt)
             perform(command, folder, environment)
         _, status = os.waitpid(child, 0)
         os.write(answers, os.waitstatus_to_exitcode(status).to_bytes(8, signed=True))
@@ -82,7 +88,6 @@ def read(file: int, size: int) -> bytes:
 
 def perform(command: list[str], folder: str, environment: dict[str, str]) -> NoReturn:
     """Be the process of `python command...`."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from benchmarks import __main__ as benchmarks
 from benchmarks.compare import Comparison, Row, measure
+from benchmarks.heads import same_heads
 
 FIRST = Row("a", "b", 4.0, 2.0, 2.0, 1.0, 3.0, same_result=True)
 SECOND = Row("a", "c", 9.0, 3.0, 3.0, 1.0, 3.0, same_result=True)
@@ -24,6 +25,13 @@ def test_measuring_a_part_again_keeps_the_other_lines_and_their_order(results: P
     assert pd.read_csv(results)[["against", "ratio"]].values.tolist() == [["b", 4.0], ["c", 3.0]]
     benchmarks.write([SECOND], others=False)
     assert pd.read_csv(results)["against"].tolist() == ["c"]
+
+
+def test_heads_that_learned_otherwise_are_not_the_same() -> None:
+    curve = [0.22, 0.06, 0.04, 0.92]
+    assert same_heads(curve, [0.215, 0.061, 0.041, 0.93])
+    assert not same_heads(curve, [*curve[:2], 0.92])
+    assert not same_heads(curve, [0.22, 0.06, 0.03, 0.92])
 
 
 def test_a_wrong_result_shows() -> None:

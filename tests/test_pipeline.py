@@ -102,6 +102,16 @@ def test_a_training_depends_on_its_own_architecture_and_loss_only(stages: Module
     assert {"src/eos/densenet.py", "src/eos/resnet.py", "src/eos/wideresnet.py"} <= set(every)
 
 
+def test_what_stands_behind_a_name_is_noted(stages: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters, names = load(ROOT / "params.yaml"), {"dataset": "cifar10", "network": "ldam"}
+    before = stages.meant(parameters, names)
+    assert before == {"architecture": "eos.resnet:resnet32", "loss": "eos.losses:LDAMLoss"}
+    monkeypatch.setitem(stages.LOSSES, "ldam", stages.LOSSES["focal"])
+    assert stages.meant(parameters, names) != before
+    generator = stages.meant(parameters, {"dataset": "digits", "generator": "cgan"})["generator"]
+    assert (generator["steps"], generator["latent_size"]) == (150, 100)  # the data set's own, the general one
+
+
 def test_code_is_noted_by_its_content(
     stages: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -69,3 +71,30 @@ def test_code_is_that_of_the_moment_a_stage_starts(project: Path) -> None:
     (project / "stages/good.py").write_text("open('told.json', 'w').write('other')")
     assert repro(project, "--force", "good").returncode == 0
     assert (project / "told.json").read_text() == "other"
+
+
+def test_an_interrupt_while_the_libraries_load_is_not_lost(project: Path) -> None:
+    slow = "import pathlib, time; pathlib.Path('loading').touch(); time.sleep(60)"
+    (project / "slow.py").write_text(slow)
+    code = f"{DVC} warm.LIBRARIES = ('slow',); sys.path.insert(0, '.'); sys.exit(warm.main())"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, "repro", "good"],
+        cwd=project,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    while not (project / "loading").exists():
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=40) != 0
+    assert not (project / "told.json").exists()
+
+
+def test_dvc_waits_for_a_stage_that_outlives_the_process_that_started_it(project: Path) -> None:
+    orphan = "import os, time; os.kill(os.getppid(), 9); time.sleep(1); open('told.json', 'w').write('late')"
+    (project / "stages/good.py").write_text(orphan)
+    done = repro(project, "good")
+    assert done.returncode != 0
+    assert "the process that starts the stages was stopped" in done.stdout + done.stderr
+    assert (project / "told.json").read_text() == "late"

@@ -66,9 +66,31 @@ def test_many_copies_of_a_row() -> None:
     rows = np.zeros((3000, 4), dtype=np.float32)
     rows[:1000] = np.random.RandomState(0).normal(5, 1, (1000, 4))
     found = nearest(rows, rows[900:1100], 4)
-    assert np.array_equal(found[:100], by_hand(rows, rows[900:1000], 4))
-    assert (found[100:] >= 1000).all()
-    assert all(len(set(row)) == 4 for row in found[100:].tolist())
+    assert np.array_equal(found, by_hand(rows, rows[900:1100], 4))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("offset", [1e2, 1e4, 1e8])
+def test_rows_far_from_the_origin(offset: float, dtype: type[np.floating]) -> None:
+    rng = np.random.RandomState(0)
+    rows = (rng.normal(size=(800, 16)) + offset * rng.choice([-1, 1], 16)).astype(dtype)
+    products = neighbors._Products(rows, 6)
+    assert products.origin is not None
+    assert np.array_equal(nearest(rows, rows, 6), by_hand(rows, rows, 6))
+
+
+def test_few_or_many_neighbors_have_the_same_head() -> None:
+    rows = np.random.RandomState(0).randint(0, 2, (2000, 8)).astype(np.float32)  # 256 places
+    few, many = nearest(rows, rows[:200], 11), nearest(rows, rows[:200], 301)
+    assert np.array_equal(few, many[:, :11])
+    assert np.array_equal(few, by_hand(rows, rows[:200], 11))
+
+
+@pytest.mark.parametrize(
+    "values", [np.array([[True, False]]), np.array([[-128, 5]], np.int8), np.array([[3.0, -4.0]])]
+)
+def test_the_largest_magnitude(values: np.ndarray) -> None:
+    assert neighbors.largest_magnitude(values) == np.abs(values.astype(float)).max()
 
 
 def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
