@@ -31,6 +31,29 @@ def test_the_readme_shows_the_committed_results() -> None:
     assert "\n".join(readme_table()) in (ROOT / "README.md").read_text()
 
 
+def bench_table(*, seconds: bool) -> str:
+    """Return the committed measurements as a table, with or without the seconds."""
+    table = pd.read_csv(ROOT / "benchmarks/results/bench.csv")
+    assert table["same_result"].all()
+    lines = ["| Work | Against | Ratio | Asked | Goal |", "|:--|:--|--:|--:|--:|"]
+    if seconds:
+        lines = [
+            "| Work | Against | Plain, s | Ours, s | Ratio | Asked | Goal |",
+            "|:--|:--|--:|--:|--:|--:|--:|",
+        ]
+    for row in table.itertuples():
+        measured = f"{row.baseline_seconds:.3f} | {row.our_seconds:.3f} | " if seconds else ""
+        lines.append(
+            f"| {row.work} | {row.against} | {measured}{row.ratio:.1f} | {row.at_least:g} | {row.goal:g} |"
+        )
+    return "\n".join(lines)
+
+
+def test_the_pages_show_the_committed_measurements() -> None:
+    assert bench_table(seconds=False) in (ROOT / "README.md").read_text()
+    assert bench_table(seconds=True) in (ROOT / "docs/performance.md").read_text()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_and_pictures_are_there(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
