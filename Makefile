@@ -39,7 +39,7 @@ check: $(INSTALLED)
 unit: $(INSTALLED)
 	pytest
 
-bench: $(INSTALLED) ## measure every phase beside the plain way, about twenty minutes
+bench: $(INSTALLED) ## measure every phase beside the plain way, a quarter of an hour
 	python -m benchmarks
 
 bench-quick: $(INSTALLED) ## the same on small sizes, under a minute
