@@ -94,7 +94,7 @@ def test_an_untrained_model_fails_that_test(name: str) -> None:
 
 
 @EVERY
-@pytest.mark.parametrize(("side", "channels"), [(8, 1), (16, 3)])
+@pytest.mark.parametrize(("side", "channels"), [(8, 1), (16, 3), (32, 3), (64, 1)])
 def test_every_class_is_filled(name: str, side: int, channels: int) -> None:
     images, labels = ramps((9, 1, 4, 9), side, channels)
     random = torch.get_rng_state()
