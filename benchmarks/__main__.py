@@ -30,14 +30,15 @@ def main() -> int:
         metavar="TEXT",
         help="only the works that have TEXT in them; the file keeps the others' lines",
     )
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each way; the median counts")
+    parser.add_argument("--rounds", type=int, help="runs of each way, 3 or with --quick 1; the median counts")
     options = parser.parse_args()
+    rounds = options.rounds or (1 if options.quick else 3)
     rows: list[Row] = []
     print(line("work", "against", "plain s", "ours s", "ratio", "at least", "goal", "same"))
     for suite in SUITES:
         for comparison in importlib.import_module(f"benchmarks.{suite}").comparisons(options.quick):
             if options.only in comparison.work:
-                rows.append(measure(comparison, options.rounds))
+                rows.append(measure(comparison, rounds))
                 print(told(rows[-1]), flush=True)
     if not options.quick:
         write(rows, others=bool(options.only))
