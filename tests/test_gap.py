@@ -3,12 +3,14 @@
 import doctest
 import math
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy import sparse
 
 import eos.gap
 from eos import generalization_gap
@@ -167,3 +169,29 @@ def test_docstring_examples_run() -> None:
     result = doctest.testmod(eos.gap)
     assert result.attempted > 0
     assert result.failed == 0
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, None, 1, 1], "train_labels: 1 are missing, the first in row 1; drop such rows"),
+        ([0.0, 0.0, np.nan, np.nan], "train_labels: 2 are missing, the first in row 2"),
+        (np.array(["a", 1, "a", 1], dtype=object), "train_labels: int and str among each other; give labels"),
+    ],
+)
+def test_labels_that_cannot_be_compared(labels: Any, message: str) -> None:
+    X = np.arange(8.0).reshape(4, 2)
+    with pytest.raises(InputError, match=message):
+        generalization_gap(X, labels, X, labels)
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        (sparse.csr_array(np.eye(4)), r"train_features: a sparse matrix; give a dense one, `toarray\(\)`"),
+        ([[1, 2], [3], [1, 2], [2, 3]], "train_features: no matrix .*; give rows of one length"),
+    ],
+)
+def test_features_that_are_no_matrix(features: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        generalization_gap(features, [0, 0, 1, 1], np.eye(4), [0, 0, 1, 1])

@@ -204,7 +204,7 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         (
             "datasets.digits.generators.cgan.steps",
             1.5,
-            "cgan.steps: 1.5 is not possible: it should be a valid integer (changed in datasets.digits",
+            "datasets.digits.generators.cgan.steps: 1.5 is not possible: it should be a valid integer",
         ),
         (
             "datasets.digits.generators.cgan",
@@ -217,6 +217,14 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         ("head_training.curve_epochs", 5, "curve_epochs 5 must be at least epochs 10"),
         ("tables.table4.network", "cf", "tables.table4.network: unknown network 'cf'; did you mean 'ce'?"),
         ("tables.table4.heads", ["smote"], "tables.table4.heads[0]: 'smote' is no EOS head"),
+        (
+            "figures.figure6.classes.digits",
+            ["1"],
+            "classes.digits: ['1'] is not possible: it has too few values",
+        ),
+        ("figures.figure6.classes.digits", ["1", "2", "3"], "is not possible: give 2 values at most"),
+        ("networks.ce.heads", ["own", 1], "networks.ce.heads[1]: 1 is a number; a name is text: quote it"),
+        ("selection", ["last"], "selection: unknown value ['last']; did you mean 'last'?"),
         ("trainings", {}, "params.yaml: unknown key 'trainings'; did you mean 'training'?"),
     ],
 )

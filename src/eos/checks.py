@@ -28,7 +28,12 @@ def finite_features(
     InputError
         If they are not a numeric matrix with at least one column, or hold NaN or infinity.
     """
-    matrix = np.asarray(features)
+    try:
+        matrix = np.asarray(features)
+    except ValueError as error:  # rows of several lengths
+        raise InputError(f"{name}: no matrix ({error}); give rows of one length") from error
+    if matrix.dtype == object and hasattr(features, "toarray"):
+        raise InputError(f"{name}: a sparse matrix; give a dense one, `toarray()` makes it")
     if matrix.ndim != 2 or matrix.shape[1] == 0 or matrix.dtype.kind not in "fiub":
         raise InputError(
             f"{name}: a {matrix.dtype} array of shape {matrix.shape}; "

@@ -14,7 +14,7 @@ def unknown_name(name: object, known: Iterable[str], *, what: str, place: str) -
     names = sorted(known)
     near = difflib.get_close_matches(str(name), names, n=1, cutoff=0.5)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return InputError(f"{place}: unknown {what} {name!r}; {hint}known: {', '.join(names)}")
+    return InputError(f"{place}: unknown {what} {name!r}; {hint}known: {', '.join(names) or 'none at all'}")
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """The generalization gap: how far the test embeddings of a class reach beyond its training embeddings."""
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,8 +46,8 @@ def generalization_gap(
     Raises
     ------
     InputError
-        If a matrix holds NaN or infinity, widths or lengths do not match, or a test class has no training
-        rows, and so no range to compare with.
+        If a matrix holds NaN or infinity, widths or lengths do not match, a label is missing or of another
+        kind than the others, or a test class has no training rows, and so no range to compare with.
 
     References
     ----------
@@ -175,4 +177,18 @@ def _labels(labels: npt.ArrayLike, name: str, n_samples: int) -> np.ndarray:
     array = np.asarray(labels)
     if array.shape != (n_samples,):
         raise InputError(f"{name}: shape {array.shape}; give one per row of features, shape ({n_samples},)")
+    if array.dtype.kind in "fO":
+        values = array.tolist()
+        missing = [row for row, label in enumerate(values) if label is None or _is_nan(label)]
+        if missing:
+            raise InputError(
+                f"{name}: {len(missing)} are missing, the first in row {missing[0]}; drop such rows"
+            )
+        kinds = sorted({type(label).__name__ for label in values})
+        if len(kinds) > 1:
+            raise InputError(f"{name}: {' and '.join(kinds)} among each other; give labels of one kind")
     return array
+
+
+def _is_nan(label: object) -> bool:
+    return isinstance(label, float) and math.isnan(label)

@@ -439,7 +439,11 @@ def _explain(path: Path, problem: Any) -> str:
     place = f"{path.name}: " + "".join(
         f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys if key != "[key]"
     ).removeprefix(".")
-    value, kind, context = problem["input"], problem["type"], problem.get("ctx", {})
+    value, kind, context = _plain(problem["input"]), problem["type"], problem.get("ctx", {})
+    if kind == "missing" and isinstance(keys[-1], int):
+        return f"{place.rpartition('[')[0]}: {value!r} is not possible: it has too few values"
+    if kind == "string_type" and isinstance(value, int | float):
+        return f"{place}: {value!r} is a number; a name is text: quote it, or choose another"
     if kind == "missing":
         return f"{place}: this key is missing; add it, as `git show HEAD:params.yaml` has it"
     if kind == "unknown_key":
@@ -456,13 +460,21 @@ def _explain(path: Path, problem: Any) -> str:
     if kind == "string_pattern_mismatch":
         rule = "must begin with a letter and hold only a-z, 0-9 and '_' (DVC joins names by '-')"
         return f"{place}: the name {value!r} {rule}"
-    if kind == "tuple_type":
-        return f"{place}: {value!r} is not possible: it should be a list"
-    if kind in {"model_type", "model_attributes_type", "dict_type"}:
-        return f"{place}: {value!r} is not possible: it should be a mapping of keys"
+    if kind in _SHAPES:
+        return f"{place}: {value!r} is not possible: {_SHAPES[kind].format(**context)}"
     message = problem["msg"].removeprefix("Value error, ").replace("Input", "it", 1)
-    shown = "" if isinstance(value, dict) else f"{_plain(value)!r} is not possible: "
+    shown = "" if isinstance(value, dict) else f"{value!r} is not possible: "
     return f"{place}: {shown}{message}"
+
+
+# Of a value's shape, by pydantic's name for the problem.
+_SHAPES = {
+    "tuple_type": "it should be a list",
+    "too_long": "give {max_length} values at most",
+    "model_type": "it should be a mapping of keys",
+    "model_attributes_type": "it should be a mapping of keys",
+    "dict_type": "it should be a mapping of keys",
+}
 
 
 def _plain(value: Any) -> Any:
@@ -495,11 +507,10 @@ def _check_references(path: Path, parameters: Parameters) -> None:
                 try:
                     generator_on(parameters, name, generator)
                 except ValidationError as error:
-                    keys = ("generators", generator, parameters.generators[generator].model)
-                    told = [
+                    keys = ("datasets", name, "generators", generator)
+                    problems += [
                         _explain(path, {**one, "loc": (*keys, *one["loc"][1:])}) for one in error.errors()
                     ]
-                    problems += [f"{text} (changed in datasets.{name}.generators)" for text in told]
     references: list[tuple[str, tuple[str, ...] | str, str]] = [
         ("dataset", axes.datasets, "axes.datasets"),
         ("network", axes.networks, "axes.networks"),
