@@ -76,7 +76,9 @@ def test_code_is_that_of_the_moment_a_stage_starts(project: Path) -> None:
 def test_an_interrupt_while_the_libraries_load_is_not_lost(project: Path) -> None:
     slow = "import pathlib, time; pathlib.Path('loading').touch(); time.sleep(60)"
     (project / "slow.py").write_text(slow)
-    code = f"{DVC} warm.LIBRARIES = ('slow',); sys.path.insert(0, '.'); sys.exit(warm.main())"
+    # A test run in the background of a shell ignores interrupts, and would hand that on.
+    listen = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code = f"{listen}{DVC} warm.LIBRARIES = ('slow',); sys.path.insert(0, '.'); sys.exit(warm.main())"
     process = subprocess.Popen(
         [sys.executable, "-c", code, "repro", "good"],
         cwd=project,
