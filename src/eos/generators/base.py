@@ -7,6 +7,7 @@ the device; torch's global one is not touched.
 import json
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,7 +146,7 @@ def run(
         return model.fill(), history
 
 
-class Networks:
+class Networks(ABC):
     """Networks in training: what changes is in them, in their optimisers and in the random generator.
 
     A `Model` derives from it, and adds `advance` and `draw`. Whatever else changes is a buffer of a network.
@@ -169,9 +170,9 @@ class Networks:
         self.done = 0
         self.total = total
 
+    @abstractmethod
     def draw(self, label: int, count: int) -> Tensor:
         """Return new images of a class, float (count, channels, side, side) from -1 to 1."""
-        raise NotImplementedError
 
     def fill(self) -> dict[int, np.ndarray]:
         """Return the images that each class lacks, by class."""
