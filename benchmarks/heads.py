@@ -117,7 +117,7 @@ def _stage(folder: Path, real: Rows, test: Rows, heads: tuple[str, ...]) -> Comp
 
 def _write_pipeline(folder: Path, real: Rows, test: Rows, heads: tuple[str, ...]) -> None:
     """Write what the stage reads: parameters, embeddings and over-sampled rows; and the same rows as CSV."""
-    yaml = YAML()
+    yaml = YAML(typ="safe", pure=True)
     parameters = yaml.load(ROOT / "params.yaml")
     parameters["networks"]["bench"] = dict(parameters["networks"]["ce"], heads=list(heads))
     parameters["head_training"].update(epochs=EPOCHS, curve_epochs=EPOCHS, seeds=[0])

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
+from eos import embeddings
 from eos.parameters import Parameters, load
+from eos.training import Images, Recipe, train
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -167,3 +170,33 @@ def test_the_committed_lock_is_that_of_the_committed_code() -> None:
     output = dvc("repro", "--dry", "--allow-missing")
     assert "Running stage" not in output
     assert "up to date" in output
+
+
+def test_networks_on_balanced_images_are_scored_in_the_precision_of_training(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such a network's score is the one that its history has of the epoch."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(str(ROOT / "stages"))
+    balanced = importlib.import_module("balanced")
+    used = []
+
+    def extract(*arguments: Any, precision: str = "fp32", **settings: Any) -> Any:
+        used.append(precision)
+        return embeddings.extract(*arguments, precision=precision, **settings)
+
+    monkeypatch.setattr(balanced, "extract", extract)
+    random = np.random.default_rng(0)
+    images = Images(random.integers(0, 256, (20, 8, 8, 1), dtype=np.uint8), np.arange(20) % 2)
+    trained = train(
+        images,
+        images,
+        n_classes=2,
+        architecture="resnet8",
+        loss="ce",
+        recipe=Recipe(epochs=1, batch_size=10, precision="bf16"),
+        device="cpu",
+    )
+    cell = SimpleNamespace(dataset="digits", network="ce", class_names=np.array(["a", "b"]), test=images)
+    assert balanced.test_scores(cell, trained, "last")["BAC"] == trained.history[-1].test_BAC
+    assert used == ["bf16"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
     AfterValidator,
@@ -98,6 +98,7 @@ class Split(_Section):
 class DigitsSource(_Section):
     """scikit-learn's bundled 8x8 digits; a balanced test set is drawn with `seed`."""
 
+    channels: ClassVar[int] = 1
     name: Literal["digits"]
     test_per_class: Positive
     seed: Seed
@@ -106,6 +107,7 @@ class DigitsSource(_Section):
 class TorchvisionSource(_Section):
     """One of the paper's data sets; `seed` picks the test images that stay where `balance_test` is set."""
 
+    channels: ClassVar[int] = 3
     name: Literal["torchvision"]
     dataset: TorchvisionName
     balance_test: bool
@@ -568,10 +570,7 @@ def _unsuitable_channels(path: Path, parameters: Parameters) -> list[str]:
     """Return what is wrong with normalisations of other images than the source's."""
     problems = []
     for name, dataset in parameters.datasets.items():
-        source, given = dataset.source, dataset.normalization
-        channels = (
-            source.channels if isinstance(source, FolderSource) else 1 if source.name == "digits" else 3
-        )
+        channels, given = dataset.source.channels, dataset.normalization
         if given and len(given.mean) != channels:
             problems.append(
                 f"{path.name}: datasets.{name}.normalization: values for {len(given.mean)} channel(s), but "
