@@ -139,8 +139,9 @@ class Progress:
         if record.epoch <= self.done or (record.epoch % max(1, self.epochs // 10) and not last):
             return
         left = self.seconds / record.epoch * (self.epochs - record.epoch)
+        tested = "" if record.test_BAC is None else f" test {record.test_BAC:.3f}"
         print(
             f"epoch {record.epoch}/{self.epochs}  loss {record.loss:.4f}  "
-            f"BAC train {record.train_BAC:.3f} test {record.test_BAC:.3f}  {left:.0f} s left",
+            f"BAC train {record.train_BAC:.3f}{tested}  {left:.0f} s left",
             flush=True,
         )

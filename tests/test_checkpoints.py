@@ -71,17 +71,18 @@ def assert_same(first: Trained, second: Trained) -> None:
     assert without_seconds[0] == without_seconds[1]
 
 
-@pytest.mark.parametrize("loss", ["ce", "ldam"])
+@pytest.mark.parametrize(("loss", "score_every"), [("ce", 1), ("ldam", 1), ("ldam", 2)])
 @pytest.mark.parametrize("stops", [(1,), (4,), (2, 3, 4)])
 def test_resumed_is_uninterrupted(
-    tmp_path: Path, parts: list[Images], stops: tuple[int, ...], loss: str
+    tmp_path: Path, parts: list[Images], stops: tuple[int, ...], loss: str, score_every: int
 ) -> None:
-    whole, _ = run(parts, None, loss=loss)
+    recipe = replace(RECIPE, score_every=score_every)
+    whole, _ = run(parts, None, loss=loss, recipe=recipe)
     checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
     for stop in stops:
         with pytest.raises(StoppedError):
-            run(parts, checkpoint, stop_after=stop, loss=loss)
-    resumed, records = run(parts, checkpoint, loss=loss)
+            run(parts, checkpoint, stop_after=stop, loss=loss, recipe=recipe)
+    resumed, records = run(parts, checkpoint, loss=loss, recipe=recipe)
     assert_same(whole, resumed)
     assert [record.epoch for record in records] == [1, 2, 3, 4, 5]  # those before the stop are told again
     saved = checkpoint.load()

@@ -154,7 +154,7 @@ def test_training_learns(parts: list[Images]) -> None:
     history = run(parts, recipe=replace(RECIPE, epochs=12)).history
     losses = [record.loss for record in history]
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
-    assert history[-1].test_BAC > 0.6  # chance: 1/3
+    assert (history[-1].test_BAC or 0) > 0.6  # chance: 1/3
     assert 0 <= history[-1].train_BAC <= 1
 
 

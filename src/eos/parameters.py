@@ -161,6 +161,7 @@ class Training(_Section):
     crop_padding: Annotated[int, Field(ge=0)]
     horizontal_flip: bool
     precision: Precision
+    score_every: Positive = 1
     device: Literal["auto", "cpu", "cuda"]
     cpu_threads: Threads | None
     seed: Seed
@@ -187,6 +188,7 @@ class TrainingOverrides(_Section):
     crop_padding: Annotated[int, Field(ge=0)] | None = None
     horizontal_flip: bool | None = None
     precision: Precision | None = None
+    score_every: Positive | None = None
     cpu_threads: Threads | None = None
     balanced_epochs_share: Share | None = None
 

@@ -74,15 +74,15 @@ class BestEpochs:
         self._count = 0
         self._best: dict[str, tuple[float, int]] = {}
 
-    def update(self, *, test_score: float, validation_score: float | None = None) -> list[str]:
+    def update(self, *, test_score: float | None, validation_score: float | None = None) -> list[str]:
         """Take the scores of the next epoch.
 
         Parameters
         ----------
-        test_score : float
-            Macro-F1 on the test set.
+        test_score : float or None
+            Macro-F1 on the test set; None for an epoch that was not scored, which `test` does not choose.
         validation_score : float, optional
-            Macro-F1 on the validation set, if there is one; without it the rule `validation` is not followed.
+            Macro-F1 on the validation set; None where there is none, or the epoch was not scored.
 
         Returns
         -------

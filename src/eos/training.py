@@ -89,6 +89,9 @@ class Recipe:
     precision : {"auto", "fp32", "bf16"}
         Of the network's arithmetic, in training and in scoring; "auto" is bfloat16 where the processor has
         units for it.
+    score_every : int
+        Epochs from one scoring of the test and validation images to the next; the last is scored anyway.
+        The rules that look at these scores choose among the scored epochs.
     remix_alpha : float, optional
         Trains on batches made by ReMix (see `eos.remix`), with the loss "ce" only; the shares of the two
         images in a mixture come from Beta(remix_alpha, remix_alpha). None trains on plain batches.
@@ -107,6 +110,7 @@ class Recipe:
     crop_padding: int = 4
     horizontal_flip: bool = True
     precision: str = "auto"
+    score_every: int = 1
     remix_alpha: float | None = None
     seed: int = 0
 
@@ -126,8 +130,8 @@ class EpochRecord:
         Balanced accuracy of the predictions made while training: on augmented images, by weights that move.
         With ReMix on the mixtures; the true class is then that of the image with the larger share. It is
         thus no number to compare with other trainings: of over-sampled classes and of two images at once.
-    test_BAC, test_FM : float
-        Balanced accuracy and macro-F1 on the test images after the epoch.
+    test_BAC, test_FM : float or None
+        Balanced accuracy and macro-F1 on the test images after the epoch, if it was scored.
     validation_BAC, validation_FM : float or None
         The same on the validation images, if there are any.
     seconds : float
@@ -138,8 +142,8 @@ class EpochRecord:
     learning_rate: float
     loss: float
     train_BAC: float
-    test_BAC: float
-    test_FM: float
+    test_BAC: float | None
+    test_FM: float | None
     validation_BAC: float | None
     validation_FM: float | None
     seconds: float
@@ -227,7 +231,7 @@ def train(
     Parameters
     ----------
     train, test : Images
-        Images to learn from and to score after every epoch, all of one size.
+        Images to learn from and to score, all of one size.
     validation : Images, optional
         Images held out from training; without them the rule `validation` cannot be followed.
     n_classes : int
@@ -329,7 +333,7 @@ def begin(task: Task, architecture: str, loss: Loss) -> State:
 
 
 def run_epoch(task: Task, state: State) -> None:
-    """Train for one epoch, score the network, and keep its weights for the rules that now choose them.
+    """Train for one epoch, score the network if that is due, and keep its weights for the rules it now suits.
 
     Raises
     ------
@@ -348,9 +352,11 @@ def run_epoch(task: Task, state: State) -> None:
             f"training diverged: the loss is {loss} in epoch {epoch} at learning rate {rate:g}; "
             f"lower the recipe's learning_rate ({task.recipe.learning_rate:g}) or lengthen its warmup"
         )
-    scores = {name: _score(task, state.network, *part) for name, part in task.scored.items()}
-    validation = scores.get("validation", {"BAC": None, "FM": None})
-    improved = state.best.update(test_score=scores["test"]["FM"], validation_score=validation["FM"])
+    due = epoch % task.recipe.score_every == 0 or epoch == task.recipe.epochs
+    scores = {name: _score(task, state.network, *part) for name, part in task.scored.items() if due}
+    unknown = {"BAC": None, "FM": None}
+    test, validation = scores.get("test", unknown), scores.get("validation", unknown)
+    improved = state.best.update(test_score=test["FM"], validation_score=validation["FM"])
     state.weights |= dict.fromkeys(improved, _snapshot(state.network))
     state.history.append(
         EpochRecord(
@@ -358,8 +364,8 @@ def run_epoch(task: Task, state: State) -> None:
             learning_rate=rate,
             loss=loss,
             train_BAC=train_score["BAC"],
-            test_BAC=scores["test"]["BAC"],
-            test_FM=scores["test"]["FM"],
+            test_BAC=test["BAC"],
+            test_FM=test["FM"],
             validation_BAC=validation["BAC"],
             validation_FM=validation["FM"],
             seconds=time.perf_counter() - start,
