@@ -74,7 +74,7 @@ def write(rows: list[Row], *, others: bool) -> None:
     """Write the table, all at once; with `others` only the lines that were measured change."""
     import pandas as pd
 
-    from eos.files import write_table
+    from eos.storage.files import write_table
 
     columns = [field.name for field in fields(Row)]
     table = pd.DataFrame([astuple(row) for row in rows], columns=columns).round(4)

@@ -15,10 +15,10 @@ from ruamel.yaml import YAML
 
 from benchmarks.compare import Comparison
 from benchmarks.data import COUNTS, N_FEATURES, embeddings
-from eos import softmax
-from eos.files import read_arrays, write_arrays
-from eos.retraining import retrain
-from eos.rows import balanced_rows
+from eos.heads import softmax
+from eos.heads.retraining import retrain
+from eos.heads.rows import balanced_rows
+from eos.storage.files import read_arrays, write_arrays
 
 ROOT = Path(__file__).parents[1]
 EPOCHS = 10

@@ -21,12 +21,12 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.compare import Comparison
+from eos.data.torchvision_import import import_torchvision
 from eos.devices import pick_precision
-from eos.embeddings import extract
-from eos.files import read_arrays, write_arrays
-from eos.networks import Network, build_network
-from eos.training import Images, Recipe, train
-from eos.vision import import_torchvision
+from eos.models.inference import extract
+from eos.models.network import Network, build_network
+from eos.storage.files import read_arrays, write_arrays
+from eos.training.loop import Images, Recipe, train
 
 BATCH = 128
 PRECISION = pick_precision("auto", torch.device("cpu"))

@@ -27,7 +27,7 @@ def main() -> None:
     """Print and write one line per way."""
     import pandas as pd
 
-    from eos.files import write_table
+    from eos.storage.files import write_table
 
     rows = []
     for way, command in WAYS.items():

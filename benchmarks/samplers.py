@@ -13,11 +13,11 @@ from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.compare import Comparison
 from benchmarks.data import COUNTS, embeddings
-from eos.files import write_arrays
-from eos.layouts import EMBEDDINGS, read_stored
 from eos.samplers.eos import EOS
 from eos.samplers.neighbors import ExactNeighbors, SharedLists
-from eos.samplers.registry import oversample
+from eos.samplers.oversampling import oversample
+from eos.storage.files import write_arrays
+from eos.storage.layouts import EMBEDDINGS, read_stored
 
 Resampled = tuple[np.ndarray, np.ndarray]
 

@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.compare import cpu_seconds
 from benchmarks.data import long_tailed, wide_embeddings
-from eos import softmax
-from eos.rows import InterpolatedRows, balanced_rows
+from eos.heads import softmax
+from eos.heads.rows import InterpolatedRows, balanced_rows
 from eos.samplers.eos import EOS, Interpolations
 
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
@@ -66,7 +66,7 @@ def main() -> None:
         return
     import pandas as pd
 
-    from eos.files import write_table
+    from eos.storage.files import write_table
 
     rows: list[dict[str, Any]] = []
     for shape in [options.shape] if options.shape else SHAPES:

@@ -10,9 +10,9 @@ import sklearn.svm  # noqa: F401
 
 import common
 from eos.errors import placed
-from eos.files import write_arrays
-from eos.layouts import IMAGES, SPLIT, read_stored
-from eos.pixels import oversample_images
+from eos.samplers.pixels import oversample_images
+from eos.storage.files import write_arrays
+from eos.storage.layouts import IMAGES, SPLIT, read_stored
 
 
 def main(dataset: str, cut: int, pixel_sampler: str) -> dict[str, Any]:

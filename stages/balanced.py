@@ -8,13 +8,13 @@ import pandas as pd
 
 import common
 from columns import COLUMNS, NOTES_BETWEEN
-from eos.cells import architecture
-from eos.embeddings import extract, load_network
-from eos.files import write_table
-from eos.layouts import IMAGES, SPLIT, SYNTHETIC, read_stored
-from eos.losses import find_loss
-from eos.scores import score
-from eos.training import Images, Trained
+from eos.config.cells import architecture
+from eos.losses.base import find_loss
+from eos.metrics.scores import score
+from eos.models.inference import extract, load_network
+from eos.storage.files import write_table
+from eos.storage.layouts import IMAGES, SPLIT, SYNTHETIC, read_stored
+from eos.training.loop import Images, Trained
 from fitting import Cell, fit, images_of
 
 

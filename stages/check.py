@@ -6,10 +6,10 @@ from itertools import product
 from typing import Any
 
 import common
-from eos.cells import architecture
-from eos.files import write_json
-from eos.parameters import Parameters, generator_on
+from eos.config.cells import architecture
+from eos.config.schema import Parameters, generator_on
 from eos.registry import ARCHITECTURES, LOSSES
+from eos.storage.files import write_json
 from sources import STAGES, sources
 
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from eos.config.schema import Parameters, load
 from eos.errors import InputError, unknown_name
-from eos.files import write_json
-from eos.parameters import Parameters, load
+from eos.storage.files import write_json
 
 PARAMETERS = Path("params.yaml")
 

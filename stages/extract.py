@@ -6,14 +6,14 @@ import numpy as np
 import torch
 
 import common
-from eos.cells import architecture, training_recipe
+from eos.config.cells import architecture, training_recipe
 from eos.devices import limit_threads, pick_device, pick_precision
-from eos.embeddings import extract, load_network
 from eos.errors import InputError, placed
-from eos.files import REMAKE, read_json, read_weights, write_arrays
-from eos.layouts import IMAGES, SPLIT, read_stored
-from eos.losses import find_loss
-from eos.networks import classifier_weights
+from eos.losses.base import find_loss
+from eos.models.inference import extract, load_network
+from eos.models.network import classifier_weights
+from eos.storage.files import REMAKE, read_json, read_weights, write_arrays
+from eos.storage.layouts import IMAGES, SPLIT, read_stored
 
 
 def main(dataset: str, cut: int, network: str) -> dict[str, Any]:

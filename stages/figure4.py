@@ -1,8 +1,8 @@
 """Draw the gaps of true and false positives of all datasets: -> plots/, metrics/figures/."""
 
 import common
-from eos.figures import figure4, figure4_data, save_svg
-from eos.files import write_table
+from eos.report.figures import figure4, figure4_data, save_svg
+from eos.storage.files import write_table
 from results import read_results
 
 

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 
 import common
+from eos.config.schema import Parameters
 from eos.errors import placed, unknown_name
-from eos.figures import figure6, figure6_data, save_svg
-from eos.files import write_table
-from eos.layouts import EMBEDDINGS, IMAGES, OVERSAMPLED, read_stored
-from eos.parameters import Parameters
-from eos.tsne import FEWEST, Rows
+from eos.report.figures import figure6, figure6_data, save_svg
+from eos.report.tsne import FEWEST, Rows
+from eos.storage.files import write_table
+from eos.storage.layouts import EMBEDDINGS, IMAGES, OVERSAMPLED, read_stored
 
 COLUMNS = ["head", "class_name", "synthetic", "available", "x", "y"]
 

@@ -1,8 +1,8 @@
 """Draw the figures of a dataset: DATASET -> plots/<dataset>/*.svg, metrics/figures/<dataset>/*.csv."""
 
 import common
-from eos.figures import figure3, figure3_data, figure5, figure5_data, figure7, figure7_data, save_svg
-from eos.files import write_table
+from eos.report.figures import figure3, figure3_data, figure5, figure5_data, figure7, figure7_data, save_svg
+from eos.storage.files import write_table
 from results import read_results
 
 

@@ -8,12 +8,12 @@ import numpy as np
 from dvclive import Live
 
 import common
-from eos.cells import architecture, training_recipe
-from eos.checkpoints import FileCheckpoint, fingerprint, library_code
+from eos.config.cells import architecture, training_recipe
 from eos.devices import limit_threads
 from eos.errors import placed
-from eos.files import Arrays, write_json, write_weights
-from eos.training import EpochRecord, Images, Recipe, Trained, normalization_of, train
+from eos.storage.files import Arrays, write_json, write_weights
+from eos.training.checkpoints import FileCheckpoint, fingerprint, library_code
+from eos.training.loop import EpochRecord, Images, Recipe, Trained, normalization_of, train
 
 LOGGED = ("learning_rate", "loss", "train_BAC", "test_BAC", "test_FM", "validation_BAC", "validation_FM")
 

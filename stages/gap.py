@@ -1,9 +1,9 @@
 """Measure the generalization gap of a network's embeddings: DATASET CUT NETWORK -> data/gap/..."""
 
 import common
-from eos.files import write_arrays
-from eos.gap import generalization_gap, outcome_gaps
-from eos.layouts import EMBEDDINGS, read_stored
+from eos.metrics.gap import generalization_gap, outcome_gaps
+from eos.storage.files import write_arrays
+from eos.storage.layouts import EMBEDDINGS, read_stored
 
 
 def main(dataset: str, cut: int, network: str) -> None:

@@ -6,15 +6,15 @@ from typing import Any
 import numpy as np
 
 import common
-from eos.cells import cpu_threads
-from eos.checkpoints import FileCheckpoint, fingerprint, library_code
+from eos.config.cells import cpu_threads
+from eos.config.schema import generator_on
 from eos.devices import limit_threads
 from eos.errors import placed
-from eos.files import replacing, write_arrays
 from eos.generators.base import Progress
-from eos.generators.registry import generate, sample_sheet
-from eos.layouts import IMAGES, SPLIT, read_stored
-from eos.parameters import generator_on
+from eos.generators.generation import generate, sample_sheet
+from eos.storage.files import replacing, write_arrays
+from eos.storage.layouts import IMAGES, SPLIT, read_stored
+from eos.training.checkpoints import FileCheckpoint, fingerprint, library_code
 
 SECONDS_BETWEEN_LINES = 15.0
 

@@ -9,11 +9,11 @@ import sklearn.svm  # noqa: F401
 
 import common
 from eos.errors import placed
-from eos.files import write_arrays, write_json
-from eos.gap import generalization_gap
-from eos.layouts import EMBEDDINGS, read_stored
+from eos.metrics.gap import generalization_gap
 from eos.samplers.neighbors import ExactNeighbors, SharedLists
-from eos.samplers.registry import SAMPLERS, oversample
+from eos.samplers.oversampling import SAMPLERS, oversample
+from eos.storage.files import write_arrays, write_json
+from eos.storage.layouts import EMBEDDINGS, read_stored
 
 
 def main(dataset: str, cut: int, network: str) -> dict[str, Any]:

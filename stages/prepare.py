@@ -3,9 +3,9 @@
 import numpy as np
 
 import common
-from eos.datasets import SOURCES
+from eos.data.digits import SOURCES
 from eos.errors import placed
-from eos.files import write_arrays
+from eos.storage.files import write_arrays
 
 
 def main(dataset: str) -> None:

@@ -6,9 +6,9 @@ import pandas as pd
 
 import common
 from columns import COLUMNS, TEXT
+from eos.config.schema import Parameters
 from eos.errors import InputError
-from eos.files import REMAKE, read_table
-from eos.parameters import Parameters
+from eos.storage.files import REMAKE, read_table
 
 
 def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:

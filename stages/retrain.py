@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 import common
-from eos import softmax
 from eos.errors import placed
-from eos.files import write_arrays
-from eos.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
-from eos.retraining import retrain
+from eos.heads import softmax
+from eos.heads.retraining import retrain
+from eos.storage.files import write_arrays
+from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
 
 
 def main(dataset: str, cut: int, network: str) -> dict[str, Any]:

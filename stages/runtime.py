@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 import common
-from eos.files import read_json, write_table, write_text
-from eos.runtime import markdown_runtime, runtime
+from eos.report.runtime import markdown_runtime, runtime
+from eos.storage.files import read_json, write_table, write_text
 
 COLUMNS = ["dataset", "cut", "phase", "sampler", "network", "seconds", "epochs", "rows", "parameters"]
 

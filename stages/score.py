@@ -5,12 +5,12 @@ import pandas as pd
 
 import common
 from columns import COLUMNS, SCORED
+from eos.config.schema import Parameters
 from eos.errors import InputError
-from eos.files import REMAKE, Arrays, read_json, write_table
-from eos.gap import net_gap
-from eos.layouts import EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
-from eos.parameters import Parameters
-from eos.scores import confusion, recalls, score, weight_norms
+from eos.metrics.gap import net_gap
+from eos.metrics.scores import confusion, recalls, score, weight_norms
+from eos.storage.files import REMAKE, Arrays, read_json, write_table
+from eos.storage.layouts import EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
 
 
 def main(dataset: str, cut: int) -> None:

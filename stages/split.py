@@ -3,10 +3,10 @@
 import numpy as np
 
 import common
+from eos.data.splits import exponential_counts, hold_out, imbalanced_subset
 from eos.errors import placed
-from eos.files import write_arrays
-from eos.layouts import IMAGES, read_stored
-from eos.splits import exponential_counts, hold_out, imbalanced_subset
+from eos.storage.files import write_arrays
+from eos.storage.layouts import IMAGES, read_stored
 
 
 def main(dataset: str, cut: int) -> None:

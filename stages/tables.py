@@ -2,13 +2,13 @@
 
 import common
 from columns import NOTES_BETWEEN
-from eos.cells import neighbors, step
-from eos.files import write_json, write_table, write_text
-from eos.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
-from eos.orderings import markdown_orderings, orderings, orderings_summary
-from eos.parameters import Parameters
-from eos.published import with_published
-from eos.tables import summary, table1, table2, table3, table4, table5
+from eos.config.cells import neighbors, step
+from eos.config.schema import Parameters
+from eos.report.claims import markdown_orderings, orderings, orderings_summary
+from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
+from eos.report.published import with_published
+from eos.report.tables import summary, table1, table2, table3, table4, table5
+from eos.storage.files import write_json, write_table, write_text
 from results import read_balanced, read_results
 
 

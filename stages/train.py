@@ -3,8 +3,8 @@
 from typing import Any
 
 import common
-from eos.layouts import IMAGES, SPLIT, read_stored
-from eos.training import Images
+from eos.storage.layouts import IMAGES, SPLIT, read_stored
+from eos.training.loop import Images
 from fitting import Cell, fit, images_of
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from eos.cells import architecture, cpu_threads, neighbors, step, training_recipe
-from eos.parameters import Parameters, load
+from eos.config.cells import architecture, cpu_threads, neighbors, step, training_recipe
+from eos.config.schema import Parameters, load
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from eos.checkpoints import FileCheckpoint, fingerprint
-from eos.files import Arrays
-from eos.training import EpochRecord, Images, Recipe, Trained, train
+from eos.storage.files import Arrays
+from eos.training.checkpoints import FileCheckpoint, fingerprint
+from eos.training.loop import EpochRecord, Images, Recipe, Trained, train
 
 RECIPE = Recipe(epochs=5, batch_size=16, learning_rate=0.02, crop_padding=1, seed=3)
 
@@ -186,8 +186,8 @@ from pathlib import Path
 import torch
 sys.path.insert(0, sys.argv[1])
 import test_checkpoints as t
-from eos.checkpoints import FileCheckpoint
-from eos.files import write_weights
+from eos.training.checkpoints import FileCheckpoint
+from eos.storage.files import write_weights
 torch.set_num_threads(1)
 parts = t.parts.__wrapped__()
 trained, _ = t.run(parts, FileCheckpoint(Path(sys.argv[2]) / "checkpoint.safetensors"))

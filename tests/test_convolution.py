@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from eos.convolution import Convolution
+from eos.models.convolution import Convolution
 
 SIZES = [(2, 2), (1, 1), (1, 2), (2, 3), (5, 4)]
 

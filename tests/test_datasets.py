@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from eos import parameters
-from eos.datasets import SOURCES, digits
+from eos.config import schema as parameters
+from eos.data.digits import SOURCES, digits
+from eos.data.image_dataset import ImageDataset
 from eos.errors import InputError
-from eos.image_dataset import ImageDataset
 from tiny_sources import block_network, write_svhn, write_tree
 
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from eos.densenet import DenseNet, _Layer, _Transition
-from eos.networks import build_network
+from eos.models.densenet import DenseNet, _Layer, _Transition
+from eos.models.network import build_network
 
 
 @pytest.mark.parametrize(("depth", "growth", "millions"), [(40, 12, 1.0), (100, 12, 7.0), (100, 24, 27.2)])

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from eos.embeddings import extract, load_network, network_input
 from eos.errors import InputError
-from eos.networks import Classifier, Network, build_network
+from eos.models.inference import extract, load_network, network_input
+from eos.models.network import Classifier, Network, build_network
 
 MEAN, STD = (0.2, 0.5), (0.3, 0.1)
 

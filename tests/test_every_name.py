@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from eos import softmax
-from eos.embeddings import extract, load_network
-from eos.generators.registry import GENERATORS, generate, generator_parameters
-from eos.losses import find_loss
-from eos.parameters import load
-from eos.pixels import PIXEL_SAMPLERS, oversample_images
+from eos.config.schema import load
+from eos.generators.generation import GENERATORS, generate, generator_parameters
+from eos.heads import softmax
+from eos.heads.retraining import retrain
+from eos.losses.base import find_loss
+from eos.metrics.scores import score
+from eos.models.inference import extract, load_network
 from eos.registry import ARCHITECTURES, LOSSES
-from eos.retraining import retrain
-from eos.samplers.registry import SAMPLERS, oversample, sampler_parameters
-from eos.scores import score
-from eos.training import Images, Recipe, train
+from eos.samplers.oversampling import SAMPLERS, oversample, sampler_parameters
+from eos.samplers.pixels import PIXEL_SAMPLERS, oversample_images
+from eos.training.loop import Images, Recipe, train
 
 ROOT = Path(__file__).parents[1]
 N_CLASSES = 3

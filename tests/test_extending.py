@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from eos import kinds, losses, registry, resnet
-from eos.losses import build_loss
-from eos.networks import build_network
+from eos import kinds, registry
+from eos.losses import base as losses
+from eos.losses.base import build_loss
+from eos.models import resnet
+from eos.models.network import build_network
 from eos.samplers import registry as samplers
 
 PAGE = Path(__file__).parents[1] / "docs" / "extending.md"

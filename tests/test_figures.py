@@ -16,7 +16,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from eos.figures import figure3, figure3_data, figure5, figure5_data, figure7, figure7_data, save_svg
+from eos.report.figures import figure3, figure3_data, figure5, figure5_data, figure7, figure7_data, save_svg
 
 NETWORKS = ["ce", "ldam"]
 HEADS = ["own", "none", "random", "smote", "balsvm", "eos"]

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
-from eos.figures import figure4, figure4_data, save_svg
+from eos.report.figures import figure4, figure4_data, save_svg
 
 NETWORKS = ["ce", "ldam"]
 NAN = float("nan")

@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eos.figures import figure6, figure6_data, save_svg
-from eos.tsne import Rows, project_classes
+from eos.report.figures import figure6, figure6_data, save_svg
+from eos.report.tsne import Rows, project_classes
 
 NAMES = ("automobile", "truck")
 

@@ -8,7 +8,15 @@ import pandas as pd
 import pytest
 
 from eos.errors import InputError
-from eos.files import read_arrays, read_json, read_table, replacing, write_arrays, write_json, write_table
+from eos.storage.files import (
+    read_arrays,
+    read_json,
+    read_table,
+    replacing,
+    write_arrays,
+    write_json,
+    write_table,
+)
 
 
 def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import sparse
 
-import eos.gap
+import eos.metrics.gap
 from eos import generalization_gap
 from eos.errors import InputError
-from eos.gap import net_gap, outcome_gaps
+from eos.metrics.gap import net_gap, outcome_gaps
 
 Problem = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -166,7 +166,7 @@ def test_no_training_rows_and_missing_predictions_are_named() -> None:
 
 
 def test_docstring_examples_run() -> None:
-    result = doctest.testmod(eos.gap)
+    result = doctest.testmod(eos.metrics.gap)
     assert result.attempted > 0
     assert result.failed == 0
 

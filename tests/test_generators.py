@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from eos.errors import InputError
-from eos.files import Arrays
 from eos.generators import base, cgan
 from eos.generators.bagan import normals
 from eos.generators.base import Progress
-from eos.generators.registry import GENERATORS, Generated, generate, generator_parameters, sample_sheet
+from eos.generators.generation import GENERATORS, Generated, generate, generator_parameters, sample_sheet
+from eos.storage.files import Arrays
 
 SMALL: dict[str, dict[str, Any]] = {
     "gamo": {"epochs": 3, "latent_size": 8},
@@ -276,6 +276,6 @@ def test_images_that_cannot_be_used(images: np.ndarray, message: str) -> None:
 
 
 def test_the_names_cost_nothing() -> None:
-    code = "import eos.generators.registry, sys; print(*sys.modules)"
+    code = "import eos.generators.generation, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & {"torch", "PIL"}

@@ -1,4 +1,4 @@
-"""The head as an estimator: scikit-learn's own checks, none excluded, and agreement with `eos.softmax`."""
+"""The head as an estimator: scikit-learn's own checks, none excluded, and agreement with `eos.heads.softmax`."""
 
 import doctest
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from sklearn.datasets import load_digits, make_blobs
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-import eos.heads
+import eos.heads.linear_head
 from eos import LinearHead
 from eos.errors import InputError
-from eos.softmax import Recipe, fit, logits
+from eos.heads.softmax import Recipe, fit, logits
 
 
 @parametrize_with_checks([LinearHead()])
@@ -108,6 +108,6 @@ def test_divergence_is_an_error_with_the_remedy() -> None:
 
 
 def test_docstring_examples_run() -> None:
-    result = doctest.testmod(eos.heads)
+    result = doctest.testmod(eos.heads.linear_head)
     assert result.attempted > 0
     assert result.failed == 0

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eos import image_files
+from eos.data import image_files
+from eos.data.image_files import read_images
 from eos.errors import InputError
-from eos.image_files import read_images
 
 GRADIENT = np.linspace(0, 255, 64, dtype=np.uint8).reshape(8, 8)
 COLOURS = np.stack([GRADIENT, GRADIENT.T, np.full_like(GRADIENT, 200)], axis=-1)

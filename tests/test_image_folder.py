@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eos.data.image_dataset import ImageDataset
+from eos.data.image_folder import TAR_ENDINGS, image_folder
 from eos.errors import InputError
-from eos.image_dataset import ImageDataset
-from eos.image_folder import TAR_ENDINGS, image_folder
 from tiny_sources import write_tree
 
 SIZES = {"train/cat": 3, "train/Ant": 2, "train/bee": 4, "test/cat": 1, "test/Ant": 2, "test/bee": 1}

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eos import layouts
 from eos.errors import InputError
-from eos.files import Arrays, write_arrays
-from eos.layouts import IMAGES, Layout, read_stored
+from eos.storage import layouts
+from eos.storage.files import Arrays, write_arrays
+from eos.storage.layouts import IMAGES, Layout, read_stored
 
 LAYOUTS = {name: value for name, value in vars(layouts).items() if name.isupper() and isinstance(value, dict)}
 KINDS = {"f": "float32", "i": "int64", "u": "uint8", "U": "U1"}

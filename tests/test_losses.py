@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from eos.errors import InputError
-from eos.losses import LOSSES, LDAMLoss, Loss, build_loss, find_loss
+from eos.losses.base import LOSSES, LDAMLoss, Loss, build_loss, find_loss
 
 COUNTS = [500, 120, 31, 4]
 Batch = tuple[np.ndarray, np.ndarray]

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from eos.published import with_published
-from eos.tables import (
+from eos.report.published import with_published
+from eos.report.tables import (
     markdown1,
     markdown2,
     markdown3,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from eos.embeddings import move
 from eos.errors import InputError
-from eos.networks import (
+from eos.models.inference import move
+from eos.models.network import (
     ARCHITECTURES,
     Classifier,
     CosineClassifier,

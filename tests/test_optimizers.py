@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from eos.optimizers import SGD, Adam
+from eos.training.optimizers import SGD, Adam
 
 
 def network() -> nn.Module:
@@ -60,8 +60,8 @@ def test_training_does_not_import_the_compiler() -> None:
     """It would cost seconds in every process that trains."""
     code = (
         "import sys, torch\n"
-        "from eos.optimizers import SGD, Adam\n"
-        "import eos.training, eos.generators.base\n"
+        "from eos.training.optimizers import SGD, Adam\n"
+        "import eos.training.loop, eos.generators.base\n"
         "for make in (lambda w: SGD(w, learning_rate=0.1, momentum=0.9, weight_decay=0.1),\n"
         "             lambda w: Adam(w, learning_rate=0.1, betas=(0.5, 0.9))):\n"
         "    weight = torch.ones(3, requires_grad=True)\n"

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from eos.errors import InputError
-from eos.orderings import CLAIMS, markdown_orderings, orderings, orderings_summary
+from eos.report.claims import CLAIMS, markdown_orderings, orderings, orderings_summary
 from table_frames import CLASSES, GAPS, balanced_frame, lines_of, score_frame
 
 NO_GAPS, NO_CLASSES = pd.DataFrame(columns=GAPS), pd.DataFrame(columns=CLASSES)

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import yaml
 
-from eos.cells import training_recipe
+from eos.config.cells import training_recipe
+from eos.config.schema import load
 from eos.errors import InputError
-from eos.parameters import load
-from eos.samplers.registry import SAMPLERS, sampler_parameters
+from eos.samplers.oversampling import SAMPLERS, sampler_parameters
 
 ROOT = Path(__file__).parents[1]
 

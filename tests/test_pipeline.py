@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 import yaml
 
-from eos import embeddings
-from eos.parameters import Parameters, load
-from eos.training import Images, Recipe, train
+from eos.config.schema import Parameters, load
+from eos.models import inference as embeddings
+from eos.training.loop import Images, Recipe, train
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
 STAGES = PIPELINE["stages"]
 
-# The sections of the parameters that a call of `eos.cells` reads.
+# The sections of the parameters that a call of `eos.config.cells` reads.
 READ_BY_CELLS = {
     "training_recipe": {"datasets", "networks", "training"},
     "architecture": {"datasets", "networks"},
@@ -109,7 +109,7 @@ def test_a_training_depends_on_its_own_architecture_and_loss_only(stages: Module
 def test_what_stands_behind_a_name_is_noted(stages: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     parameters, names = load(ROOT / "params.yaml"), {"dataset": "cifar10", "network": "ldam"}
     before = stages.meant(parameters, names)
-    assert before == {"architecture": "eos.resnet:resnet32", "loss": "eos.losses:LDAMLoss"}
+    assert before == {"architecture": "eos.models.resnet:resnet32", "loss": "eos.losses.base:LDAMLoss"}
     monkeypatch.setitem(stages.LOSSES, "ldam", stages.LOSSES["focal"])
     assert stages.meant(parameters, names) != before
     generator = stages.meant(parameters, {"dataset": "digits", "generator": "cgan"})["generator"]

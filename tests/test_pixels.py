@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eos.errors import InputError
-from eos.pixels import PIXEL_SAMPLERS, oversample_images
+from eos.samplers.pixels import PIXEL_SAMPLERS, oversample_images
 
 COUNTS = (40, 12, 6)
 DEFINITIONS: dict[str, dict[str, Any]] = {

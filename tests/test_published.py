@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from eos.errors import InputError
-from eos.published import published, with_published
-from eos.tables import table1, table2, table3, table4, table5
+from eos.report.published import published, with_published
+from eos.report.tables import table1, table2, table3, table4, table5
 from table_frames import balanced_frame, score_frame
 
 NUMBERS = ["BAC", "GM", "FM"]

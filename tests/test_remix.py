@@ -9,11 +9,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from eos.checkpoints import FileCheckpoint
 from eos.errors import InputError
-from eos.losses import CrossEntropy
-from eos.remix import balanced_rows, draw_lambda, mix_batch, mixed
-from eos.training import EpochRecord, Images, Recipe, Trained, train
+from eos.losses.base import CrossEntropy
+from eos.training.checkpoints import FileCheckpoint
+from eos.training.loop import EpochRecord, Images, Recipe, Trained, train
+from eos.training.mixing import balanced_rows, draw_lambda, mix_batch, mixed
 
 RECIPE = Recipe(
     epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False, remix_alpha=0.2

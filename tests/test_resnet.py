@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eos.resnet import _Block
+from eos.models.resnet import _Block
 
 
 @pytest.mark.parametrize("size", [(6, 6), (5, 7)])

@@ -8,11 +8,11 @@ import pytest
 from sklearn.datasets import make_blobs
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from eos import softmax
 from eos.errors import InputError
-from eos.files import Arrays
-from eos.retraining import retrain
-from eos.rows import balanced_rows
+from eos.heads import softmax
+from eos.heads.retraining import retrain
+from eos.heads.rows import balanced_rows
+from eos.storage.files import Arrays
 
 RECIPE = softmax.Recipe(epochs=6, learning_rate=0.01, batch_size=16)
 Rows = tuple[np.ndarray, np.ndarray]
@@ -112,8 +112,6 @@ def test_the_rows_may_be_computed_batch_by_batch(parts: tuple[Rows, Rows, Rows])
 
 
 def test_training_heads_loads_no_large_library() -> None:
-    program = (
-        "import sys, eos.retraining; print({'torch', 'sklearn', 'scipy', 'pandas'}.intersection(sys.modules))"
-    )
+    program = "import sys, eos.heads.retraining; print({'torch', 'sklearn', 'scipy', 'pandas'}.intersection(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

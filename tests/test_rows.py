@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eos.errors import InputError
-from eos.rows import RowSource, StoredRows, balanced_rows
+from eos.heads.rows import RowSource, StoredRows, balanced_rows
 
 
 def triples(dtype: str = "float32") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

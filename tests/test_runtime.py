@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from eos.errors import InputError
-from eos.runtime import PHASES, markdown_runtime, runtime
+from eos.report.runtime import PHASES, markdown_runtime, runtime
 
 NAN = float("nan")
 COLUMNS = ["phase", "sampler", "network", "seconds", "epochs", "rows", "parameters"]

@@ -10,7 +10,7 @@ from imblearn.metrics import geometric_mean_score
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, f1_score, recall_score
 
 from eos.errors import InputError
-from eos.scores import balanced_accuracy, confusion, geometric_mean, recalls, score, weight_norms
+from eos.metrics.scores import balanced_accuracy, confusion, geometric_mean, recalls, score, weight_norms
 
 Outcome = tuple[np.ndarray, np.ndarray]
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from eos.errors import InputError
-from eos.rows import StoredRows, balanced_rows
-from eos.softmax import Recipe, fit, logits, predictions
+from eos.heads.rows import StoredRows, balanced_rows
+from eos.heads.softmax import Recipe, fit, logits, predictions
 
 
 def blobs(n: int = 300, d: int = 6, n_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eos.data.splits import exponential_counts, hold_out, imbalanced_subset
 from eos.errors import InputError
-from eos.splits import exponential_counts, hold_out, imbalanced_subset
 
 
 def test_the_counts_of_the_paper() -> None:

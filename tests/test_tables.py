@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from eos.errors import InputError
-from eos.tables import observations, summary, table1, table2, table3, table4, table5
+from eos.report.tables import observations, summary, table1, table2, table3, table4, table5
 from table_frames import balanced_frame, example_scores, score_frame
 
 

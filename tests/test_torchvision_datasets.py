@@ -7,10 +7,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from eos.config.schema import TorchvisionName
+from eos.data.image_dataset import ImageDataset
+from eos.data.torchvision_datasets import HAIR, LOADERS, torchvision_dataset
 from eos.errors import InputError
-from eos.image_dataset import ImageDataset
-from eos.parameters import TorchvisionName
-from eos.torchvision_datasets import HAIR, LOADERS, torchvision_dataset
 from tiny_sources import (
     ATTRIBUTES,
     FACES,

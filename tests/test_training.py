@@ -9,10 +9,10 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from eos.embeddings import extract, load_network
 from eos.errors import InputError
-from eos.losses import LOSSES
-from eos.training import (
+from eos.losses.base import LOSSES
+from eos.models.inference import extract, load_network
+from eos.training.loop import (
     EpochRecord,
     Images,
     Recipe,

@@ -6,7 +6,7 @@ from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from eos.errors import InputError
-from eos.tsne import Rows, project_classes, tsne
+from eos.report.tsne import Rows, project_classes, tsne
 
 NAMES = ("zero", "one")
 

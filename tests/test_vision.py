@@ -6,12 +6,12 @@ from typing import NoReturn
 
 import pytest
 
-from eos import vision
+from eos.data import torchvision_import as vision
 
 
 def test_torchvision_can_be_imported_in_a_fresh_process_and_again() -> None:
     code = (
-        "from eos.vision import import_torchvision as load\n"
+        "from eos.data.torchvision_import import import_torchvision as load\n"
         "assert load('datasets').CIFAR10.filename == 'cifar-10-python.tar.gz'\n"
         "assert load('datasets') is load('datasets')\n"
         "assert load('transforms.functional').hflip\n"
@@ -20,7 +20,9 @@ def test_torchvision_can_be_imported_in_a_fresh_process_and_again() -> None:
 
 
 def test_importing_the_module_loads_nothing_heavy() -> None:
-    code = "import sys, eos.datasets; print(*{'torch', 'torchvision', 'PIL', 'sklearn'} & set(sys.modules))"
+    code = (
+        "import sys, eos.data.digits; print(*{'torch', 'torchvision', 'PIL', 'sklearn'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout.split() == []
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from eos.networks import build_network
-from eos.wideresnet import WideResNet, _Block
+from eos.models.network import build_network
+from eos.models.wideresnet import WideResNet, _Block
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from eos.vision import import_torchvision
+from eos.data.torchvision_import import import_torchvision
 
 Part = tuple[np.ndarray, np.ndarray]  # images (n, 32, 32, 3), labels
 

@@ -13,8 +13,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eos.gap import generalization_gap
-    from eos.heads import LinearHead
+    from eos.heads.linear_head import LinearHead
+    from eos.metrics.gap import generalization_gap
     from eos.samplers.balanced_svm import BalancedSVM
     from eos.samplers.eos import EOS
 
@@ -24,8 +24,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "EOS": "eos.samplers.eos",
     "BalancedSVM": "eos.samplers.balanced_svm",
-    "LinearHead": "eos.heads",
-    "generalization_gap": "eos.gap",
+    "LinearHead": "eos.heads.linear_head",
+    "generalization_gap": "eos.metrics.gap",
 }
 
 

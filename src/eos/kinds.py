@@ -1,4 +1,4 @@
-"""The kinds of value that parameters have; `eos.parameters` checks every definition against them."""
+"""The kinds of value that parameters have; `eos.config.schema` checks every definition against them."""
 
 from typing import Annotated
 

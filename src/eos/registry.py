@@ -1,8 +1,8 @@
 """Every architecture and loss by the name that `params.yaml` calls it: where it is, what it has to be given.
 
-To add one, write it in `eos.networks` or `eos.losses` (or a module of your own) and add its line here; see
-docs/extending.md. Samplers and generators have lines of their own in `eos.samplers.registry` and
-`eos.generators.registry`. Nothing is imported until it is used: reading the parameters must not load torch.
+To add one, write it in `eos.models.network` or `eos.losses.base` (or a module of your own) and add its line here; see
+docs/extending.md. Samplers and generators have lines of their own in `eos.samplers.oversampling` and
+`eos.generators.generation`. Nothing is imported until it is used: reading the parameters must not load torch.
 """
 
 from collections.abc import Mapping
@@ -35,26 +35,26 @@ class Entry:
         return getattr(import_module(module), attribute)
 
 
-#: Backbones: called with `channels`, they return an `eos.networks.Backbone`.
+#: Backbones: called with `channels`, they return an `eos.models.network.Backbone`.
 ARCHITECTURES: dict[str, Entry] = {
-    "resnet8": Entry("eos.resnet:resnet8"),
-    "resnet20": Entry("eos.resnet:resnet20"),
-    "resnet32": Entry("eos.resnet:resnet32"),
-    "resnet56": Entry("eos.resnet:resnet56"),
-    "wideresnet": Entry("eos.wideresnet:wideresnet"),
-    "densenet": Entry("eos.densenet:densenet"),
+    "resnet8": Entry("eos.models.resnet:resnet8"),
+    "resnet20": Entry("eos.models.resnet:resnet20"),
+    "resnet32": Entry("eos.models.resnet:resnet32"),
+    "resnet56": Entry("eos.models.resnet:resnet56"),
+    "wideresnet": Entry("eos.models.wideresnet:wideresnet"),
+    "densenet": Entry("eos.models.densenet:densenet"),
 }
 
-#: Losses: subclasses of `eos.losses.Loss`, called with the class counts and their parameters.
+#: Losses: subclasses of `eos.losses.base.Loss`, called with the class counts and their parameters.
 LOSSES: dict[str, Entry] = {
-    "ce": Entry("eos.losses:CrossEntropy"),
+    "ce": Entry("eos.losses.base:CrossEntropy"),
     "asl": Entry(
-        "eos.losses:AsymmetricLoss",
+        "eos.losses.base:AsymmetricLoss",
         {"gamma_positive": NonNegative, "gamma_negative": NonNegative, "label_smoothing": Fraction},
     ),
-    "focal": Entry("eos.losses:FocalLoss", {"gamma": NonNegative}),
+    "focal": Entry("eos.losses.base:FocalLoss", {"gamma": NonNegative}),
     "ldam": Entry(
-        "eos.losses:LDAMLoss",
+        "eos.losses.base:LDAMLoss",
         {"max_margin": Rate, "scale": Rate, "reweight_from": ZeroToOne, "beta": Fraction},
     ),
 }

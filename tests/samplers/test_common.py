@@ -16,7 +16,7 @@ from sklearn.base import clone
 
 from eos.samplers.balanced_svm import BalancedSVM
 from eos.samplers.eos import EOS
-from eos.samplers.registry import SAMPLERS, oversample, sampler_parameters
+from eos.samplers.oversampling import SAMPLERS, oversample, sampler_parameters
 
 ESTIMATORS = [
     EOS(random_state=42),

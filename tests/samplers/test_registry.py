@@ -14,7 +14,7 @@ from sklearn.neighbors import NearestNeighbors
 from eos.errors import InputError
 from eos.samplers.balanced_svm import BalancedSVM
 from eos.samplers.eos import EOS
-from eos.samplers.registry import SAMPLERS, Sampler, oversample, sampler_parameters
+from eos.samplers.oversampling import SAMPLERS, Sampler, oversample, sampler_parameters
 
 
 def blobs(sizes: dict[int, int], *, spread: float = 0.2, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -206,7 +206,7 @@ def test_parameters_are_a_copy() -> None:
 
 def test_importing_the_registry_is_light() -> None:
     code = (
-        "import sys, eos.samplers.registry as r; r.sampler_parameters('eos'); "
+        "import sys, eos.samplers.oversampling as r; r.sampler_parameters('eos'); "
         "print([name for name in ('sklearn', 'imblearn', 'scipy', 'pandas', 'torch') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from eos.devices import deterministic
 from eos.errors import InputError
-from eos.optimizers import Adam
+from eos.training.optimizers import Adam
 
 if TYPE_CHECKING:
-    from eos.checkpoints import Checkpoint
+    from eos.training.checkpoints import Checkpoint
 
 # The result does not depend on it. The state of the largest model, some 200 MB, is written in about a second.
 SECONDS_BETWEEN_SAVES = 20.0

@@ -1,0 +1,60 @@
+"""Image data sets: a source gives training and test images, whatever their origin, in one form."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from eos.data.image_dataset import ImageDataset, draw_per_class
+from eos.data.image_folder import image_folder
+from eos.data.torchvision_datasets import torchvision_dataset
+from eos.errors import InputError
+
+
+def digits(raw: Path, *, test_per_class: int, seed: int) -> ImageDataset:
+    """Return scikit-learn's bundled handwritten digits: 1,797 grey images of 8x8 pixels, ten classes.
+
+    Parameters
+    ----------
+    raw
+        Not used: scikit-learn brings the images.
+    test_per_class
+        How many images of every class make the test set, so that it is balanced.
+    seed
+        Picks them.
+
+    Raises
+    ------
+    InputError
+        If a class would have no image left to train on.
+    """
+    from sklearn.datasets import load_digits
+
+    bunch = load_digits()
+    labels = bunch.target.astype(np.int64)
+    sizes = np.bincount(labels)
+    smallest = int(np.argmin(sizes))
+    if sizes[smallest] <= test_per_class:
+        raise InputError(
+            f"test_per_class {test_per_class}: class {smallest} has {sizes[smallest]} images, so none would "
+            f"be left to train on; lower it to {sizes[smallest] - 1} at most"
+        )
+    # The source has 17 grey levels, 0 to 16.
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
+    test = draw_per_class(labels, test_per_class, seed)
+    return ImageDataset(
+        train_images=images[~test],
+        train_labels=labels[~test],
+        test_images=images[test],
+        test_labels=labels[test],
+        class_names=tuple(str(digit) for digit in range(10)),
+    )
+
+
+# A source's name in the parameters -> the function that gives its images. Each takes the folder of raw
+# downloads, and by keyword the source's other parameters.
+SOURCES: dict[str, Callable[..., ImageDataset]] = {
+    "digits": digits,
+    "folder": image_folder,
+    "torchvision": torchvision_dataset,
+}

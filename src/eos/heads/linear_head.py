@@ -1,0 +1,215 @@
+"""The paper's classifier head as a scikit-learn estimator."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from eos.errors import InputError
+from eos.heads.softmax import Recipe, fit
+
+
+class LinearHead(ClassifierMixin, BaseEstimator):
+    """Softmax regression trained by the paper's recipe: mini-batch SGD with momentum and a warm-up.
+
+    A linear layer with a bias, trained from scratch on feature embeddings with the mean cross-entropy. It is
+    what replaces a network's own classifier after its embeddings were balanced, and it works on any
+    embeddings, in a pipeline behind any imbalanced-learn sampler. The computation is in float32.
+
+    Parameters
+    ----------
+    epochs : int, default=10
+        Passes over the training rows.
+    learning_rate : float, default=0.1
+        Step size after the warm-up.
+    batch_size : int, default=128
+        Rows per step; the last batch of an epoch may be smaller.
+    momentum : float, default=0.9
+        Momentum of SGD, in [0, 1).
+    weight_decay : float, default=2e-4
+        Factor of the L2 penalty's gradient; it acts on the weight and on the bias.
+    warmup_epochs : int, default=5
+        Epochs over which the learning rate grows linearly to `learning_rate`; 0 is no warm-up.
+    random_state : int, RandomState instance or None, default=None
+        Seeds the initial layer and the order of the rows. Pass an int for the same result in every call.
+
+    Attributes
+    ----------
+    coef_ : ndarray of shape (1, n_features) or (n_classes, n_features)
+        Weight of the layer. With two classes, as in scikit-learn's `LogisticRegression`, the single row is
+        the second class's weight minus the first's, which gives the same probabilities.
+    intercept_ : ndarray of shape (1,) or (n_classes,)
+        Bias of the layer; with two classes, the second minus the first.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, sorted.
+    n_features_in_ : int
+        Number of features seen during `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if `X` had string column names.
+
+    See Also
+    --------
+    eos.EOS : The sampler whose balanced embeddings the paper trains this head on.
+    sklearn.linear_model.LogisticRegression : The same model, fitted to convergence.
+
+    Notes
+    -----
+    The recipe is made for a network's embeddings, whose features are of the order of 1. Those of unit-length
+    embeddings in many dimensions are far smaller: scale them up first, with a StandardScaler say. Features of
+    a far larger scale need a scaler too, or a lower `learning_rate`; if the weights overflow, `fit` says so.
+
+    References
+    ----------
+    .. [1] D. Dablain, C. Bellinger, B. Krawczyk, N. Chawla, "Efficient Augmentation for Imbalanced Deep
+       Learning", 2023: the classifier retraining of its three-phase framework.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_blobs
+    >>> from eos import LinearHead
+    >>> X, y = make_blobs(n_samples=300, centers=3, random_state=0, cluster_std=0.5)
+    >>> head = LinearHead(random_state=0).fit(X, y)
+    >>> head.predict_proba(X[:2]).shape
+    (2, 3)
+    >>> head.score(X, y) > 0.95
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "momentum": [Interval(Real, 0, 1, closed="left")],
+        "weight_decay": [Interval(Real, 0, None, closed="left")],
+        "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        *,
+        epochs: int = 10,
+        learning_rate: float = 0.1,
+        batch_size: int = 128,
+        momentum: float = 0.9,
+        weight_decay: float = 2e-4,
+        warmup_epochs: int = 5,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.warmup_epochs = warmup_epochs
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+        """Train the layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Feature embeddings.
+        y : array-like of shape (n_samples,)
+            Class labels, at least two different ones.
+
+        Returns
+        -------
+        self : LinearHead
+            The fitted head.
+
+        Raises
+        ------
+        InputError
+            If there is only one class, or training diverges. It is a ValueError, as are scikit-learn's own
+            errors for NaN, sparse matrices and mismatched lengths.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, numbers = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(
+                f"y: only one class ({self.classes_[0]}); a classifier needs at least two classes"
+            )
+        recipe = Recipe(
+            epochs=self.epochs,
+            learning_rate=self.learning_rate,
+            batch_size=self.batch_size,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            warmup_epochs=self.warmup_epochs,
+        )
+        weight, bias = fit(X, numbers, len(self.classes_), recipe, self._seed())
+        if len(self.classes_) == 2:
+            weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
+        self.coef_, self.intercept_ = weight, bias
+        return self
+
+    def decision_function(self, X: npt.ArrayLike) -> np.ndarray:
+        """Return the outputs of the layer.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Feature embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+            One score per class; with two classes a single one, positive for the second class.
+        """
+        check_is_fitted(self)
+        # In float64, so that a row's score does not depend on which rows it is computed with.
+        X = validate_data(self, X, dtype=np.float64, reset=False)
+        scores: np.ndarray = X @ self.coef_.T + self.intercept_
+        return scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_proba(self, X: npt.ArrayLike) -> np.ndarray:
+        """Return the probability of each class, the softmax of the layer's outputs.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Feature embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+        scores = self.decision_function(X)
+        if scores.ndim == 1:
+            scores = np.column_stack([np.zeros_like(scores), scores])
+        return softmax(scores, axis=1)
+
+    def predict(self, X: npt.ArrayLike) -> np.ndarray:
+        """Return the most probable class of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Feature embeddings.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+            Labels out of `classes_`.
+        """
+        scores = self.decision_function(X)
+        winners = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[winners]
+
+    def _seed(self) -> int:
+        """Return `random_state` if it is a number, so that `eos.heads.softmax.fit` agrees, else draw one."""
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

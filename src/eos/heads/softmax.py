@@ -1,0 +1,261 @@
+"""Softmax regression by stochastic gradient descent: the paper's classifier head, in NumPy.
+
+A fresh linear layer on frozen feature embeddings is small enough that its gradient fits in five lines, and a
+training run takes less time than importing a deep-learning framework.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from eos.errors import InputError
+from eos.heads.rows import RowSource, StoredRows
+from eos.validation import class_numbers, finite_features
+
+EpochCallback = Callable[[int, np.ndarray, np.ndarray, float], None]
+
+# Rows whose outputs are in memory at a time, few enough for the processor's cache.
+_BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a head is trained; the defaults are those of the paper's released code.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training rows, at least 1.
+    learning_rate : float
+        Step size after the warm-up, above 0.
+    batch_size : int
+        Rows per step, at least 1; the last batch of an epoch may be smaller.
+    momentum : float
+        In [0, 1), without dampening.
+    weight_decay : float
+        Factor of the L2 penalty's gradient, at least 0; it acts on the weight and on the bias.
+    warmup_epochs : int
+        During the first `warmup_epochs` epochs the learning rate grows linearly, ``learning_rate * epoch /
+        warmup_epochs`` with the epoch counted from 1. 0 is no warm-up.
+    """
+
+    epochs: int = 10
+    learning_rate: float = 0.1
+    batch_size: int = 128
+    momentum: float = 0.9
+    weight_decay: float = 2e-4
+    warmup_epochs: int = 5
+
+
+def fit(
+    features: npt.ArrayLike | RowSource,
+    labels: npt.ArrayLike,
+    n_classes: int,
+    recipe: Recipe,
+    random_state: int | np.random.Generator,
+    *,
+    on_epoch: EpochCallback | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Train a fresh linear layer with softmax cross-entropy.
+
+    The result is that of a plain PyTorch loop: ``torch.nn.Linear`` with its default initialisation,
+    mini-batches in a new random order every epoch, the mean cross-entropy of each, ``torch.optim.SGD``.
+    Arithmetic is in float32.
+
+    Parameters
+    ----------
+    features : array-like of shape (n_samples, n_features), or RowSource
+        Feature embeddings, used as they are (the paper does not normalise them). A source, as from
+        `eos.heads.rows.balanced_rows`, is read a batch at a time; the result is that of the array of its rows.
+    labels : array-like of int, shape (n_samples,)
+        Classes 0 to ``n_classes - 1``; a class may be without rows.
+    n_classes : int
+        Number of outputs.
+    recipe : Recipe
+        Epochs, learning rate and so on.
+    random_state : int or numpy.random.Generator
+        Drawn from in this order: the weight, the bias, one permutation of the rows per epoch.
+    on_epoch : callable, optional
+        Called after each epoch with the epoch (from 1), copies of weight and bias, and the mean loss of the
+        epoch's rows as they were met (before the step that used them).
+
+    Returns
+    -------
+    weight : ndarray of shape (n_classes, n_features), float32
+    bias : ndarray of shape (n_classes,), float32
+
+    Raises
+    ------
+    InputError
+        If the features are not a finite matrix with at least one row, if the labels do not fit it, if the
+        recipe is out of range, or if training diverges.
+
+    References
+    ----------
+    Dablain et al., "Efficient Augmentation for Imbalanced Deep Learning", third phase of the framework
+    (classifier retraining); the recipe is that of its released code.
+    """
+    _check_recipe(recipe)
+    source = row_source(features)
+    n_samples, n_features = source.shape
+    if n_samples == 0:
+        raise InputError("features: there are no rows to train on; give at least one")
+    labels = class_numbers(labels, "labels", n_classes, n_samples)
+    rng = np.random.default_rng(random_state)
+
+    layer = _linear_init(rng, n_classes, n_features)
+    velocity = np.zeros_like(layer)
+    for epoch in range(1, recipe.epochs + 1):
+        rate = recipe.learning_rate * min(1.0, epoch / max(1, recipe.warmup_epochs))
+        order = rng.permutation(n_samples)
+        loss = _run_epoch(layer, velocity, source, labels, order, rate=rate, recipe=recipe)
+        if not np.isfinite(layer).all():
+            raise InputError(
+                f"training diverged in epoch {epoch}: the weights are no longer finite; "
+                f"lower learning_rate ({recipe.learning_rate:g}) or standardise the features"
+            )
+        if on_epoch is not None:
+            on_epoch(epoch, *_weight_and_bias(layer), loss)
+    return _weight_and_bias(layer)
+
+
+def logits(features: npt.ArrayLike, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Return the outputs of a linear layer.
+
+    Parameters
+    ----------
+    features : array-like of shape (n_samples, n_features)
+    weight : ndarray of shape (n_classes, n_features)
+    bias : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float32
+
+    Raises
+    ------
+    InputError
+        If the features are not a finite matrix: the class with the largest output would mean nothing.
+    """
+    outputs: np.ndarray = finite_features(features, "features", dtype=np.float32) @ weight.T
+    outputs += bias
+    return outputs
+
+
+def row_source(features: npt.ArrayLike | RowSource) -> RowSource:
+    """Return `features` if it is a source of rows, else a source of its rows in float32.
+
+    Raises
+    ------
+    InputError
+        If they are not a finite matrix.
+    """
+    if isinstance(features, RowSource):
+        return features
+    return StoredRows(finite_features(features, "features", dtype=np.float32))
+
+
+def predictions(source: RowSource, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Return the class with the largest output of a linear layer, for every row of a source.
+
+    Parameters
+    ----------
+    source : RowSource
+        See `row_source`.
+    weight : ndarray of shape (n_classes, n_features)
+    bias : ndarray of shape (n_classes,)
+
+    Returns
+    -------
+    ndarray of int, shape (n_rows,)
+    """
+    winners = np.empty(source.shape[0], dtype=np.intp)
+    for start in range(0, len(winners), _BLOCK):
+        outputs = source.block(start, start + _BLOCK) @ weight.T
+        outputs += bias
+        outputs.argmax(axis=1, out=winners[start : start + _BLOCK])
+    return winners
+
+
+def _run_epoch(
+    layer: np.ndarray,
+    velocity: np.ndarray,
+    source: RowSource,
+    labels: np.ndarray,
+    order: np.ndarray,
+    *,
+    rate: float,
+    recipe: Recipe,
+) -> float:
+    """Take one epoch's steps, updating `layer` and `velocity` in place; return the mean loss."""
+    n_samples, size = len(order), min(recipe.batch_size, len(order))
+    # A column of ones makes the bias one more weight: one product per step instead of two.
+    room = np.ones((size, layer.shape[1]), dtype=np.float32)
+    # Where the output for its own class stands, for each row in its batch's outputs (classes, rows).
+    widths = np.full(n_samples, size)
+    widths[n_samples - n_samples % size :] = n_samples % size
+    own = labels[order] * widths + np.arange(n_samples) % size
+    # The loss is the sum of these logarithms less these outputs, taken once for all batches.
+    own_outputs = np.empty(n_samples, dtype=np.float32)
+    sums = np.empty(n_samples, dtype=np.float32)
+    # What overflows here ends in weights that are not finite, for which `fit` has a clear message.
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for start in range(0, n_samples, size):
+            part = slice(start, start + size)
+            chosen = order[part]
+            batch = room[: len(chosen)]
+            source.copy_rows(chosen, batch[:, :-1])
+            # Classes are rows here: NumPy reduces over a long last axis much faster than over ten classes.
+            scores = layer @ batch.T
+            scores -= scores.max(axis=0)
+            flat = scores.reshape(-1)
+            flat.take(own[part], out=own_outputs[part], mode="clip")
+            np.exp(scores, out=scores)
+            scores.sum(axis=0, out=sums[part])
+
+            # Cross-entropy: the gradient of the scores is (probability - one-hot) / batch rows.
+            scores /= sums[part]
+            flat[own[part]] -= 1.0
+            gradient = scores @ batch
+            gradient /= len(chosen)
+            gradient += recipe.weight_decay * layer
+            velocity *= recipe.momentum
+            velocity += gradient
+            layer -= rate * velocity
+        losses = _batch_sums(np.log(sums), size) - _batch_sums(own_outputs, size)
+    return float(losses.sum()) / n_samples
+
+
+def _batch_sums(values: np.ndarray, size: int) -> np.ndarray:
+    """Return the sum of each batch's values, taken in float32, as float64: no digit of their sum is lost."""
+    whole = len(values) - len(values) % size
+    sums = values[:whole].reshape(-1, size).sum(axis=1)
+    return np.append(sums, values[whole:].sum()).astype(np.float64)
+
+
+def _linear_init(rng: np.random.Generator, n_classes: int, n_features: int) -> np.ndarray:
+    """Return weight and, as the last column, bias: uniform within 1/sqrt(n_features), PyTorch's default."""
+    bound = 1.0 / np.sqrt(n_features)
+    weight = rng.uniform(-bound, bound, (n_classes, n_features))
+    bias = rng.uniform(-bound, bound, n_classes)
+    return np.column_stack([weight, bias]).astype(np.float32)
+
+
+def _weight_and_bias(layer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return layer[:, :-1].copy(), layer[:, -1].copy()
+
+
+def _check_recipe(recipe: Recipe) -> None:
+    rules = {
+        "epochs": (recipe.epochs >= 1, "at least 1"),
+        "learning_rate": (0 < recipe.learning_rate < np.inf, "above 0"),
+        "batch_size": (recipe.batch_size >= 1, "at least 1"),
+        "momentum": (0 <= recipe.momentum < 1, "in [0, 1)"),
+        "weight_decay": (0 <= recipe.weight_decay < np.inf, "at least 0"),
+        "warmup_epochs": (recipe.warmup_epochs >= 0, "at least 0"),
+    }
+    for name, (holds, wanted) in rules.items():
+        if not holds:
+            raise InputError(f"{name}: {getattr(recipe, name)!r} is not {wanted}")

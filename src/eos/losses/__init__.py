@@ -1,0 +1,1 @@
+"""Losses for imbalanced classification, a file each."""

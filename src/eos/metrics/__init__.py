@@ -1,0 +1,1 @@
+"""Balanced accuracy and its kin, and the generalization gap."""

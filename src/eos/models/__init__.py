@@ -1,0 +1,1 @@
+"""Backbones, the network around them, and its embeddings of images."""

@@ -1,0 +1,134 @@
+"""Running a trained network: images to feature embeddings and logits, the same bytes every time."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eos.devices import deterministic, pick_device, pick_precision
+from eos.errors import InputError
+from eos.models.network import Classifier, Network, build_network
+
+
+def load_network(
+    weights: Mapping[str, Tensor],
+    architecture: str,
+    *,
+    channels: int,
+    n_classes: int,
+    classifier: Classifier = "linear",
+) -> Network:
+    """Return the network that has the given weights.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        As `eos.training.loop.train` returns them.
+    architecture, channels, n_classes, classifier
+        What it was trained as; see `eos.models.network.build_network`.
+
+    Raises
+    ------
+    InputError
+        If the weights are those of another network.
+    """
+    network = build_network(architecture, channels=channels, n_classes=n_classes, classifier=classifier)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"weights: not those of a {architecture} for {channels} channel(s) and {n_classes} classes with "
+            f"a {classifier} classifier; train the network again ({error})"
+        ) from error
+    return network
+
+
+def extract(
+    network: Network,
+    images: np.ndarray | Tensor,
+    mean: Sequence[float],
+    std: Sequence[float],
+    *,
+    batch_size: int | None = None,
+    device: str = "auto",
+    precision: str = "fp32",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the feature embeddings and the logits of images.
+
+    In evaluation mode, without augmentation; the embeddings are not normalised, as in the released code.
+
+    Parameters
+    ----------
+    network : Network
+        Is moved to the device and put into evaluation mode.
+    images : array or Tensor of uint8, shape (n, height, width, channels)
+        Images as they are stored.
+    mean, std : sequence of float, one per channel
+        The normalisation that the network was trained with, for values in [0, 1].
+    batch_size : int, optional
+        Images per step; bounds the memory. By default few enough for the caches of a CPU.
+    device : {"auto", "cpu", "cuda"}
+        Where to compute; see `pick_device`.
+    precision : {"auto", "fp32", "bf16"}
+        Of the backbone's arithmetic; see `pick_precision`. The mean over the image, which makes the embedding
+        of what the convolutions give, is in float32 either way, and so is the classifier.
+
+    Returns
+    -------
+    features : ndarray of float32, shape (n, n_features)
+    logits : ndarray of float32, shape (n, n_classes)
+    """
+    place = pick_device(device)
+    move(network, place)
+    network.eval()
+    stored = torch.as_tensor(images)
+    if batch_size is None:
+        batch_size = _batch_size(place, stored.shape[1] * stored.shape[2])
+    if place.type == "cpu":
+        _keep_freed_memory()
+    features, logits = [], []
+    half = pick_precision(precision, place) == "bf16"
+    with deterministic(place), torch.inference_mode():
+        for batch in stored.split(batch_size):
+            inputs = network_input(batch.to(place), mean, std)
+            with torch.autocast(place.type, torch.bfloat16, enabled=half):
+                embedded = network.features(inputs)
+            features.append(embedded)
+            logits.append(network.classifier(embedded))
+        return torch.cat(features).cpu().numpy(), torch.cat(logits).cpu().numpy()
+
+
+def network_input(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Return uint8 images (n, height, width, channels) normalised, as float32 (n, channels, height, width).
+
+    The pixels are not moved: the result is in the channels-last memory format, the faster one here.
+    """
+    offset = torch.tensor(mean, device=images.device) * 255
+    scale = torch.tensor(std, device=images.device) * 255
+    return ((images.float() - offset) / scale).permute(0, 3, 1, 2)
+
+
+def move(network: Network, device: torch.device) -> None:
+    """Move a network to a device, its weights in the memory format of `network_input`."""
+    module: Any = network  # torch's type hints lack memory_format
+    module.to(device, memory_format=torch.channels_last)
+
+
+def _batch_size(device: torch.device, pixels: int) -> int:
+    """Return how many images of so many pixels a step takes; a CPU has them pass from cache to cache."""
+    return 1024 if device.type == "cuda" else max(1, _CACHED_PIXELS // pixels)
+
+
+_CACHED_PIXELS = 64 * 32 * 32
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep what is freed from now on for the next tensors, up to 62 MB.
+
+    It gives larger blocks back to the system, and the system clears every page before it hands it out again:
+    a sixth of the time. Once a block of up to 32 MB was freed, glibc keeps blocks of that size, and twice as
+    much in all (M_TRIM_THRESHOLD in mallopt(3)). The block is never written to, so it takes no memory.
+    """
+    torch.empty(31 * 2**20, dtype=torch.uint8)

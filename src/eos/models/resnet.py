@@ -1,0 +1,80 @@
+"""The residual networks for CIFAR, the backbones of the reference recipe."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eos.models.convolution import Convolution
+
+
+class ResNet(nn.Module):
+    """The CIFAR residual network of 6n + 2 layers, without its classifier (He et al. 2016, Section 4.2).
+
+    A 3x3 convolution, three stages of `blocks_per_stage` residual blocks with 16, 32 and 64 channels, the
+    last two of which halve the image, and the mean over what is left of it. Any image size will do.
+    """
+
+    n_features = 64
+
+    def __init__(self, blocks_per_stage: int, *, channels: int) -> None:
+        super().__init__()
+        self.convolution = Convolution(channels, 16)
+        self.normalization = nn.BatchNorm2d(16)
+        blocks: list[nn.Module] = []
+        n_in = 16
+        for n_out in (16, 32, self.n_features):
+            for _ in range(blocks_per_stage):
+                blocks.append(_Block(n_in, n_out))
+                n_in = n_out
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the feature embeddings, `(n, 64)`."""
+        x = functional.relu(self.normalization(self.convolution(images)), inplace=True)
+        return self.blocks(x).mean((2, 3), dtype=torch.float32)
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions and a shortcut; the image is halved where the number of channels grows."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.stride = 1 if n_in == n_out else 2
+        self.padding = (n_out - n_in) // 2
+        self.convolution1 = Convolution(n_in, n_out, self.stride)
+        self.normalization1 = nn.BatchNorm2d(n_out)
+        self.convolution2 = Convolution(n_out, n_out)
+        self.normalization2 = nn.BatchNorm2d(n_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = functional.relu(self.normalization1(self.convolution1(x)), inplace=True)
+        y = self.normalization2(self.convolution2(y))
+        return functional.relu(y.add_(self._shortcut(x)), inplace=True)
+
+    def _shortcut(self, x: Tensor) -> Tensor:
+        """Return option A of the paper: every second pixel, and zeros for the new channels; no parameters."""
+        if self.stride == 1:
+            return x
+        return functional.pad(
+            x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.padding, self.padding)
+        )
+
+
+def resnet8(*, channels: int) -> ResNet:
+    """Return the backbone of ResNet-8."""
+    return ResNet(1, channels=channels)
+
+
+def resnet20(*, channels: int) -> ResNet:
+    """Return the backbone of ResNet-20."""
+    return ResNet(3, channels=channels)
+
+
+def resnet32(*, channels: int) -> ResNet:
+    """Return the backbone of ResNet-32."""
+    return ResNet(5, channels=channels)
+
+
+def resnet56(*, channels: int) -> ResNet:
+    """Return the backbone of ResNet-56."""
+    return ResNet(9, channels=channels)

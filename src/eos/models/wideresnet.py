@@ -1,0 +1,72 @@
+"""The wide residual networks for CIFAR."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from eos.models.convolution import Convolution
+
+
+class WideResNet(nn.Module):
+    """WRN-(6n + 4)-k without its classifier (Zagoruyko & Komodakis 2016, Table 1).
+
+    A 3x3 convolution with 16 channels, three stages of n pre-activation blocks with 16k, 32k and 64k
+    channels, the last two of which halve the image, batch normalisation, ReLU, and the mean over what is left
+    of the image. No dropout. Any image size will do.
+
+    Parameters
+    ----------
+    blocks_per_stage : int
+        n, a sixth of the depth less 4.
+    width : int
+        k, the factor on the channels of a `ResNet`; an embedding has 64k features.
+    channels : int
+        Channels of the images.
+    """
+
+    def __init__(self, blocks_per_stage: int, width: int, *, channels: int) -> None:
+        super().__init__()
+        self.n_features = 64 * width
+        self.convolution = Convolution(channels, 16)
+        blocks: list[nn.Module] = []
+        n_in = 16
+        for n_out, first_stride in ((16 * width, 1), (32 * width, 2), (self.n_features, 2)):
+            for number in range(blocks_per_stage):
+                blocks.append(_Block(n_in, n_out, first_stride if number == 0 else 1))
+                n_in = n_out
+        self.blocks = nn.Sequential(*blocks)
+        self.normalization = nn.BatchNorm2d(self.n_features)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the feature embeddings, `(n, 64 * width)`."""
+        x = self.blocks(self.convolution(images))
+        active = functional.relu(self.normalization(x), inplace=True)
+        return active.mean((2, 3), dtype=torch.float32)
+
+
+class _Block(nn.Module):
+    """Twice batch normalisation, ReLU and a 3x3 convolution, and a shortcut.
+
+    Where the shape changes the shortcut is a 1x1 convolution, of the activations as in the authors' code.
+    """
+
+    def __init__(self, n_in: int, n_out: int, stride: int) -> None:
+        super().__init__()
+        self.normalization1 = nn.BatchNorm2d(n_in)
+        self.convolution1 = Convolution(n_in, n_out, stride)
+        self.normalization2 = nn.BatchNorm2d(n_out)
+        self.convolution2 = Convolution(n_out, n_out)
+        self.shortcut: nn.Conv2d | None = None
+        if n_in != n_out or stride != 1:
+            self.shortcut = nn.Conv2d(n_in, n_out, kernel_size=1, stride=stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = functional.relu(self.normalization1(x), inplace=True)
+        y = functional.relu(self.normalization2(self.convolution1(active)), inplace=True)
+        y = self.convolution2(y)
+        return y + (x if self.shortcut is None else self.shortcut(active))
+
+
+def wideresnet(*, channels: int) -> WideResNet:
+    """Return the backbone of WRN-22-4, which has five times the parameters of ResNet-56."""
+    return WideResNet(3, 4, channels=channels)

@@ -1,0 +1,108 @@
+"""Figure 7: balanced accuracy by epoch of the classifier heads."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from eos.report.figures.style import LOOKS, cuts_of, cuts_text, house_style, in_order, look_of, say_missing
+from eos.report.titles import dataset_title, head_title, network_title
+
+
+def figure7_data(curves: pd.DataFrame, dataset: str, network: str, heads: Sequence[str]) -> pd.DataFrame:
+    """Return the balanced accuracy by head epoch that `figure7` shows.
+
+    Parameters
+    ----------
+    curves
+        Columns dataset, cut, network, head, epoch, train_BAC, train_BAC_sd, test_BAC, test_BAC_sd: means and
+        standard deviations over the head seeds of a cut.
+    dataset, network
+        The cell to show.
+    heads
+        The lines, in this order.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per head and epoch: dataset, network, head, epoch, cuts (their number), train_BAC and test_BAC
+        (means over the cuts), train_BAC_sd and test_BAC_sd (between head seeds: the root mean square of the
+        cuts' standard deviations; empty with one seed).
+    """
+    chosen = curves[
+        (curves["dataset"] == dataset) & (curves["network"] == network) & curves["head"].isin(heads)
+    ]
+    squared = chosen.assign(train_BAC_sd=chosen["train_BAC_sd"] ** 2, test_BAC_sd=chosen["test_BAC_sd"] ** 2)
+    means = ["train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"]
+    data = squared.groupby(["dataset", "network", "head", "epoch"], as_index=False).agg(
+        **{"cuts": ("cut", "nunique"), **{name: (name, "mean") for name in means}}
+    )
+    data[["train_BAC_sd", "test_BAC_sd"]] = np.sqrt(data[["train_BAC_sd", "test_BAC_sd"]].astype(float))
+    return in_order(data, {"head": heads}, "epoch")
+
+
+@house_style
+def figure7(
+    curves: pd.DataFrame,
+    dataset: str,
+    network: str,
+    heads: Sequence[str],
+    *,
+    table_epochs: int = 10,
+    own: float | None = None,
+) -> Figure:
+    """Draw train (dashed) and test (solid) balanced accuracy by head epoch, one colour per head (Figure 7).
+
+    Parameters
+    ----------
+    curves, dataset, network, heads
+        As for `figure7_data`.
+    table_epochs
+        The number of epochs behind the tables, marked by a vertical line.
+    own
+        Test balanced accuracy of the network's own classifier, drawn as a horizontal line.
+    """
+    data = figure7_data(curves, dataset, network, heads)
+    figure = Figure(figsize=(8.5, 5.2), layout="constrained")
+    axes = figure.add_subplot()
+    cuts = cuts_of(curves, dataset)
+    title = f"Figure 7: balanced accuracy by head epoch, {network_title(network)}"
+    spread = "; band: ± 1 standard deviation over the head seeds" if data["test_BAC_sd"].notna().any() else ""
+    figure.suptitle(f"{title}\n{dataset_title(dataset)}, {cuts_text(cuts)}{spread}")
+    axes.set_xlabel("epoch of the classifier head")
+    axes.set_ylabel("balanced accuracy (0 to 1)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    missing = [head for head in heads if head not in set(data["head"])]
+    for head, line in data.groupby("head", sort=False):
+        _draw_curves(axes, line, str(head), look_of(str(head), heads))
+    if own is not None:
+        axes.axhline(own, color=LOOKS["own"][0], lw=1.2, ls=":", label=f"{head_title('own')}, test")
+    if not data.empty:
+        axes.axvline(
+            table_epochs, color="#9a9a9a", lw=1, zorder=0, label=f"epochs behind the tables: {table_epochs}"
+        )
+        axes.margins(x=0.02)
+    else:
+        axes.set_xticks([])
+    say_missing(axes, missing, all_of=heads)
+    axes.spines["right"].set_visible(False)
+    axes.grid(axis="y", color="#efefef", lw=0.8)
+    axes.set_axisbelow(True)
+    if handles := axes.get_legend_handles_labels()[0]:
+        figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3)
+    return figure
+
+
+def _draw_curves(axes: Axes, line: pd.DataFrame, head: str, look: tuple[str, str]) -> None:
+    for part, dashes, weight in (("test", "-", 2.0), ("train", "--", 1.4)):
+        mean, deviation = line[f"{part}_BAC"], line[f"{part}_BAC_sd"]
+        axes.plot(
+            line["epoch"], mean, color=look[0], ls=dashes, lw=weight, label=f"{head_title(head)}, {part}"
+        )
+        if deviation.notna().any():
+            axes.fill_between(
+                line["epoch"], mean - deviation, mean + deviation, color=look[0], alpha=0.15, lw=0
+            )

@@ -1,0 +1,80 @@
+"""What each stored file holds: the arrays' kinds and shapes, checked as they are read."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from eos.errors import InputError
+from eos.storage.files import REMAKE, Arrays, read_arrays
+
+Layout = Mapping[str, str]
+
+# The kind of number (NumPy's letter), then a name for each dimension: equal names are equal sizes.
+IMAGES: Layout = {
+    "train_images": "u train height width channels",
+    "train_labels": "i train",
+    "test_images": "u test height width channels",
+    "test_labels": "i test",
+    "class_names": "U classes",
+}
+SPLIT: Layout = {"train": "i train", "validation": "i validation", "class_counts": "i classes"}
+SYNTHETIC: Layout = {
+    "images": "u synthetic height width channels",
+    "labels": "i synthetic",
+    "notes": "U notes",
+}
+EMBEDDINGS: Layout = {
+    "weight": "f classes features",
+    "epoch": "i",
+    "precision": "U",  # of the arithmetic that made them
+    **{
+        f"{part}_{name}": shape.format(part=part)
+        for part in ("train", "validation", "test")
+        for name, shape in {
+            "features": "f {part} features",
+            "logits": "f {part} classes",
+            "labels": "i {part}",
+        }.items()
+    },
+}
+GAP: Layout = {
+    "gap": "f classes",
+    "true_positive_gap": "f classes",
+    "false_positive_gap": "f classes",
+}
+OVERSAMPLED: Layout = {"synthetic": "f synthetic features", "labels": "i all", "gap": "f classes"}
+HEAD: Layout = {
+    "weight": "f seeds classes features",
+    "bias": "f seeds classes",
+    "epoch": "i seeds",
+    "test_logits": "f seeds test classes",
+    "loss": "f seeds epochs",
+    "train_BAC": "f seeds epochs",
+    "test_BAC": "f seeds epochs",
+}
+
+
+def read_stored(path: Path, layout: Layout, *names: str) -> Arrays:
+    """Read the named arrays of a file (all of its layout when no name is given).
+
+    Raises
+    ------
+    InputError
+        If the file is missing or damaged, lacks an array, or holds one of another kind or shape.
+    """
+    arrays = read_arrays(path, *(names or layout))
+    sizes: dict[str, int] = {}
+    for name, array in arrays.items():
+        kind, *dimensions = layout[name].split()
+        expected = f"({', '.join(dimensions)})"
+        if array.dtype.kind != kind or array.ndim != len(dimensions):
+            raise InputError(
+                f"{path}: {name} is {array.dtype} of shape {array.shape}, not of kind {kind!r} and shape "
+                f"{expected}; {REMAKE}"
+            )
+        for dimension, size in zip(dimensions, array.shape, strict=True):
+            if sizes.setdefault(dimension, size) != size:
+                raise InputError(
+                    f"{path}: {name} has the shape {array.shape} for {expected}, but {dimension} is "
+                    f"{sizes[dimension]} in another of its arrays; {REMAKE}"
+                )
+    return arrays

@@ -1,0 +1,1 @@
+"""Phase 1: training a network end to end."""
