@@ -52,7 +52,7 @@ def _one_head(train: Rows, test: Rows) -> Comparison:
                 test,
                 NO_ROWS,
                 n_classes=len(COUNTS),
-                recipe=softmax.Recipe(epochs=EPOCHS),
+                config=softmax.HeadConfig(epochs=EPOCHS),
                 curve_epochs=EPOCHS,
                 rule="last",
                 seed=0,
@@ -158,7 +158,7 @@ def _triples(real: Rows) -> Comparison:
     balanced = np.concatenate([labels, labels[base]])
 
     def trained(rows: Any) -> np.ndarray:
-        return softmax.fit(rows, balanced, len(COUNTS), softmax.Recipe(epochs=EPOCHS), 0)[0]
+        return softmax.fit(rows, balanced, len(COUNTS), softmax.HeadConfig(epochs=EPOCHS), 0)[0]
 
     def array() -> np.ndarray:
         difference = features[partner] - features[base]

@@ -22,11 +22,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.compare import Comparison
 from eos.data.torchvision_import import import_torchvision
-from eos.devices import pick_precision
+from eos.models.devices import pick_precision
 from eos.models.inference import extract
 from eos.models.network import Network, build_network
 from eos.storage.files import read_arrays, write_arrays
-from eos.training.loop import Images, Recipe, train
+from eos.training.config import TrainConfig
+from eos.training.loop import Images, train
 
 BATCH = 128
 PRECISION = pick_precision("auto", torch.device("cpu"))
@@ -93,7 +94,7 @@ def same_embeddings(plain: tuple[np.ndarray, np.ndarray], ours: tuple[np.ndarray
 def steps(n: int, device: torch.device) -> Comparison:
     """Compare ways to train for one epoch of `n` steps."""
     images, labels = pixels(n * BATCH)
-    plain = Recipe(epochs=1, batch_size=BATCH)
+    plain = TrainConfig(epochs=1, batch_size=BATCH)
     place = "CPU" if device.type == "cpu" else "GPU"
     return Comparison(
         work=f"CNN step on {place}: {n} steps of {BATCH}, ours in {pick_precision('auto', device)}",
@@ -113,7 +114,7 @@ def same_training(device: torch.device) -> bool:
     networks compute, the others compare gradients and steps.
     """
     images, labels = pixels(BATCH)
-    recipe = Recipe(
+    recipe = TrainConfig(
         epochs=3,
         batch_size=BATCH,
         learning_rate=0.01,
@@ -121,24 +122,24 @@ def same_training(device: torch.device) -> bool:
         horizontal_flip=False,
         precision="fp32",
     )
-    one, two = (way(images, labels, recipe, device) for way in (plain_losses, our_losses))
-    return bool(np.allclose(one, two, rtol=1e-3, atol=0)) and len(set(one)) == recipe.epochs
+    one, two = (way(images, labels, config, device) for way in (plain_losses, our_losses))
+    return bool(np.allclose(one, two, rtol=1e-3, atol=0)) and len(set(one)) == config.epochs
 
 
-def plain_losses(images: np.ndarray, labels: np.ndarray, recipe: Recipe, device: torch.device) -> list[float]:
+def plain_losses(images: np.ndarray, labels: np.ndarray, config: TrainConfig, device: torch.device) -> list[float]:
     """Train the plain way, at a constant rate; return the mean loss of each epoch."""
-    network = fresh(recipe.seed).to(device)
+    network = fresh(config.seed).to(device)
     optimizer = torch.optim.SGD(
         network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
     )
     loss_of = nn.CrossEntropyLoss()
     losses = []
-    for _ in range(recipe.epochs):
+    for _ in range(config.epochs):
         total = torch.zeros((), device=device)
-        for views, targets in DataLoader(PlainImages(images, labels, recipe), batch_size=BATCH, shuffle=True):
+        for views, targets in DataLoader(PlainImages(images, labels, config), batch_size=BATCH, shuffle=True):
             loss = loss_of(network.classifier(plain_features(network, views.to(device))), targets.to(device))
             optimizer.zero_grad()
             loss.backward()
@@ -148,7 +149,7 @@ def plain_losses(images: np.ndarray, labels: np.ndarray, recipe: Recipe, device:
     return losses
 
 
-def our_losses(images: np.ndarray, labels: np.ndarray, recipe: Recipe, device: torch.device) -> list[float]:
+def our_losses(images: np.ndarray, labels: np.ndarray, config: TrainConfig, device: torch.device) -> list[float]:
     """Do the same our way; ten images are scored after every epoch."""
     result = train(
         Images(images, labels),
@@ -156,7 +157,7 @@ def our_losses(images: np.ndarray, labels: np.ndarray, recipe: Recipe, device: t
         n_classes=10,
         architecture="resnet32",
         loss="ce",
-        recipe=recipe,
+        config=config,
         normalization=(MEAN, STD),
         device=device.type,
     )
@@ -166,17 +167,17 @@ def our_losses(images: np.ndarray, labels: np.ndarray, recipe: Recipe, device: t
 class PlainImages(Dataset[tuple[Tensor, int]]):
     """Images that are cropped, flipped and normalised one at a time."""
 
-    def __init__(self, images: np.ndarray, labels: np.ndarray, recipe: Recipe) -> None:
+    def __init__(self, images: np.ndarray, labels: np.ndarray, config: TrainConfig) -> None:
         transforms = import_torchvision("transforms")
         self.images, self.labels = images, labels
         augmented = [
-            transforms.RandomCrop(32, padding=recipe.crop_padding),
+            transforms.RandomCrop(32, padding=config.crop_padding),
             transforms.RandomHorizontalFlip(),
         ]
         self.transform: Any = transforms.Compose(
             [
                 transforms.ToPILImage(),
-                *(augmented if recipe.crop_padding else []),
+                *(augmented if config.crop_padding else []),
                 transforms.ToTensor(),
                 transforms.Normalize(MEAN, STD),
             ]

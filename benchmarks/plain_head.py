@@ -15,7 +15,7 @@ Rows = tuple[np.ndarray, np.ndarray]
 
 
 def plain_head(train: Rows, test: Rows, epochs: int) -> list[float]:
-    """Train with the recipe of `eos.heads.softmax.Recipe`, score train and test rows after every epoch.
+    """Train with the recipe of `eos.heads.softmax.HeadConfig`, score train and test rows after every epoch.
 
     Returns
     -------

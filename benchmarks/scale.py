@@ -141,7 +141,7 @@ def train_head(X: np.ndarray, y: np.ndarray, triples: Interpolations) -> int:
     labels = np.concatenate([y, triples.labels])
     chosen = np.random.default_rng(0).permutation(len(labels))[:HEAD_ROWS]
     sample = InterpolatedRows(X, rows.base[chosen], rows.partner[chosen], rows.step[chosen])
-    softmax.fit(sample, labels[chosen], int(y.max()) + 1, softmax.Recipe(epochs=1), 0)
+    softmax.fit(sample, labels[chosen], int(y.max()) + 1, softmax.HeadConfig(epochs=1), 0)
     return len(chosen)
 
 

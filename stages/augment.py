@@ -3,36 +3,37 @@
 import time
 from typing import Any
 
-import imblearn.over_sampling  # noqa: F401  (a sampler imports it when first used: not on its clock)
-import numpy as np
-import sklearn.decomposition
-import sklearn.svm  # noqa: F401
-
-import common
-from eos.errors import placed
-from eos.samplers.pixels import oversample_images
-from eos.storage.files import write_arrays
-from eos.storage.layouts import IMAGES, SPLIT, read_stored
+from eos.pipeline.command import digest, parameters, run
 
 
 def main(dataset: str, cut: int, pixel_sampler: str) -> dict[str, Any]:
     """Write the synthetic images, their labels, and what is to be noted."""
-    parameters = common.parameters()
-    data = read_stored(common.images_file(dataset), IMAGES, "train_images", "train_labels")
-    rows = read_stored(common.split_file(dataset, cut), SPLIT, "train")["train"]
+    import imblearn.over_sampling  # noqa: F401  (a sampler imports it when first used: not on its clock)
+    import numpy as np
+    import sklearn.decomposition
+    import sklearn.svm  # noqa: F401
+
+    from eos.errors import placed
+    from eos.pipeline.paths import PARAMETERS, augmented_file, images_file, split_file
+    from eos.samplers.pixels import oversample_images
+    from eos.storage.files import write_arrays
+    from eos.storage.layouts import IMAGES, SPLIT, read_stored
+
+    data = read_stored(images_file(dataset), IMAGES, "train_images", "train_labels")
+    rows = read_stored(split_file(dataset, cut), SPLIT, "train")["train"]
     labels = data["train_labels"][rows]
-    definition = parameters.pixel_samplers[pixel_sampler]
+    definition = parameters().pixel_samplers[pixel_sampler]
     start = time.perf_counter()
-    with placed(f"{common.PARAMETERS}: pixel_samplers.{pixel_sampler}, on {dataset}"):
+    with placed(f"{PARAMETERS}: pixel_samplers.{pixel_sampler}, on {dataset}"):
         balanced = oversample_images(
             definition.sampler,
             data["train_images"][rows],
             labels,
-            random_state=parameters.oversampling.random_state,
+            random_state=parameters().oversampling.random_state,
             **definition.model_dump(exclude={"sampler"}),
         )
     seconds = time.perf_counter() - start
-    file = common.augmented_file(dataset, cut, pixel_sampler)
+    file = augmented_file(dataset, cut, pixel_sampler)
     write_arrays(
         file,
         {
@@ -42,8 +43,8 @@ def main(dataset: str, cut: int, pixel_sampler: str) -> dict[str, Any]:
         },
     )
     print(f"{len(balanced.features)} synthetic images", flush=True)
-    return {"seconds": seconds, "made": common.digest(file)}
+    return {"seconds": seconds, "made": digest(file)}
 
 
 if __name__ == "__main__":
-    common.run(main)
+    run(main)

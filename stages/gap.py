@@ -1,29 +1,27 @@
-"""Measure the generalization gap of a network's embeddings: DATASET CUT NETWORK -> data/gap/..."""
+"""Measure the generalization gap of every network's embeddings: DATASET CUT -> data/gap/..."""
 
-import common
-from eos.metrics.gap import generalization_gap, outcome_gaps
-from eos.storage.files import write_arrays
-from eos.storage.layouts import EMBEDDINGS, read_stored
+from eos.pipeline.command import parameters, run
 
 
-def main(dataset: str, cut: int, network: str) -> None:
+def main(dataset: str, cut: int) -> None:
     """Write the gap of each class, over all its test images and over those classified rightly and wrongly."""
-    path = common.embeddings_file(dataset, cut, network)
-    data = read_stored(
-        path, EMBEDDINGS, "train_features", "train_labels", "test_features", "test_labels", "test_logits"
-    )
-    train = data["train_features"], data["train_labels"]
-    test = data["test_features"], data["test_labels"]
-    true_positives, false_positives = outcome_gaps(*train, *test, data["test_logits"].argmax(axis=1))
-    write_arrays(
-        common.gap_file(dataset, cut, network),
-        {
+    from eos.metrics.gap import generalization_gap, outcome_gaps
+    from eos.pipeline.paths import embeddings_file, gap_file
+    from eos.storage.files import write_arrays
+    from eos.storage.layouts import EMBEDDINGS, read_stored
+
+    for network in parameters().axes.networks:
+        data = read_stored(embeddings_file(dataset, cut, network), EMBEDDINGS)
+        train = data["train_features"], data["train_labels"]
+        test = data["test_features"], data["test_labels"]
+        true_positives, false_positives = outcome_gaps(*train, *test, data["test_logits"].argmax(axis=1))
+        gaps = {
             "gap": generalization_gap(*train, *test),
             "true_positive_gap": true_positives,
             "false_positive_gap": false_positives,
-        },
-    )
+        }
+        write_arrays(gap_file(dataset, cut, network), gaps)
 
 
 if __name__ == "__main__":
-    common.run(main)
+    run(main)

@@ -1,20 +1,22 @@
 """Bring a dataset's images into one form: DATASET -> data/images/<dataset>.npz."""
 
-import numpy as np
-
-import common
-from eos.data.digits import SOURCES
-from eos.errors import placed
-from eos.storage.files import write_arrays
+from eos.pipeline.command import parameters, run
 
 
 def main(dataset: str) -> None:
     """Write the training and test images of `dataset`, their labels and the class names."""
-    source = common.parameters().datasets[dataset].source
-    with placed(f"{common.PARAMETERS}: datasets.{dataset}.source"):
-        data = SOURCES[source.name](common.DATA / "raw", **source.model_dump(exclude={"name"}))
+    import numpy as np
+
+    from eos.errors import placed
+    from eos.pipeline.paths import DATA, PARAMETERS, images_file
+    from eos.registry import SOURCES
+    from eos.storage.files import write_arrays
+
+    source = parameters().datasets[dataset].source
+    with placed(f"{PARAMETERS}: datasets.{dataset}.source"):
+        data = SOURCES[source.name].load()(DATA / "raw", **source.model_dump(exclude={"name"}))
     write_arrays(
-        common.images_file(dataset),
+        images_file(dataset),
         {
             "train_images": data.train_images,
             "train_labels": data.train_labels,
@@ -26,4 +28,4 @@ def main(dataset: str) -> None:
 
 
 if __name__ == "__main__":
-    common.run(main)
+    run(main)

@@ -1,33 +1,33 @@
-"""Arrange the scores of all cells into tables: -> metrics/tables/, metrics/summary.json."""
+"""Arrange the scores of all cells into tables: -> metrics/tables/, balanced.csv and summary.json."""
 
-import common
-from columns import NOTES_BETWEEN
-from eos.config.cells import neighbors, step
-from eos.config.schema import Parameters
-from eos.report.claims import markdown_orderings, orderings, orderings_summary
-from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
-from eos.report.published import with_published
-from eos.report.tables import summary, table1, table2, table3, table4, table5
-from eos.storage.files import write_json, write_table, write_text
-from results import read_balanced, read_results
+from eos.pipeline.command import parameters, run
 
 
 def main() -> None:
-    """Write each table as CSV and Markdown, which of the paper's orderings hold, and the headline numbers."""
-    parameters = common.parameters()
+    """Write each table as CSV and Markdown, which of the paper's claims hold, and the headline numbers."""
+    from eos.config.cells import neighbors, settings, step
+    from eos.pipeline.paths import METRICS
+    from eos.pipeline.results import NOTES_BETWEEN, read_balanced, read_results
+    from eos.report.claims import claims, claims_summary, markdown_claims
+    from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
+    from eos.report.published import with_published
+    from eos.report.tables import summary, table1, table2, table3, table4, table5
+    from eos.storage.files import write_json, write_table, write_text
+
     scores, classes, gaps, notes = (
-        read_results(kind, parameters) for kind in ("scores", "classes", "gaps", "notes")
+        read_results(kind, parameters()) for kind in ("scores", "classes", "gaps", "notes")
     )
-    balanced = read_balanced(parameters)
+    balanced = read_balanced(parameters())
+    write_table(METRICS / "balanced.csv", balanced)
     told = balanced[["dataset", "cut", "sampler", "note"]].drop_duplicates()
     pixel_notes = told.assign(note=told["note"].str.split(NOTES_BETWEEN, regex=False)).explode("note")
     pixel_notes = pixel_notes[pixel_notes["note"].fillna("") != ""]
-    cells, folder = parameters.tables, common.METRICS / "tables"
+    cells, folder = parameters().tables, METRICS / "tables"
 
     one = table1(scores, balanced, **cells.table1.model_dump())
     two = table2(scores, cells.table2.networks, cells.table2.heads)
     three = table3(scores, balanced, **cells.table3.model_dump())
-    sizes = {head: k for head in cells.table4.heads if (k := neighbors(parameters, head)) is not None}
+    sizes = {head: k for head in cells.table4.heads if (k := neighbors(parameters(), head)) is not None}
     sizes = dict(sorted(sizes.items(), key=lambda item: item[1]))
     four = table4(scores, cells.table4.network, sizes)
     five = table5(scores, **cells.table5.model_dump())
@@ -37,31 +37,22 @@ def main() -> None:
     for number, table in tables.items():
         write_table(folder / f"table{number}.csv", table)
 
-    steps = {head: step(parameters, head) for head in sizes}
+    steps = {head: step(parameters(), head) for head in sizes}
     pages = {
-        1: markdown1(tables[1], notes, settings(parameters, cells.table1.heads), pixel_notes),
-        2: markdown2(tables[2], notes, settings(parameters, cells.table2.heads)),
-        3: markdown3(tables[3], notes, settings(parameters, (cells.table3.head,)), pixel_notes),
+        1: markdown1(tables[1], notes, settings(parameters(), cells.table1.heads), pixel_notes),
+        2: markdown2(tables[2], notes, settings(parameters(), cells.table2.heads)),
+        3: markdown3(tables[3], notes, settings(parameters(), (cells.table3.head,)), pixel_notes),
         4: markdown4(tables[4], notes, steps),
-        5: markdown5(tables[5], notes, settings(parameters, cells.table5.heads)),
+        5: markdown5(tables[5], notes, settings(parameters(), cells.table5.heads)),
     }
     for number, page in pages.items():
         write_text(folder / f"table{number}.md", page)
 
-    held = orderings(scores, balanced, gaps, classes)
-    write_table(folder / "orderings.csv", held)
-    write_text(folder / "orderings.md", markdown_orderings(held))
-    write_json(common.METRICS / "summary.json", summary(scores, classes) | orderings_summary(held))
-
-
-def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
-    """Return what the EOS heads among `heads` are run with, in words."""
-    return {
-        head: f"K = {neighbors(parameters, head)}, {said}"
-        for head in heads
-        if (said := step(parameters, head))
-    }
+    held = claims(scores, balanced, gaps, classes)
+    write_table(folder / "claims.csv", held)
+    write_text(folder / "claims.md", markdown_claims(held))
+    write_json(METRICS / "summary.json", summary(scores, classes) | claims_summary(held))
 
 
 if __name__ == "__main__":
-    common.run(main)
+    run(main)

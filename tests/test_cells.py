@@ -19,7 +19,7 @@ def test_training_recipe(parameters: Parameters) -> None:
     assert own.keys() >= {"epochs", "crop_padding"}
     general = parameters.training.model_dump()
     assert own["epochs"] != general["epochs"]
-    assert recipe.model_dump() == general | own
+    assert config.model_dump() == general | own
 
 
 def test_epochs_are_shares_of_the_datasets(parameters: Parameters) -> None:

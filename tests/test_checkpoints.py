@@ -16,9 +16,10 @@ from sklearn.datasets import load_digits
 
 from eos.storage.files import Arrays
 from eos.training.checkpoints import FileCheckpoint, fingerprint
-from eos.training.loop import EpochRecord, Images, Recipe, Trained, train
+from eos.training.config import TrainConfig
+from eos.training.loop import EpochRecord, Images, Trained, train
 
-RECIPE = Recipe(epochs=5, batch_size=16, learning_rate=0.02, crop_padding=1, seed=3)
+RECIPE = TrainConfig(epochs=5, batch_size=16, learning_rate=0.02, crop_padding=1, seed=3)
 
 
 class StoppedError(Exception):
@@ -38,7 +39,7 @@ def run(
     *,
     stop_after: int = 0,
     loss: str = "ldam",
-    recipe: Recipe = RECIPE,
+    config: TrainConfig = RECIPE,
 ) -> tuple[Trained, list[EpochRecord]]:
     records: list[EpochRecord] = []
 
@@ -54,7 +55,7 @@ def run(
         n_classes=3,
         architecture="resnet20",
         loss=loss,
-        recipe=recipe,
+        config=config,
         device="cpu",
         on_epoch=on_epoch,
         checkpoint=checkpoint,
@@ -77,12 +78,12 @@ def test_resumed_is_uninterrupted(
     tmp_path: Path, parts: list[Images], stops: tuple[int, ...], loss: str, score_every: int
 ) -> None:
     recipe = replace(RECIPE, score_every=score_every)
-    whole, _ = run(parts, None, loss=loss, recipe=recipe)
+    whole, _ = run(parts, None, loss=loss, config=config)
     checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
     for stop in stops:
         with pytest.raises(StoppedError):
-            run(parts, checkpoint, stop_after=stop, loss=loss, recipe=recipe)
-    resumed, records = run(parts, checkpoint, loss=loss, recipe=recipe)
+            run(parts, checkpoint, stop_after=stop, loss=loss, config=config)
+    resumed, records = run(parts, checkpoint, loss=loss, config=config)
     assert_same(whole, resumed)
     assert [record.epoch for record in records] == [1, 2, 3, 4, 5]  # those before the stop are told again
     saved = checkpoint.load()
@@ -121,7 +122,7 @@ def test_a_resumption_is_told_before_the_epochs_before_it(tmp_path: Path, parts:
             n_classes=3,
             architecture="resnet8",
             loss="ce",
-            recipe=replace(RECIPE, epochs=epochs),
+            config=replace(RECIPE, epochs=epochs),
             device="cpu",
             on_epoch=lambda record: told.append(f"epoch {record.epoch}"),
             checkpoint=Counting(tmp_path / "c.safetensors"),
@@ -140,8 +141,8 @@ def test_without_momentum(tmp_path: Path, parts: list[Images]) -> None:
     recipe = replace(RECIPE, momentum=0.0, epochs=3)
     checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
     with pytest.raises(StoppedError):
-        run(parts, checkpoint, stop_after=2, recipe=recipe)
-    assert_same(run(parts, None, recipe=recipe)[0], run(parts, checkpoint, recipe=recipe)[0])
+        run(parts, checkpoint, stop_after=2, config=config)
+    assert_same(run(parts, None, config=config)[0], run(parts, checkpoint, config=config)[0])
 
 
 def test_a_damaged_checkpoint_costs_the_epochs_only(tmp_path: Path, parts: list[Images]) -> None:

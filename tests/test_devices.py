@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from eos.devices import deterministic, pick_device, pick_precision
 from eos.errors import InputError
+from eos.models.devices import deterministic, pick_device, pick_precision
 
 
 def test_devices() -> None:

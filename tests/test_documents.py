@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from eos.report.tables import head_title, network_title
+from eos.registry import display_name
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -18,12 +18,12 @@ def readme_table() -> list[str]:
     assert table["dataset"].unique().tolist() == ["digits"]
     heads = table["head"].unique()
     lines = [
-        "| Loss | " + " | ".join(head_title(head) for head in heads) + " |",
+        "| Loss | " + " | ".join(display_name(head) for head in heads) + " |",
         "|:--|" + "--:|" * len(heads),
     ]
     for network, rows in table.groupby("network", sort=False):
         cells = " | ".join(f"{value:.3f}".lstrip("0") for value in rows["BAC"])
-        lines.append(f"| {network_title(str(network))} | {cells} |")
+        lines.append(f"| {display_name(str(network))} | {cells} |")
     return lines
 
 

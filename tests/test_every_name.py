@@ -16,7 +16,8 @@ from eos.models.inference import extract, load_network
 from eos.registry import ARCHITECTURES, LOSSES
 from eos.samplers.oversampling import SAMPLERS, oversample, sampler_parameters
 from eos.samplers.pixels import PIXEL_SAMPLERS, oversample_images
-from eos.training.loop import Images, Recipe, train
+from eos.training.config import TrainConfig
+from eos.training.loop import Images, train
 
 ROOT = Path(__file__).parents[1]
 N_CLASSES = 3
@@ -42,7 +43,7 @@ def scores_of(
     **parameters: Any,
 ) -> dict[str, float]:
     """Train, embed, balance by the sampler, retrain a head, and score it."""
-    recipe = Recipe(epochs=1, batch_size=22, crop_padding=1)
+    recipe = TrainConfig(epochs=1, batch_size=22, crop_padding=1)
     trained = train(
         train_on,
         TEST,
@@ -50,7 +51,7 @@ def scores_of(
         architecture=architecture,
         loss=loss,
         loss_parameters=parameters,
-        recipe=recipe,
+        config=config,
         device="cpu",
     )
     network = load_network(
@@ -70,7 +71,7 @@ def scores_of(
         (test_rows, TEST.labels),
         (test_rows[:0], TEST.labels[:0]),
         n_classes=N_CLASSES,
-        recipe=softmax.Recipe(epochs=2),
+        config=softmax.HeadConfig(epochs=2),
         curve_epochs=2,
         rule="last",
         seed=0,

@@ -16,7 +16,8 @@ import yaml
 
 from eos.config.schema import Parameters, load
 from eos.models import inference as embeddings
-from eos.training.loop import Images, Recipe, train
+from eos.training.config import TrainConfig
+from eos.training.loop import Images, train
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text())
@@ -204,7 +205,7 @@ def test_networks_on_balanced_images_are_scored_in_the_precision_of_training(
         n_classes=2,
         architecture="resnet8",
         loss="ce",
-        recipe=Recipe(epochs=1, batch_size=10, precision="bf16"),
+        config=TrainConfig(epochs=1, batch_size=10, precision="bf16"),
         device="cpu",
     )
     cell = SimpleNamespace(dataset="digits", network="ce", class_names=np.array(["a", "b"]), test=images)

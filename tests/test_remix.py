@@ -12,10 +12,11 @@ from sklearn.datasets import load_digits
 from eos.errors import InputError
 from eos.losses.base import CrossEntropy
 from eos.training.checkpoints import FileCheckpoint
-from eos.training.loop import EpochRecord, Images, Recipe, Trained, train
+from eos.training.config import TrainConfig
+from eos.training.loop import EpochRecord, Images, Trained, train
 from eos.training.mixing import balanced_rows, draw_lambda, mix_batch, mixed
 
-RECIPE = Recipe(
+RECIPE = TrainConfig(
     epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False, remix_alpha=0.2
 )
 
@@ -151,7 +152,7 @@ def run(parts: list[Images], **options: Any) -> Trained:
 
 
 def test_training_learns(parts: list[Images]) -> None:
-    history = run(parts, recipe=replace(RECIPE, epochs=12)).history
+    history = run(parts, config=replace(RECIPE, epochs=12)).history
     losses = [record.loss for record in history]
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
     assert (history[-1].test_BAC or 0) > 0.6  # chance: 1/3
@@ -159,7 +160,7 @@ def test_training_learns(parts: list[Images]) -> None:
 
 
 def test_without_alpha_batches_are_plain(parts: list[Images]) -> None:
-    plain, mixed = (run(parts, recipe=replace(RECIPE, remix_alpha=alpha)).history for alpha in (None, 0.2))
+    plain, mixed = (run(parts, config=replace(RECIPE, remix_alpha=alpha)).history for alpha in (None, 0.2))
     assert plain[0].loss != mixed[0].loss
     assert plain[0].train_BAC != mixed[0].train_BAC
 
@@ -193,4 +194,4 @@ def test_other_losses_are_refused(loss: str, parts: list[Images]) -> None:
 @pytest.mark.parametrize("alpha", [0.0, -0.2, float("nan"), float("inf")])
 def test_alpha_must_be_a_number_above_0(alpha: float, parts: list[Images]) -> None:
     with pytest.raises(InputError, match=r"remix_alpha: .*; give a number above 0"):
-        run(parts, recipe=replace(RECIPE, remix_alpha=alpha))
+        run(parts, config=replace(RECIPE, remix_alpha=alpha))

@@ -14,7 +14,7 @@ from eos.heads.retraining import retrain
 from eos.heads.rows import balanced_rows
 from eos.storage.files import Arrays
 
-RECIPE = softmax.Recipe(epochs=6, learning_rate=0.01, batch_size=16)
+RECIPE = softmax.HeadConfig(epochs=6, learning_rate=0.01, batch_size=16)
 Rows = tuple[np.ndarray, np.ndarray]
 NO_ROWS: Rows = (np.empty((0, 5), np.float32), np.empty(0, np.int64))
 
@@ -34,7 +34,7 @@ def fitted(parts: tuple[Rows, Rows, Rows], rule: str, *, curve_epochs: int = 9, 
         test,
         validation,
         n_classes=4,
-        recipe=RECIPE,
+        config=RECIPE,
         curve_epochs=curve_epochs,
         rule=rule,
         seed=seed,
@@ -56,8 +56,8 @@ def test_the_curves_are_the_accuracies_after_each_epoch(parts: tuple[Rows, Rows,
     train, test, _ = parts
     head = fitted(parts, "last")
     for epochs in (1, 4, 9):
-        recipe = softmax.Recipe(epochs=epochs, learning_rate=0.01, batch_size=16)
-        weight, bias = softmax.fit(*train, 4, recipe, 3)
+        recipe = softmax.HeadConfig(epochs=epochs, learning_rate=0.01, batch_size=16)
+        weight, bias = softmax.fit(*train, 4, config, 3)
         for name, (features, labels) in {"train_BAC": train, "test_BAC": test}.items():
             predicted = (features @ weight.T + bias).argmax(axis=1)
             assert head[name][epochs - 1] == pytest.approx(balanced_accuracy_score(labels, predicted))
@@ -73,8 +73,8 @@ def test_selection_takes_the_best_macro_f1_of_the_recipe_s_epochs(
     for seed in range(6):
         scores = []
         for epochs in range(1, 7):
-            recipe = softmax.Recipe(epochs=epochs, learning_rate=0.01, batch_size=16)
-            weight, bias = softmax.fit(*train, 4, recipe, seed)
+            recipe = softmax.HeadConfig(epochs=epochs, learning_rate=0.01, batch_size=16)
+            weight, bias = softmax.fit(*train, 4, config, seed)
             predicted = (features @ weight.T + bias).argmax(axis=1)
             scores.append(f1_score(labels, predicted, average="macro"))
         head = fitted(parts, rule, seed=seed)
@@ -100,7 +100,7 @@ def test_the_rows_may_be_computed_batch_by_batch(parts: tuple[Rows, Rows, Rows])
             test,
             validation,
             n_classes=4,
-            recipe=RECIPE,
+            config=RECIPE,
             curve_epochs=9,
             rule="last",
             seed=0,

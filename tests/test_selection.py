@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import eos.selection
+import eos.metrics.selection
 from eos.errors import InputError
-from eos.selection import RULES, BestEpochs, selected_epoch
+from eos.metrics.selection import RULES, BestEpochs, selected_epoch
 
 TEST = [0.1, 0.7, 0.3, 0.7, 0.2]
 VALIDATION = [0.1, 0.2, 0.9, 0.9, 0.3]
@@ -70,6 +70,6 @@ def test_weights_kept_in_a_loop_are_those_of_the_best_epoch(history: list, has_v
 
 
 def test_docstring_examples_run() -> None:
-    result = doctest.testmod(eos.selection)
+    result = doctest.testmod(eos.metrics.selection)
     assert result.attempted > 0
     assert result.failed == 0

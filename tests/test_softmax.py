@@ -9,7 +9,7 @@ import torch
 
 from eos.errors import InputError
 from eos.heads.rows import StoredRows, balanced_rows
-from eos.heads.softmax import Recipe, fit, logits, predictions
+from eos.heads.softmax import HeadConfig, fit, logits, predictions
 
 
 def blobs(n: int = 300, d: int = 6, n_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +20,7 @@ def blobs(n: int = 300, d: int = 6, n_classes: int = 4, seed: int = 0) -> tuple[
 
 
 def torch_loop(
-    features: np.ndarray, labels: np.ndarray, n_classes: int, recipe: Recipe, seed: int
+    features: np.ndarray, labels: np.ndarray, n_classes: int, config: HeadConfig, seed: int
 ) -> tuple[np.ndarray, np.ndarray, list[float]]:
     """Train `torch.nn.Linear` with `torch.optim.SGD` from the same draws, the plain way."""
     rng = np.random.default_rng(seed)
@@ -33,19 +33,19 @@ def torch_loop(
         layer.bias.copy_(torch.tensor(rng.uniform(-1 / np.sqrt(d), 1 / np.sqrt(d), n_classes)))
     optimizer = torch.optim.SGD(
         layer.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
     )
     x, y = torch.tensor(features), torch.tensor(labels)
     losses = []
-    for epoch in range(1, recipe.epochs + 1):
-        warm = epoch <= recipe.warmup_epochs
+    for epoch in range(1, config.epochs + 1):
+        warm = epoch <= config.warmup_epochs
         optimizer.param_groups[0]["lr"] = (
-            recipe.learning_rate * epoch / recipe.warmup_epochs if warm else recipe.learning_rate
+            config.learning_rate * epoch / config.warmup_epochs if warm else config.learning_rate
         )
         total = 0.0
-        for batch in torch.tensor(rng.permutation(n)).split(recipe.batch_size):
+        for batch in torch.tensor(rng.permutation(n)).split(config.batch_size):
             optimizer.zero_grad()
             loss = torch.nn.functional.cross_entropy(layer(x[batch]), y[batch])
             loss.backward()
@@ -58,18 +58,18 @@ def torch_loop(
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(),
-        Recipe(epochs=7, warmup_epochs=0, momentum=0.0, weight_decay=0.0),
-        Recipe(epochs=4, learning_rate=0.05, batch_size=7, weight_decay=0.05, warmup_epochs=2),
-        Recipe(epochs=3, batch_size=1000, warmup_epochs=10),
+        HeadConfig(),
+        HeadConfig(epochs=7, warmup_epochs=0, momentum=0.0, weight_decay=0.0),
+        HeadConfig(epochs=4, learning_rate=0.05, batch_size=7, weight_decay=0.05, warmup_epochs=2),
+        HeadConfig(epochs=3, batch_size=1000, warmup_epochs=10),
     ],
     ids=["paper", "plain", "small batches", "one batch"],
 )
-def test_equals_a_torch_loop(recipe: Recipe) -> None:
+def test_equals_a_torch_loop(config: HeadConfig) -> None:
     features, labels = blobs()
     losses: list[float] = []
-    weight, bias = fit(features, labels, 4, recipe, 3, on_epoch=lambda _e, _w, _b, loss: losses.append(loss))
-    expected_weight, expected_bias, expected_losses = torch_loop(features, labels, 4, recipe, 3)
+    weight, bias = fit(features, labels, 4, config, 3, on_epoch=lambda _e, _w, _b, loss: losses.append(loss))
+    expected_weight, expected_bias, expected_losses = torch_loop(features, labels, 4, config, 3)
     np.testing.assert_allclose(weight, expected_weight, atol=1e-4)
     np.testing.assert_allclose(bias, expected_bias, atol=1e-4)
     np.testing.assert_allclose(losses, expected_losses, atol=1e-4)
@@ -78,7 +78,7 @@ def test_equals_a_torch_loop(recipe: Recipe) -> None:
 
 def test_one_full_batch_step_follows_the_written_gradient() -> None:
     features, labels = blobs(n=50, d=3, n_classes=3)
-    recipe = Recipe(epochs=1, batch_size=50, learning_rate=0.5, weight_decay=0.1, warmup_epochs=2)
+    recipe = HeadConfig(epochs=1, batch_size=50, learning_rate=0.5, weight_decay=0.1, warmup_epochs=2)
     rng = np.random.default_rng(0)
     weight = rng.uniform(-1 / np.sqrt(3), 1 / np.sqrt(3), (3, 3))
     bias = rng.uniform(-1 / np.sqrt(3), 1 / np.sqrt(3), 3)
@@ -87,28 +87,28 @@ def test_one_full_batch_step_follows_the_written_gradient() -> None:
     rate = 0.5 * 1 / 2
     expected_weight = weight - rate * (error.T @ features / 50 + 0.1 * weight)
     expected_bias = bias - rate * (error.mean(axis=0) + 0.1 * bias)
-    got_weight, got_bias = fit(features, labels, 3, recipe, 0)
+    got_weight, got_bias = fit(features, labels, 3, config, 0)
     np.testing.assert_allclose(got_weight, expected_weight, atol=1e-6)
     np.testing.assert_allclose(got_bias, expected_bias, atol=1e-6)
 
 
 def test_a_seed_decides_everything_and_a_generator_is_advanced() -> None:
     features, labels = blobs()
-    first, second = (fit(features, labels, 4, Recipe(epochs=2), 5) for _ in range(2))
+    first, second = (fit(features, labels, 4, HeadConfig(epochs=2), 5) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
-    assert not np.array_equal(first[0], fit(features, labels, 4, Recipe(epochs=2), 6)[0])
+    assert not np.array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), 6)[0])
     generator = np.random.default_rng(5)
-    np.testing.assert_array_equal(first[0], fit(features, labels, 4, Recipe(epochs=2), generator)[0])
-    assert not np.array_equal(first[0], fit(features, labels, 4, Recipe(epochs=2), generator)[0])
+    np.testing.assert_array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), generator)[0])
+    assert not np.array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), generator)[0])
 
 
 def test_inputs_are_left_alone_and_their_type_does_not_matter() -> None:
     features, labels = blobs()
     features_before, labels_before = features.copy(), labels.copy()
-    weight, _ = fit(features, labels, 4, Recipe(epochs=2), 0)
+    weight, _ = fit(features, labels, 4, HeadConfig(epochs=2), 0)
     np.testing.assert_array_equal(features, features_before)
     np.testing.assert_array_equal(labels, labels_before)
-    as_lists, _ = fit(features.astype(np.float64).tolist(), labels.astype(np.int8), 4, Recipe(epochs=2), 0)
+    as_lists, _ = fit(features.astype(np.float64).tolist(), labels.astype(np.int8), 4, HeadConfig(epochs=2), 0)
     np.testing.assert_array_equal(weight, as_lists)
 
 
@@ -119,8 +119,8 @@ def test_rows_that_are_computed_batch_by_batch_give_the_bytes_of_their_array() -
     source, balanced = balanced_rows(features, base, partner, step), np.concatenate([labels, labels[base]])
     array = source.block(0, 800).copy()
     seen: list[list[tuple]] = [[], []]
-    fit(source, balanced, 4, Recipe(epochs=3), 0, on_epoch=lambda *event: seen[0].append(event))
-    fit(array, balanced, 4, Recipe(epochs=3), 0, on_epoch=lambda *event: seen[1].append(event))
+    fit(source, balanced, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen[0].append(event))
+    fit(array, balanced, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen[1].append(event))
     for ours, expected in zip(*seen, strict=True):
         for value, other in zip(ours, expected, strict=True):
             np.testing.assert_array_equal(value, other)
@@ -129,7 +129,7 @@ def test_rows_that_are_computed_batch_by_batch_give_the_bytes_of_their_array() -
 @pytest.mark.parametrize("n", [1, 2047, 2048, 5000])
 def test_predictions_are_the_largest_outputs(n: int) -> None:
     features, _ = blobs(n)
-    weight, bias = fit(*blobs(), 4, Recipe(epochs=1), 0)
+    weight, bias = fit(*blobs(), 4, HeadConfig(epochs=1), 0)
     expected = logits(features, weight, bias).argmax(axis=1)
     np.testing.assert_array_equal(predictions(StoredRows(features), weight, bias), expected)
 
@@ -137,7 +137,7 @@ def test_predictions_are_the_largest_outputs(n: int) -> None:
 def test_epochs_are_reported_from_one_with_copies() -> None:
     features, labels = blobs()
     seen: list[tuple] = []
-    weight, bias = fit(features, labels, 4, Recipe(epochs=3), 0, on_epoch=lambda *event: seen.append(event))
+    weight, bias = fit(features, labels, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen.append(event))
     assert [epoch for epoch, *_ in seen] == [1, 2, 3]
     assert not np.array_equal(seen[0][1], seen[1][1])
     np.testing.assert_array_equal(seen[-1][1], weight)
@@ -147,7 +147,7 @@ def test_epochs_are_reported_from_one_with_copies() -> None:
 
 def test_learns_separable_classes_and_leaves_an_absent_one_unlikely() -> None:
     features, labels = blobs(seed=1)
-    weight, bias = fit(features * 2, labels, 5, Recipe(epochs=30), 0)
+    weight, bias = fit(features * 2, labels, 5, HeadConfig(epochs=30), 0)
     predictions = logits(features * 2, weight, bias).argmax(axis=1)
     assert (predictions == labels).mean() > 0.9
     assert 4 not in predictions
@@ -181,7 +181,7 @@ def test_logits_are_the_linear_layer() -> None:
 def test_bad_input_is_named(change: Callable, message: str) -> None:
     features, labels = change(*blobs(n=100))
     with pytest.raises(InputError, match=message):
-        fit(features, labels, 4, Recipe(), 0)
+        fit(features, labels, 4, HeadConfig(), 0)
 
 
 @pytest.mark.parametrize(
@@ -199,4 +199,4 @@ def test_bad_input_is_named(change: Callable, message: str) -> None:
 )
 def test_a_recipe_out_of_range_is_named(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=f"^{name}: {value!r} is not"):
-        fit([[0.0], [1.0]], [0, 1], 2, Recipe(**{name: value}), 0)
+        fit([[0.0], [1.0]], [0, 1], 2, HeadConfig(**{name: value}), 0)

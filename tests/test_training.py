@@ -12,19 +12,11 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from eos.errors import InputError
 from eos.losses.base import LOSSES
 from eos.models.inference import extract, load_network
-from eos.training.loop import (
-    EpochRecord,
-    Images,
-    Recipe,
-    Trained,
-    _batches,
-    augment,
-    learning_rate,
-    normalization_of,
-    train,
-)
+from eos.training.augmentation import augment, normalization_of
+from eos.training.config import TrainConfig, learning_rate
+from eos.training.loop import EpochRecord, Images, Trained, _batches, train
 
-SMALL = Recipe(epochs=3, batch_size=16, crop_padding=1, horizontal_flip=False)
+SMALL = TrainConfig(epochs=3, batch_size=16, crop_padding=1, horizontal_flip=False)
 
 
 @pytest.fixture(scope="module")
@@ -65,14 +57,14 @@ def released_rate(epoch: int) -> float:
 
 
 def test_schedule_of_200_epochs_is_the_released_one() -> None:
-    rates = [learning_rate(Recipe(), epoch) for epoch in range(1, 201)]
+    rates = [learning_rate(TrainConfig(), epoch) for epoch in range(1, 201)]
     assert rates == [released_rate(epoch) for epoch in range(1, 201)]
 
 
 @pytest.mark.parametrize("epochs", [40, 100, 400, 1000])
 def test_schedule_scales_with_the_epochs(epochs: int) -> None:
-    recipe = Recipe(epochs=epochs, learning_rate=0.2)
-    rates = np.array([learning_rate(recipe, epoch) for epoch in range(1, epochs + 1)]) / 0.2
+    recipe = TrainConfig(epochs=epochs, learning_rate=0.2)
+    rates = np.array([learning_rate(config, epoch) for epoch in range(1, epochs + 1)]) / 0.2
     assert np.flatnonzero(np.isclose(rates, 0.01, rtol=1e-9)).tolist() == list(
         range(epochs * 8 // 10, epochs * 9 // 10)
     )
@@ -85,14 +77,14 @@ def test_schedule_scales_with_the_epochs(epochs: int) -> None:
 
 @pytest.mark.parametrize("epochs", [1, 2, 5, 13])
 def test_schedule_of_few_epochs_is_sane(epochs: int) -> None:
-    rates = [learning_rate(Recipe(epochs=epochs), epoch) for epoch in range(1, epochs + 1)]
+    rates = [learning_rate(TrainConfig(epochs=epochs), epoch) for epoch in range(1, epochs + 1)]
     assert rates[0] == 0.1
     assert rates == sorted(rates, reverse=True)
 
 
 def test_schedule_without_warmup_or_milestones() -> None:
-    recipe = Recipe(warmup=0.0, milestones=(), factors=())
-    assert {learning_rate(recipe, epoch) for epoch in range(1, 201)} == {0.1}
+    recipe = TrainConfig(warmup=0.0, milestones=(), factors=())
+    assert {learning_rate(config, epoch) for epoch in range(1, 201)} == {0.1}
 
 
 def test_normalization() -> None:
@@ -161,7 +153,7 @@ def test_learns_digits(digits: tuple[np.ndarray, np.ndarray]) -> None:
         n_classes=10,
         architecture="resnet8",
         loss="ce",
-        recipe=replace(SMALL, epochs=5, batch_size=32),
+        config=replace(SMALL, epochs=5, batch_size=32),
         device="cpu",
     )
     losses = [record.loss for record in result.history]
@@ -178,7 +170,7 @@ def test_same_seed_same_bytes(loss: str, parts: list[Images]) -> None:
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(1)
     two = run(*parts[:2], loss=loss)
-    other = run(*parts[:2], loss=loss, recipe=replace(SMALL, seed=1))
+    other = run(*parts[:2], loss=loss, config=replace(SMALL, seed=1))
     assert [replace(r, seconds=0) for r in one.history] == [replace(r, seconds=0) for r in two.history]
     for rule, weights in one.weights.items():
         for name, value in weights.items():
@@ -192,7 +184,7 @@ def test_records_and_weights_agree(parts: list[Images]) -> None:
     train_part, test_part, validation = parts
     seen: list[EpochRecord] = []
     result = run(
-        train_part, test_part, validation=validation, recipe=replace(SMALL, epochs=8), on_epoch=seen.append
+        train_part, test_part, validation=validation, config=replace(SMALL, epochs=8), on_epoch=seen.append
     )
     assert seen == result.history
     assert [record.epoch for record in seen] == list(range(1, 9))
@@ -224,8 +216,8 @@ def test_records_and_weights_agree(parts: list[Images]) -> None:
 def test_scores_every_so_many_epochs(score_every: int, scored: list[int], parts: list[Images]) -> None:
     """Scoring less often changes nothing but which epochs the rules can choose from."""
     recipe = replace(SMALL, epochs=7, learning_rate=0.02)
-    always = run(*parts[:2], validation=parts[2], recipe=recipe)
-    result = run(*parts[:2], validation=parts[2], recipe=replace(recipe, score_every=score_every))
+    always = run(*parts[:2], validation=parts[2], config=config)
+    result = run(*parts[:2], validation=parts[2], config=replace(config, score_every=score_every))
     for name in ("test_BAC", "test_FM", "validation_BAC", "validation_FM"):
         expected = [getattr(record, name) if record.epoch in scored else None for record in always.history]
         assert [getattr(record, name) for record in result.history] == expected
@@ -292,8 +284,8 @@ def test_a_lone_last_image_is_trained_on(parts: list[Images]) -> None:
 
 
 def test_bfloat16(parts: list[Images]) -> None:
-    result = run(*parts[:2], recipe=replace(SMALL, precision="bf16"))
-    exact = run(*parts[:2], recipe=replace(SMALL, precision="fp32"))
+    result = run(*parts[:2], config=replace(SMALL, precision="bf16"))
+    exact = run(*parts[:2], config=replace(SMALL, precision="fp32"))
     assert (result.precision, exact.precision) == ("bf16", "fp32")
     assert result.history[0].loss == pytest.approx(exact.history[0].loss, rel=0.05)
     assert result.history[0].loss != exact.history[0].loss
@@ -304,7 +296,7 @@ def test_divergence_is_an_error(parts: list[Images]) -> None:
     with pytest.raises(
         InputError, match=r"diverged: the loss is (nan|inf) in epoch \d+ .*lower .*learning_rate \(1e\+20\)"
     ):
-        run(*parts[:2], recipe=replace(SMALL, learning_rate=1e20))
+        run(*parts[:2], config=replace(SMALL, learning_rate=1e20))
 
 
 def test_class_without_images(parts: list[Images]) -> None:

@@ -1,17 +1,31 @@
-"""Every architecture and loss by the name that `params.yaml` calls it: where it is, what it has to be given.
+"""Every name that `params.yaml` may use: where its code is, its title, what a definition has to give.
 
-To add one, write it in `eos.models.network` or `eos.losses.base` (or a module of your own) and add its line here; see
-docs/extending.md. Samplers and generators have lines of their own in `eos.samplers.oversampling` and
-`eos.generators.generation`. Nothing is imported until it is used: reading the parameters must not load torch.
+All kinds of names are tables of one shape. To add a thing, write it in the package of its kind and add its
+line here; docs/extending.md shows it. Nothing heavy is imported before it is used, and no value is given
+here: `params.yaml` has them all.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge, Interval, Len
 
 from eos.errors import unknown_name
-from eos.kinds import Fraction, NonNegative, Rate, ZeroToOne
+
+# The types of parameters.
+AtLeastTwo = Annotated[int, Interval(ge=2, le=10**9)]
+Positive = Annotated[int, Interval(ge=1, le=10**9)]
+Count = Annotated[int, Interval(ge=0, le=10**9)]
+Seed = Annotated[int, Interval(ge=0, lt=2**32)]
+Fraction = Annotated[float, Interval(ge=0, lt=1)]
+OpenFraction = Annotated[float, Interval(gt=0, lt=1)]
+ZeroToOne = Annotated[float, Interval(ge=0, le=1)]
+Share = Annotated[float, Interval(gt=0, le=1)]
+Rate = Annotated[float, Interval(gt=0)]
+NonNegative = Annotated[float, Ge(0)]
+Text = Annotated[str, Len(1)]
 
 
 @dataclass(frozen=True)
@@ -22,11 +36,14 @@ class Entry:
     ----------
     where : str
         `module:attribute`.
+    title : str
+        What tables and figures call it.
     parameters : mapping of str to type
-        What a definition in `params.yaml` must give besides the name, and of which kind (see `eos.kinds`).
+        What a definition in `params.yaml` gives beside the name.
     """
 
     where: str
+    title: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> Any:
@@ -35,39 +52,177 @@ class Entry:
         return getattr(import_module(module), attribute)
 
 
+Table = Mapping[str, Entry]
+
+#: Sources of images: called with the folder of raw downloads and their parameters, they return an
+#: `eos.data.image_dataset.ImageDataset`.
+SOURCES: Table = {
+    "digits": Entry("eos.data.digits:digits", "Digits", {"test_per_class": Positive, "seed": Seed}),
+    "torchvision": Entry(
+        "eos.data.torchvision_datasets:torchvision_dataset",
+        "torchvision",
+        {
+            "dataset": Literal["cifar10", "cifar100", "svhn", "celeba"],
+            "balance_test": bool,
+            "seed": Seed,
+        },
+    ),
+    "folder": Entry(
+        "eos.data.image_folder:image_folder",
+        "Folder",
+        {
+            "path": Text,
+            "image_size": Positive,
+            "channels": Literal[1, 3],
+            "test_fraction": OpenFraction,
+            "seed": Seed,
+            "train_per_class": Positive | None,
+            "test_per_class": Positive | None,
+        },
+    ),
+}
+
+#: The data sets of the source `torchvision`: called with the folder of raw downloads.
+TORCHVISION_DATASETS: Table = {
+    "cifar10": Entry("eos.data.torchvision_datasets:cifar10", "CIFAR-10"),
+    "cifar100": Entry("eos.data.torchvision_datasets:cifar100", "CIFAR-100"),
+    "svhn": Entry("eos.data.torchvision_datasets:svhn", "SVHN"),
+    "celeba": Entry("eos.data.torchvision_datasets:celeba", "CelebA"),
+}
+
 #: Backbones: called with `channels`, they return an `eos.models.network.Backbone`.
-ARCHITECTURES: dict[str, Entry] = {
-    "resnet8": Entry("eos.models.resnet:resnet8"),
-    "resnet20": Entry("eos.models.resnet:resnet20"),
-    "resnet32": Entry("eos.models.resnet:resnet32"),
-    "resnet56": Entry("eos.models.resnet:resnet56"),
-    "wideresnet": Entry("eos.models.wideresnet:wideresnet"),
-    "densenet": Entry("eos.models.densenet:densenet"),
+ARCHITECTURES: Table = {
+    "resnet8": Entry("eos.models.resnet:resnet8", "ResNet-8"),
+    "resnet20": Entry("eos.models.resnet:resnet20", "ResNet-20"),
+    "resnet32": Entry("eos.models.resnet:resnet32", "ResNet-32"),
+    "resnet56": Entry("eos.models.resnet:resnet56", "ResNet-56"),
+    "wideresnet": Entry("eos.models.wideresnet:wideresnet", "WideResNet-22-4"),
+    "densenet": Entry("eos.models.densenet:densenet", "DenseNet-40-12"),
 }
 
 #: Losses: subclasses of `eos.losses.base.Loss`, called with the class counts and their parameters.
-LOSSES: dict[str, Entry] = {
-    "ce": Entry("eos.losses.base:CrossEntropy"),
+LOSSES: Table = {
+    "ce": Entry("eos.losses.cross_entropy:CrossEntropy", "CE"),
     "asl": Entry(
-        "eos.losses.base:AsymmetricLoss",
+        "eos.losses.asymmetric:AsymmetricLoss",
+        "ASL",
         {"gamma_positive": NonNegative, "gamma_negative": NonNegative, "label_smoothing": Fraction},
     ),
-    "focal": Entry("eos.losses.base:FocalLoss", {"gamma": NonNegative}),
+    "focal": Entry("eos.losses.focal:FocalLoss", "Focal", {"gamma": NonNegative}),
     "ldam": Entry(
-        "eos.losses.base:LDAMLoss",
+        "eos.losses.ldam:LDAMLoss",
+        "LDAM",
         {"max_margin": Rate, "scale": Rate, "reweight_from": ZeroToOne, "beta": Fraction},
     ),
 }
 
+#: The losses that can be trained on mixed labels: those whose `soft_targets` is true.
+SOFT_TARGET_LOSSES = ("ce",)
 
-def find(table: Mapping[str, Entry], name: str, *, what: str, place: str) -> Entry:
+#: Ways to mix batches: called with their parameters, they return an `eos.training.mixing.Mixing`.
+MIXINGS: Table = {
+    "remix": Entry("eos.training.mixing:Remix", "ReMix", {"alpha": Rate}),
+}
+
+#: Samplers of embeddings: functions of features, labels, seed and their parameters; see
+#: `eos.samplers.oversampling`.
+SAMPLERS: Table = {
+    "random": Entry("eos.samplers.oversampling:random", "Random"),
+    "smote": Entry("eos.samplers.oversampling:smote", "SMOTE", {"k_neighbors": Positive}),
+    "bsmote": Entry(
+        "eos.samplers.oversampling:borderline_smote",
+        "Borderline-SMOTE",
+        {"k_neighbors": Positive, "m_neighbors": Positive},
+    ),
+    "balsvm": Entry(
+        "eos.samplers.oversampling:balanced_svm",
+        "Balanced SVM",
+        {"k_neighbors": Positive, "relabel": Literal["synthetic", "all"]},
+    ),
+    "eos": Entry(
+        "eos.samplers.oversampling:eos",
+        "EOS",
+        {"k_neighbors": Positive, "variant": Literal["toward", "away", "released"], "step_size": Share},
+    ),
+}
+
+#: Samplers of images, of their pixels: those of embeddings, but for Balanced SVM.
+PIXEL_SAMPLERS: Table = {
+    **SAMPLERS,
+    "balsvm": Entry(
+        "eos.samplers.pixels:balanced_svm",
+        "Balanced SVM",
+        {"k_neighbors": Positive, "components": Positive, "svm_rows": Positive},
+    ),
+}
+
+#: Heads: the network's own classifier; a fresh one on the imbalanced embeddings; one on embeddings that a
+#: sampler has balanced.
+HEADS: Table = {
+    "own": Entry("eos.models.network:Network", "Own classifier"),
+    "none": Entry("eos.heads.softmax:fit", "No over-sampling"),
+    **SAMPLERS,
+}
+
+#: Generative over-samplers: called with the images, a random generator and their parameters, they return an
+#: `eos.generators.base.Model`.
+GENERATORS: Table = {
+    "gamo": Entry(
+        "eos.generators.gamo:Gamo",
+        "GAMO",
+        {"epochs": Count, "batch_size": AtLeastTwo, "learning_rate": Rate, "latent_size": Positive},
+    ),
+    "bagan": Entry(
+        "eos.generators.bagan:Bagan",
+        "BAGAN",
+        {
+            "autoencoder_epochs": Count,
+            "epochs": Count,
+            "batch_size": AtLeastTwo,
+            "learning_rate": Rate,
+            "autoencoder_learning_rate": Rate,
+            "latent_size": Positive,
+            "width": Positive,
+            "prior_size": Rate,
+        },
+    ),
+    "cgan": Entry(
+        "eos.generators.cgan:Cgan",
+        "CGAN",
+        {
+            "steps": Count,
+            "batch_size": AtLeastTwo,
+            "learning_rate": Rate,
+            "latent_size": Positive,
+            "width": Positive,
+        },
+    ),
+}
+
+#: The images that the generative models can draw.
+SMALLEST_SIDE, LARGEST_SIDE = 8, 64
+GENERATOR_SIDES = f"a multiple of 4 from {SMALLEST_SIDE} to {LARGEST_SIDE}"
+
+
+def fits_generators(side: int) -> bool:
+    """Return whether the generative models can draw square images of this side."""
+    return side % 4 == 0 and SMALLEST_SIDE <= side <= LARGEST_SIDE
+
+
+def find(table: Table, name: str, *, what: str) -> Entry:
     """Return the entry of a name.
 
     Raises
     ------
     InputError
-        If there is none.
+        If there is none; `what` says what it should have been.
     """
     if name not in table:
-        raise unknown_name(name, table, what=what, place=place)
+        raise unknown_name(name, table, what=what, place=f"{what}s")
     return table[name]
+
+
+def display_name(name: str) -> str:
+    """Return what tables call a data set, network, head, sampler or generator; else the name itself."""
+    tables = (SOURCES, TORCHVISION_DATASETS, LOSSES, ARCHITECTURES, MIXINGS, HEADS, GENERATORS)
+    return next((table[name].title for table in tables if name in table), name)

@@ -1,31 +1,52 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
-from eos.config.schema import Parameters, Training
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from eos.config.schema import Generator, Parameters, Training
+
+# What a portable data set is trained with, behind what params.yaml may say of it.
+PORTABLE: dict[str, tuple[Any, Any]] = {
+    "device": ("cpu", "auto"),
+    "precision": ("fp32", "auto"),
+    "cpu_threads": (1, None),
+}
 
 
-def training_recipe(
+def training_settings(
     parameters: Parameters, dataset: str, network: str, *, balanced: bool = False
 ) -> Training:
-    """Return the recipe of a network on a dataset: the general one, with the dataset's own values in it.
+    """Return how a network is trained on a dataset: as in general, with the dataset's own values in it.
 
     The epochs are the network's share of the dataset's, and where the images were balanced before training
-    (`balanced`) the share of those that `balanced_epochs_share` says; at least one.
+    (`balanced`) the share of those that `balanced_epochs_share` says; at least one. A portable dataset is
+    trained on one thread of the CPU in float32.
     """
     own = parameters.datasets[dataset].training.model_dump(exclude_none=True)
-    recipe = parameters.training.model_copy(update=own)
-    share = parameters.networks[network].epochs_share * (recipe.balanced_epochs_share if balanced else 1)
-    return recipe.model_copy(update={"epochs": max(1, round(recipe.epochs * share))})
+    settings = parameters.training.model_copy(update=own | machine(parameters, dataset))
+    share = parameters.networks[network].epochs_share * (settings.balanced_epochs_share if balanced else 1)
+    return settings.model_copy(update={"epochs": max(1, round(settings.epochs * share))})
 
 
-def cpu_threads(parameters: Parameters, dataset: str) -> int | None:
-    """Return how many threads the networks of a dataset are trained with; None for all."""
-    own = parameters.datasets[dataset].training.cpu_threads
-    return parameters.training.cpu_threads if own is None else own
+def machine(parameters: Parameters, dataset: str) -> dict[str, Any]:
+    """Return the device, the precision and the threads (None for all) that a dataset's networks get."""
+    if parameters.datasets[dataset].portable:
+        return {key: value for key, (value, _) in PORTABLE.items()}
+    own = parameters.datasets[dataset].training.model_dump(exclude_none=True)
+    return {key: own.get(key, getattr(parameters.training, key)) for key in PORTABLE}
 
 
 def architecture(parameters: Parameters, dataset: str, network: str) -> str:
     """Return the network's architecture, or the dataset's where the network names none."""
     return parameters.networks[network].architecture or parameters.datasets[dataset].architecture
+
+
+def generator_on(parameters: Parameters, dataset: str, generator: str) -> Any:
+    """Return a generator's definition with the dataset's own values in it."""
+    definition = parameters.generators[generator].model_dump()
+    changes = parameters.datasets[dataset].generators.get(generator, {})
+    return TypeAdapter(Generator).validate_python(definition | changes)
 
 
 def neighbors(parameters: Parameters, head: str) -> int | None:
@@ -40,3 +61,12 @@ def step(parameters: Parameters, head: str) -> str:
     if definition.sampler != "eos":
         return ""
     return f"{definition.variant}, step size {definition.step_size:g}"
+
+
+def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
+    """Return what the EOS heads among `heads` are run with, in words."""
+    return {
+        head: f"K = {neighbors(parameters, head)}, {said}"
+        for head in heads
+        if (said := step(parameters, head))
+    }

@@ -1,13 +1,10 @@
-"""Image data sets: a source gives training and test images, whatever their origin, in one form."""
+"""scikit-learn's bundled handwritten digits as a data set."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from eos.data.image_dataset import ImageDataset, draw_per_class
-from eos.data.image_folder import image_folder
-from eos.data.torchvision_datasets import torchvision_dataset
 from eos.errors import InputError
 
 
@@ -49,12 +46,3 @@ def digits(raw: Path, *, test_per_class: int, seed: int) -> ImageDataset:
         test_labels=labels[test],
         class_names=tuple(str(digit) for digit in range(10)),
     )
-
-
-# A source's name in the parameters -> the function that gives its images. Each takes the folder of raw
-# downloads, and by keyword the source's other parameters.
-SOURCES: dict[str, Callable[..., ImageDataset]] = {
-    "digits": digits,
-    "folder": image_folder,
-    "torchvision": torchvision_dataset,
-}

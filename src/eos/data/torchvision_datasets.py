@@ -10,7 +10,8 @@ import numpy as np
 from eos.data.image_dataset import ImageDataset, draw_per_class
 from eos.data.image_files import read_images
 from eos.data.torchvision_import import import_torchvision
-from eos.errors import InputError, unknown_name
+from eos.errors import InputError
+from eos.registry import TORCHVISION_DATASETS, find
 
 # The paper's five classes of CelebA (Section IV) and the attributes that tell them.
 HAIR = {
@@ -33,7 +34,7 @@ def torchvision_dataset(raw: Path, *, dataset: str, balance_test: bool, seed: in
         The folder of raw downloads. CIFAR's archives lie in it packed or unpacked, SVHN's files as they
         are, CelebA's in the folder `celeba`.
     dataset
-        A key of `LOADERS`.
+        A key of `eos.registry.TORCHVISION_DATASETS`.
     balance_test
         Whether every class of the test set is cut to the size of the smallest, as the paper's were: its GM
         follows from its BAC as it only does on a balanced test set.
@@ -46,9 +47,7 @@ def torchvision_dataset(raw: Path, *, dataset: str, balance_test: bool, seed: in
         If the name is unknown, or files are missing or damaged and cannot be downloaded; the message says
         which files belong where.
     """
-    if dataset not in LOADERS:
-        raise unknown_name(dataset, LOADERS, what="data set", place="torchvision")
-    data = LOADERS[dataset](raw)
+    data: ImageDataset = find(TORCHVISION_DATASETS, dataset, what="data set").load()(raw)
     if not balance_test:
         return data
     smallest = int(np.bincount(data.test_labels).min())
@@ -89,11 +88,13 @@ def _fetch(dataset: str, expected: Sequence[_Download], open_dataset: Callable[[
         ) from error
 
 
-def _cifar10(raw: Path) -> ImageDataset:
+def cifar10(raw: Path) -> ImageDataset:
+    """Return CIFAR-10."""
     return _cifar(raw, "cifar10", import_torchvision("datasets").CIFAR10)
 
 
-def _cifar100(raw: Path) -> ImageDataset:
+def cifar100(raw: Path) -> ImageDataset:
+    """Return CIFAR-100."""
     return _cifar(raw, "cifar100", import_torchvision("datasets").CIFAR100)
 
 
@@ -110,7 +111,8 @@ def _cifar(raw: Path, dataset: str, kind: Any) -> ImageDataset:
     )
 
 
-def _svhn(raw: Path) -> ImageDataset:
+def svhn(raw: Path) -> ImageDataset:
+    """Return SVHN."""
     kind = import_torchvision("datasets").SVHN
     expected = [
         _Download(raw / name, md5, url)
@@ -127,7 +129,8 @@ def _svhn(raw: Path) -> ImageDataset:
     )
 
 
-def _celeba(raw: Path) -> ImageDataset:
+def celeba(raw: Path) -> ImageDataset:
+    """Return the faces of CelebA that have exactly one of five kinds of hair."""
     kind = import_torchvision("datasets").CelebA
     folder = raw / kind.base_folder
     expected = [
@@ -175,7 +178,3 @@ def _faces(folder: Path, part: Any) -> tuple[np.ndarray, np.ndarray]:
         )
     images = read_images([(str(file), file.read_bytes) for file in files], image_size=32, channels=3)
     return images, attributes[rows].argmax(axis=1).astype(np.int64)
-
-
-# A data set's name in the parameters -> the function that reads it.
-LOADERS = {"cifar10": _cifar10, "cifar100": _cifar100, "svhn": _svhn, "celeba": _celeba}

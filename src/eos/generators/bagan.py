@@ -57,6 +57,8 @@ class Bagan(Networks):
         Images that the mean covariance counts as.
     """
 
+    single = "its samples vary as those of the other classes do"
+
     def __init__(
         self,
         data: Data,

@@ -17,15 +17,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eos.devices import deterministic
 from eos.errors import InputError
-from eos.training.optimizers import Adam
+from eos.models.devices import deterministic
+from eos.training.checkpoints import pack_optimizer, unpack_optimizer
 
 if TYPE_CHECKING:
     from eos.training.checkpoints import Checkpoint
 
 # The result does not depend on it. The state of the largest model, some 200 MB, is written in about a second.
 SECONDS_BETWEEN_SAVES = 20.0
+SECONDS_BETWEEN_LINES = 15.0
 
 _DRAWN_AT_ONCE = 256  # bounds the memory
 
@@ -51,6 +52,29 @@ class Progress:
     unit: str
     losses: Mapping[str, float]
     seconds: float
+
+
+class ProgressLines:
+    """Prints a line now and then, with the time left."""
+
+    def __init__(self) -> None:
+        self.start = self.last = time.monotonic()
+        self.first: int | None = None
+        self.total = 0
+        self.unit = ""
+
+    def __call__(self, progress: Progress) -> None:
+        """Tell how far the training is."""
+        now = time.monotonic()
+        self.total, self.unit = progress.total, progress.unit
+        if self.first is None:
+            self.first = progress.done
+        if now - self.last < SECONDS_BETWEEN_LINES or progress.done == self.first:
+            return
+        self.last = now
+        left = (now - self.start) / (progress.done - self.first) * (progress.total - progress.done)
+        losses = "  ".join(f"{name} {value:.4f}" for name, value in progress.losses.items())
+        print(f"{progress.done}/{progress.total} {progress.unit}  {losses}  {left:.0f} s left", flush=True)
 
 
 class HistoryRow(NamedTuple):
@@ -88,6 +112,7 @@ class Model(Protocol):
     """A generative model that is being trained."""
 
     unit: str
+    single: str  # what is to be noted of a class of one image
 
     @property
     def done(self) -> int:
@@ -156,7 +181,7 @@ class Networks(ABC):
     data : Data
     random : torch.Generator
     networks : nn.ModuleDict
-    optimizers : dict of str to Adam
+    optimizers : dict of str to torch.optim.Optimizer
     done, total : int
     """
 
@@ -166,7 +191,7 @@ class Networks(ABC):
         self.data = data
         self.random = random
         self.networks = nn.ModuleDict()
-        self.optimizers: dict[str, Adam] = {}
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.done = 0
         self.total = total
 
@@ -200,7 +225,8 @@ class Networks(ABC):
     def pack(self) -> dict[str, np.ndarray]:
         """Return all that changes while training."""
         tensors: dict[str, Tensor] = {f"networks.{k}": v for k, v in self.networks.state_dict().items()}
-        tensors |= dict(self._adam_states())
+        for name, optimizer in self.optimizers.items():
+            tensors |= pack_optimizer(optimizer, f"optimizers.{name}.")
         tensors["random"] = self.random.get_state()
         tensors["done"] = torch.tensor(self.done)
         return {name: value.detach().cpu().numpy().copy() for name, value in tensors.items()}
@@ -212,16 +238,14 @@ class Networks(ABC):
         self.networks.load_state_dict(
             {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
         )
-        for name, state in self._adam_states():
-            state.copy_(tensors[name])
+        for name, optimizer in self.optimizers.items():
+            own = f"optimizers.{name}."
+            unpack_optimizer(
+                optimizer,
+                {key.removeprefix(own): value for key, value in tensors.items() if key.startswith(own)},
+            )
         self.random.set_state(tensors["random"])
         self.done = int(tensors["done"])
-
-    def _adam_states(self) -> Iterator[tuple[str, Tensor]]:
-        for name, optimizer in self.optimizers.items():
-            for kind in ("means", "squares", "steps"):
-                for number, state in enumerate(getattr(optimizer, kind)):
-                    yield f"adam.{name}.{kind}.{number}", state
 
 
 class Dropout(nn.Module):
@@ -258,12 +282,12 @@ def glorot(networks: nn.Module, random: torch.Generator) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def adam(networks: nn.Module, learning_rate: float) -> Adam:
+def adam(networks: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
     """Return the optimiser that all three models use: Adam with a first momentum of one half."""
-    return Adam(networks.parameters(), learning_rate=learning_rate, betas=(0.5, 0.999))
+    return torch.optim.Adam(networks.parameters(), lr=learning_rate, betas=(0.5, 0.999), fused=True)
 
 
-def take_step(optimizer: Adam, loss: Tensor) -> Tensor:
+def take_step(optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
     """Take one step against the loss; return it without its graph."""
     optimizer.zero_grad()
     loss.backward()

@@ -41,6 +41,8 @@ class Cgan:
     learning_rate : float
     """
 
+    single = "its network has learned from nothing else"
+
     unit = "steps"
 
     def __init__(

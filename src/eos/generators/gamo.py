@@ -47,6 +47,8 @@ class Gamo(Networks):
     learning_rate : float
     """
 
+    single = "its samples are copies of it"
+
     def __init__(
         self,
         data: Data,

@@ -13,7 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eos.errors import InputError
-from eos.heads.softmax import Recipe, fit
+from eos.heads.softmax import HeadConfig, fit
 
 
 class LinearHead(ClassifierMixin, BaseEstimator):
@@ -140,7 +140,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             raise InputError(
                 f"y: only one class ({self.classes_[0]}); a classifier needs at least two classes"
             )
-        recipe = Recipe(
+        config = HeadConfig(
             epochs=self.epochs,
             learning_rate=self.learning_rate,
             batch_size=self.batch_size,
@@ -148,7 +148,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             weight_decay=self.weight_decay,
             warmup_epochs=self.warmup_epochs,
         )
-        weight, bias = fit(X, numbers, len(self.classes_), recipe, self._seed())
+        weight, bias = fit(X, numbers, len(self.classes_), config, self._seed())
         if len(self.classes_) == 2:
             weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
         self.coef_, self.intercept_ = weight, bias

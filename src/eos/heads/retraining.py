@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from eos.heads import softmax
 from eos.heads.rows import RowSource
 from eos.metrics.scores import score
-from eos.selection import selected_epoch
+from eos.metrics.selection import selected_epoch
 from eos.storage.files import Arrays
 
 
@@ -18,7 +18,7 @@ def retrain(
     validation: tuple[np.ndarray, np.ndarray],
     *,
     n_classes: int,
-    recipe: softmax.Recipe,
+    config: softmax.HeadConfig,
     curve_epochs: int,
     rule: str,
     seed: int,
@@ -32,10 +32,10 @@ def retrain(
         source of rows, as for `eos.heads.softmax.fit`.
     n_classes
         C, the number of classes.
-    recipe
-        The recipe. The head is taken from its epochs.
+    config
+        The config. The head is taken from its epochs.
     curve_epochs
-        Train on to this epoch, at least the recipe's, for the learning curves alone.
+        Train on to this epoch, at least the config's, for the learning curves alone.
     rule
         `last`, `validation` or `test`: which epoch's weights are kept.
     seed
@@ -72,14 +72,14 @@ def retrain(
         curves["loss"].append(loss)
         curves["train_BAC"].append(scored("train", weight, bias)["BAC"])
         curves["test_BAC"].append(test_scores["BAC"])
-        if epoch <= recipe.epochs:
+        if epoch <= config.epochs:
             snapshots.append((weight, bias))
             f1["test"].append(test_scores["FM"])
             if len(validation[1]):
                 f1["validation"].append(scored("validation", weight, bias)["FM"])
 
     # The rate is constant after the warm-up, so training on does not change the epochs before.
-    longer = replace(recipe, epochs=curve_epochs)
+    longer = replace(config, epochs=curve_epochs)
     # These products are small: more threads are slower, and would make the sums depend on their number.
     with threadpool_limits(limits=1, user_api="blas"):
         softmax.fit(*sources["train"], n_classes, longer, seed, on_epoch=after_epoch)

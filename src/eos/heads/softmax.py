@@ -21,7 +21,7 @@ _BLOCK = 2048
 
 
 @dataclass(frozen=True)
-class Recipe:
+class HeadConfig:
     """How a head is trained; the defaults are those of the paper's released code.
 
     Parameters
@@ -53,7 +53,7 @@ def fit(
     features: npt.ArrayLike | RowSource,
     labels: npt.ArrayLike,
     n_classes: int,
-    recipe: Recipe,
+    config: HeadConfig,
     random_state: int | np.random.Generator,
     *,
     on_epoch: EpochCallback | None = None,
@@ -68,12 +68,13 @@ def fit(
     ----------
     features : array-like of shape (n_samples, n_features), or RowSource
         Feature embeddings, used as they are (the paper does not normalise them). A source, as from
-        `eos.heads.rows.balanced_rows`, is read a batch at a time; the result is that of the array of its rows.
+        `eos.heads.rows.balanced_rows`, is read a batch at a time; the result is that of the array of its
+        rows.
     labels : array-like of int, shape (n_samples,)
         Classes 0 to ``n_classes - 1``; a class may be without rows.
     n_classes : int
         Number of outputs.
-    recipe : Recipe
+    config : HeadConfig
         Epochs, learning rate and so on.
     random_state : int or numpy.random.Generator
         Drawn from in this order: the weight, the bias, one permutation of the rows per epoch.
@@ -90,14 +91,14 @@ def fit(
     ------
     InputError
         If the features are not a finite matrix with at least one row, if the labels do not fit it, if the
-        recipe is out of range, or if training diverges.
+        config is out of range, or if training diverges.
 
     References
     ----------
     Dablain et al., "Efficient Augmentation for Imbalanced Deep Learning", third phase of the framework
-    (classifier retraining); the recipe is that of its released code.
+    (classifier retraining); the config is that of its released code.
     """
-    _check_recipe(recipe)
+    _check_config(config)
     source = row_source(features)
     n_samples, n_features = source.shape
     if n_samples == 0:
@@ -106,15 +107,15 @@ def fit(
     rng = np.random.default_rng(random_state)
 
     layer = _linear_init(rng, n_classes, n_features)
-    velocity = np.zeros_like(layer)
-    for epoch in range(1, recipe.epochs + 1):
-        rate = recipe.learning_rate * min(1.0, epoch / max(1, recipe.warmup_epochs))
+    momentum_buffer = np.zeros_like(layer)
+    for epoch in range(1, config.epochs + 1):
+        rate = config.learning_rate * min(1.0, epoch / max(1, config.warmup_epochs))
         order = rng.permutation(n_samples)
-        loss = _run_epoch(layer, velocity, source, labels, order, rate=rate, recipe=recipe)
+        loss = _run_epoch(layer, momentum_buffer, source, labels, order, rate=rate, config=config)
         if not np.isfinite(layer).all():
             raise InputError(
                 f"training diverged in epoch {epoch}: the weights are no longer finite; "
-                f"lower learning_rate ({recipe.learning_rate:g}) or standardise the features"
+                f"lower learning_rate ({config.learning_rate:g}) or standardise the features"
             )
         if on_epoch is not None:
             on_epoch(epoch, *_weight_and_bias(layer), loss)
@@ -181,16 +182,16 @@ def predictions(source: RowSource, weight: np.ndarray, bias: np.ndarray) -> np.n
 
 def _run_epoch(
     layer: np.ndarray,
-    velocity: np.ndarray,
+    momentum_buffer: np.ndarray,
     source: RowSource,
     labels: np.ndarray,
     order: np.ndarray,
     *,
     rate: float,
-    recipe: Recipe,
+    config: HeadConfig,
 ) -> float:
-    """Take one epoch's steps, updating `layer` and `velocity` in place; return the mean loss."""
-    n_samples, size = len(order), min(recipe.batch_size, len(order))
+    """Take one epoch's steps, updating `layer` and `momentum_buffer` in place; return the mean loss."""
+    n_samples, size = len(order), min(config.batch_size, len(order))
     # A column of ones makes the bias one more weight: one product per step instead of two.
     room = np.ones((size, layer.shape[1]), dtype=np.float32)
     # Where the output for its own class stands, for each row in its batch's outputs (classes, rows).
@@ -220,10 +221,10 @@ def _run_epoch(
             flat[own[part]] -= 1.0
             gradient = scores @ batch
             gradient /= len(chosen)
-            gradient += recipe.weight_decay * layer
-            velocity *= recipe.momentum
-            velocity += gradient
-            layer -= rate * velocity
+            gradient += config.weight_decay * layer
+            momentum_buffer *= config.momentum
+            momentum_buffer += gradient
+            layer -= rate * momentum_buffer
         losses = _batch_sums(np.log(sums), size) - _batch_sums(own_outputs, size)
     return float(losses.sum()) / n_samples
 
@@ -247,15 +248,15 @@ def _weight_and_bias(layer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return layer[:, :-1].copy(), layer[:, -1].copy()
 
 
-def _check_recipe(recipe: Recipe) -> None:
+def _check_config(config: HeadConfig) -> None:
     rules = {
-        "epochs": (recipe.epochs >= 1, "at least 1"),
-        "learning_rate": (0 < recipe.learning_rate < np.inf, "above 0"),
-        "batch_size": (recipe.batch_size >= 1, "at least 1"),
-        "momentum": (0 <= recipe.momentum < 1, "in [0, 1)"),
-        "weight_decay": (0 <= recipe.weight_decay < np.inf, "at least 0"),
-        "warmup_epochs": (recipe.warmup_epochs >= 0, "at least 0"),
+        "epochs": (config.epochs >= 1, "at least 1"),
+        "learning_rate": (0 < config.learning_rate < np.inf, "above 0"),
+        "batch_size": (config.batch_size >= 1, "at least 1"),
+        "momentum": (0 <= config.momentum < 1, "in [0, 1)"),
+        "weight_decay": (0 <= config.weight_decay < np.inf, "at least 0"),
+        "warmup_epochs": (config.warmup_epochs >= 0, "at least 0"),
     }
     for name, (holds, wanted) in rules.items():
         if not holds:
-            raise InputError(f"{name}: {getattr(recipe, name)!r} is not {wanted}")
+            raise InputError(f"{name}: {getattr(config, name)!r} is not {wanted}")

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.models.convolution import Convolution
+from eos.models.convolution import conv3x3
 
 
 class DenseNet(nn.Module):
@@ -29,22 +29,23 @@ class DenseNet(nn.Module):
     def __init__(self, layers_per_block: int, growth: int, *, channels: int) -> None:
         super().__init__()
         width = 16
-        self.convolution = Convolution(channels, width)
-        blocks: list[nn.Module] = []
-        for number in range(3):
-            if number:
-                blocks.append(_Transition(width))
-            for _ in range(layers_per_block):
-                blocks.append(_Layer(width, growth))
-                width += growth
-        self.blocks = nn.Sequential(*blocks)
-        self.normalization = nn.BatchNorm2d(width)
+        self.conv1 = conv3x3(channels, width)
+        self.block1 = _block(width, growth, layers_per_block)
+        width += layers_per_block * growth
+        self.transition1 = _Transition(width)
+        self.block2 = _block(width, growth, layers_per_block)
+        width += layers_per_block * growth
+        self.transition2 = _Transition(width)
+        self.block3 = _block(width, growth, layers_per_block)
+        width += layers_per_block * growth
+        self.bn1 = nn.BatchNorm2d(width)
         self.n_features = width
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, n_features)`."""
-        x = self.blocks(self.convolution(images))
-        active = functional.relu(self.normalization(x), inplace=True)
+        x = self.transition1(self.block1(self.conv1(images)))
+        x = self.block3(self.transition2(self.block2(x)))
+        active = functional.relu(self.bn1(x), inplace=True)
         return active.mean((2, 3), dtype=torch.float32)
 
 
@@ -53,11 +54,11 @@ class _Layer(nn.Module):
 
     def __init__(self, n_in: int, growth: int) -> None:
         super().__init__()
-        self.normalization = nn.BatchNorm2d(n_in)
-        self.convolution = Convolution(n_in, growth)
+        self.bn1 = nn.BatchNorm2d(n_in)
+        self.conv1 = conv3x3(n_in, growth)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.convolution(functional.relu(self.normalization(x), inplace=True))
+        y = self.conv1(functional.relu(self.bn1(x), inplace=True))
         return torch.cat((x, y), dim=1)
 
 
@@ -66,13 +67,17 @@ class _Transition(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.normalization = nn.BatchNorm2d(width)
-        self.convolution = nn.Conv2d(width, width, kernel_size=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.conv1 = nn.Conv2d(width, width, kernel_size=1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.convolution(functional.relu(self.normalization(x), inplace=True))
+        y = self.conv1(functional.relu(self.bn1(x), inplace=True))
         # Rounded up, a last row of an odd number is a mean by itself, and one pixel stays one pixel.
         return functional.avg_pool2d(y, 2, ceil_mode=True)
+
+
+def _block(width: int, growth: int, layers: int) -> nn.Sequential:
+    return nn.Sequential(*(_Layer(width + number * growth, growth) for number in range(layers)))
 
 
 def densenet(*, channels: int) -> DenseNet:

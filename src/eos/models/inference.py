@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eos.devices import deterministic, pick_device, pick_precision
 from eos.errors import InputError
+from eos.models.devices import deterministic, pick_device, pick_precision
 from eos.models.network import Classifier, Network, build_network
 
 
@@ -86,15 +86,13 @@ def extract(
     stored = torch.as_tensor(images)
     if batch_size is None:
         batch_size = _batch_size(place, stored.shape[1] * stored.shape[2])
-    if place.type == "cpu":
-        _keep_freed_memory()
     features, logits = [], []
     half = pick_precision(precision, place) == "bf16"
     with deterministic(place), torch.inference_mode():
         for batch in stored.split(batch_size):
             inputs = network_input(batch.to(place), mean, std)
             with torch.autocast(place.type, torch.bfloat16, enabled=half):
-                embedded = network.features(inputs)
+                embedded = network.backbone(inputs)
             features.append(embedded)
             logits.append(network.classifier(embedded))
         return torch.cat(features).cpu().numpy(), torch.cat(logits).cpu().numpy()
@@ -122,13 +120,3 @@ def _batch_size(device: torch.device, pixels: int) -> int:
 
 
 _CACHED_PIXELS = 64 * 32 * 32
-
-
-def _keep_freed_memory() -> None:
-    """Have the C library keep what is freed from now on for the next tensors, up to 62 MB.
-
-    It gives larger blocks back to the system, and the system clears every page before it hands it out again:
-    a sixth of the time. Once a block of up to 32 MB was freed, glibc keeps blocks of that size, and twice as
-    much in all (M_TRIM_THRESHOLD in mallopt(3)). The block is never written to, so it takes no memory.
-    """
-    torch.empty(31 * 2**20, dtype=torch.uint8)

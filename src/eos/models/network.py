@@ -31,7 +31,7 @@ class Network(nn.Module):
 
     Attributes
     ----------
-    features : nn.Module
+    backbone : nn.Module
         Maps normalised images, `(n, channels, height, width)`, to feature embeddings, `(n, n_features)`.
     classifier : nn.Module
         Maps feature embeddings to logits, `(n, n_classes)`.
@@ -41,13 +41,13 @@ class Network(nn.Module):
 
     def __init__(self, backbone: Backbone, classifier: "nn.Linear | CosineClassifier") -> None:
         super().__init__()
-        self.features = backbone
+        self.backbone = backbone
         self.classifier = classifier
         self.n_features = backbone.n_features
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of normalised images."""
-        logits: Tensor = self.classifier(self.features(images))
+        logits: Tensor = self.classifier(self.backbone(images))
         return logits
 
 
@@ -101,7 +101,7 @@ def build_network(
     InputError
         If there is no such architecture or classifier.
     """
-    entry = find(ARCHITECTURES, architecture, what="architecture", place="build_network")
+    entry = find(ARCHITECTURES, architecture, what="architecture")
     if classifier not in _CLASSIFIERS:
         raise unknown_name(classifier, _CLASSIFIERS, what="classifier", place="build_network")
     # torch draws weights as it builds a layer; all of them are drawn again below, from the one generator.

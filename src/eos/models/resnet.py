@@ -4,34 +4,31 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.models.convolution import Convolution
+from eos.models.convolution import conv3x3
 
 
 class ResNet(nn.Module):
     """The CIFAR residual network of 6n + 2 layers, without its classifier (He et al. 2016, Section 4.2).
 
-    A 3x3 convolution, three stages of `blocks_per_stage` residual blocks with 16, 32 and 64 channels, the
+    A 3x3 convolution, three layers of `blocks_per_layer` residual blocks with 16, 32 and 64 channels, the
     last two of which halve the image, and the mean over what is left of it. Any image size will do.
     """
 
     n_features = 64
 
-    def __init__(self, blocks_per_stage: int, *, channels: int) -> None:
+    def __init__(self, blocks_per_layer: int, *, channels: int) -> None:
         super().__init__()
-        self.convolution = Convolution(channels, 16)
-        self.normalization = nn.BatchNorm2d(16)
-        blocks: list[nn.Module] = []
-        n_in = 16
-        for n_out in (16, 32, self.n_features):
-            for _ in range(blocks_per_stage):
-                blocks.append(_Block(n_in, n_out))
-                n_in = n_out
-        self.blocks = nn.Sequential(*blocks)
+        self.conv1 = conv3x3(channels, 16)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = _layer(16, 16, blocks_per_layer)
+        self.layer2 = _layer(16, 32, blocks_per_layer)
+        self.layer3 = _layer(32, self.n_features, blocks_per_layer)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64)`."""
-        x = functional.relu(self.normalization(self.convolution(images)), inplace=True)
-        return self.blocks(x).mean((2, 3), dtype=torch.float32)
+        x = functional.relu(self.bn1(self.conv1(images)), inplace=True)
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return x.mean((2, 3), dtype=torch.float32)
 
 
 class _Block(nn.Module):
@@ -41,14 +38,14 @@ class _Block(nn.Module):
         super().__init__()
         self.stride = 1 if n_in == n_out else 2
         self.padding = (n_out - n_in) // 2
-        self.convolution1 = Convolution(n_in, n_out, self.stride)
-        self.normalization1 = nn.BatchNorm2d(n_out)
-        self.convolution2 = Convolution(n_out, n_out)
-        self.normalization2 = nn.BatchNorm2d(n_out)
+        self.conv1 = conv3x3(n_in, n_out, self.stride)
+        self.bn1 = nn.BatchNorm2d(n_out)
+        self.conv2 = conv3x3(n_out, n_out)
+        self.bn2 = nn.BatchNorm2d(n_out)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = functional.relu(self.normalization1(self.convolution1(x)), inplace=True)
-        y = self.normalization2(self.convolution2(y))
+        y = functional.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = self.bn2(self.conv2(y))
         return functional.relu(y.add_(self._shortcut(x)), inplace=True)
 
     def _shortcut(self, x: Tensor) -> Tensor:
@@ -58,6 +55,10 @@ class _Block(nn.Module):
         return functional.pad(
             x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.padding, self.padding)
         )
+
+
+def _layer(n_in: int, n_out: int, blocks: int) -> nn.Sequential:
+    return nn.Sequential(_Block(n_in, n_out), *(_Block(n_out, n_out) for _ in range(blocks - 1)))
 
 
 def resnet8(*, channels: int) -> ResNet:

@@ -4,19 +4,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.models.convolution import Convolution
+from eos.models.convolution import conv3x3
 
 
 class WideResNet(nn.Module):
     """WRN-(6n + 4)-k without its classifier (Zagoruyko & Komodakis 2016, Table 1).
 
-    A 3x3 convolution with 16 channels, three stages of n pre-activation blocks with 16k, 32k and 64k
+    A 3x3 convolution with 16 channels, three layers of n pre-activation blocks with 16k, 32k and 64k
     channels, the last two of which halve the image, batch normalisation, ReLU, and the mean over what is left
     of the image. No dropout. Any image size will do.
 
     Parameters
     ----------
-    blocks_per_stage : int
+    blocks_per_layer : int
         n, a sixth of the depth less 4.
     width : int
         k, the factor on the channels of a `ResNet`; an embedding has 64k features.
@@ -24,23 +24,19 @@ class WideResNet(nn.Module):
         Channels of the images.
     """
 
-    def __init__(self, blocks_per_stage: int, width: int, *, channels: int) -> None:
+    def __init__(self, blocks_per_layer: int, width: int, *, channels: int) -> None:
         super().__init__()
         self.n_features = 64 * width
-        self.convolution = Convolution(channels, 16)
-        blocks: list[nn.Module] = []
-        n_in = 16
-        for n_out, first_stride in ((16 * width, 1), (32 * width, 2), (self.n_features, 2)):
-            for number in range(blocks_per_stage):
-                blocks.append(_Block(n_in, n_out, first_stride if number == 0 else 1))
-                n_in = n_out
-        self.blocks = nn.Sequential(*blocks)
-        self.normalization = nn.BatchNorm2d(self.n_features)
+        self.conv1 = conv3x3(channels, 16)
+        self.layer1 = _layer(16, 16 * width, blocks_per_layer, stride=1)
+        self.layer2 = _layer(16 * width, 32 * width, blocks_per_layer, stride=2)
+        self.layer3 = _layer(32 * width, self.n_features, blocks_per_layer, stride=2)
+        self.bn1 = nn.BatchNorm2d(self.n_features)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64 * width)`."""
-        x = self.blocks(self.convolution(images))
-        active = functional.relu(self.normalization(x), inplace=True)
+        x = self.layer3(self.layer2(self.layer1(self.conv1(images))))
+        active = functional.relu(self.bn1(x), inplace=True)
         return active.mean((2, 3), dtype=torch.float32)
 
 
@@ -52,19 +48,23 @@ class _Block(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, stride: int) -> None:
         super().__init__()
-        self.normalization1 = nn.BatchNorm2d(n_in)
-        self.convolution1 = Convolution(n_in, n_out, stride)
-        self.normalization2 = nn.BatchNorm2d(n_out)
-        self.convolution2 = Convolution(n_out, n_out)
+        self.bn1 = nn.BatchNorm2d(n_in)
+        self.conv1 = conv3x3(n_in, n_out, stride)
+        self.bn2 = nn.BatchNorm2d(n_out)
+        self.conv2 = conv3x3(n_out, n_out)
         self.shortcut: nn.Conv2d | None = None
         if n_in != n_out or stride != 1:
             self.shortcut = nn.Conv2d(n_in, n_out, kernel_size=1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        active = functional.relu(self.normalization1(x), inplace=True)
-        y = functional.relu(self.normalization2(self.convolution1(active)), inplace=True)
-        y = self.convolution2(y)
+        active = functional.relu(self.bn1(x), inplace=True)
+        y = functional.relu(self.bn2(self.conv1(active)), inplace=True)
+        y = self.conv2(y)
         return y + (x if self.shortcut is None else self.shortcut(active))
+
+
+def _layer(n_in: int, n_out: int, blocks: int, *, stride: int) -> nn.Sequential:
+    return nn.Sequential(_Block(n_in, n_out, stride), *(_Block(n_out, n_out, 1) for _ in range(blocks - 1)))
 
 
 def wideresnet(*, channels: int) -> WideResNet:

@@ -11,15 +11,16 @@ from itertools import product
 
 import pandas as pd
 
+from eos.registry import display_name
 from eos.report.markdown import difference_points, grid, points, selection_words, wrap
 from eos.report.published import published
 from eos.report.tables import observations
-from eos.report.titles import EMBEDDING, NO_SPACE, PIXEL, dataset_title, method_title, network_title
+from eos.report.wording import EMBEDDING, NO_SPACE, PIXEL
 
-LOSSES = ("ce", "asl", "focal", "ldam")
-ARCHITECTURES = ("resnet56", "wideresnet", "densenet")
-GENERATORS = ("gamo", "bagan", "cgan")
-SAMPLERS = ("smote", "bsmote", "balsvm")
+PAPER_LOSSES = ("ce", "asl", "focal", "ldam")
+PAPER_ARCHITECTURES = ("resnet56", "wideresnet", "densenet")
+PAPER_GENERATORS = ("gamo", "bagan", "cgan")
+PAPER_SAMPLERS = ("smote", "bsmote", "balsvm")
 
 # How far below the own gap another sampler's may be and still count as left alone.
 TOLERANCE = 0.01
@@ -69,15 +70,15 @@ class _Pair:
     lower: tuple[Cell, ...]
 
 
-def orderings(
+def claims(
     scores: pd.DataFrame,
     balanced: pd.DataFrame,
     gaps: pd.DataFrame,
     classes: pd.DataFrame,
     *,
-    losses: Sequence[str] = LOSSES,
-    architectures: Sequence[str] = ARCHITECTURES,
-    generators: Sequence[str] = GENERATORS,
+    losses: Sequence[str] = PAPER_LOSSES,
+    architectures: Sequence[str] = PAPER_ARCHITECTURES,
+    generators: Sequence[str] = PAPER_GENERATORS,
 ) -> pd.DataFrame:
     """Compare the two sides of every claim in every cell that was run.
 
@@ -136,30 +137,30 @@ def orderings(
     return pd.DataFrame(rows, columns=_COLUMNS).astype(truths)
 
 
-def orderings_summary(frame: pd.DataFrame) -> dict[str, int]:
-    """Return `{dataset}_orderings_held` and `{dataset}_orderings`, the cells that hold and all, per dataset.
+def claims_summary(frame: pd.DataFrame) -> dict[str, int]:
+    """Return `{dataset}_claims_held` and `{dataset}_claims`, the cells that hold and all, per dataset.
 
     Parameters
     ----------
     frame
-        From `orderings`.
+        From `claims`.
     """
     numbers = {}
     for dataset, block in frame.groupby("dataset", sort=False):
-        numbers[f"{dataset}_orderings_held"] = int(block["holds"].sum())
-        numbers[f"{dataset}_orderings"] = len(block)
+        numbers[f"{dataset}_claims_held"] = int(block["holds"].sum())
+        numbers[f"{dataset}_claims"] = len(block)
     return numbers
 
 
-def markdown_orderings(frame: pd.DataFrame) -> str:
-    """Lay out `orderings` as Markdown: per dataset a count for each claim, and the cells in doubt.
+def markdown_claims(frame: pd.DataFrame) -> str:
+    """Lay out `claims` as Markdown: per dataset a count for each claim, and the cells in doubt.
 
     Parameters
     ----------
     frame
-        From `orderings`.
+        From `claims`.
     """
-    text = ["# The paper's orderings"]
+    text = ["# The paper's claims"]
     if frame.empty:
         return "\n\n".join([*text, "No cell was run."]) + "\n"
     held, near = int(frame["holds"].sum()), int(frame["within"].sum())
@@ -176,7 +177,7 @@ def markdown_orderings(frame: pd.DataFrame) -> str:
     if frame["paper_holds"].notna().any() and rules != ["test"]:
         text.append("The paper's numbers are from epochs chosen on the TEST set; these are not.")
     for dataset, block in frame.groupby("dataset", sort=False):
-        title = f"{dataset_title(str(dataset))}: {int(block['holds'].sum())} of {len(block)} hold"
+        title = f"{display_name(str(dataset))}: {int(block['holds'].sum())} of {len(block)} hold"
         holds, within = block["holds"].astype(bool), block["within"].fillna(False).astype(bool)
         text += [f"## {title}", _counts(block), *_listed("Not held:", block[~holds])]
         text += _listed("Held, but within ±:", block[holds & within])
@@ -188,9 +189,9 @@ def _pairs(losses: Sequence[str], architectures: Sequence[str], generators: Sequ
     for network in losses:
         eos = network, EMBEDDING, "eos"
         yield _Pair("eos_above_own", network, eos, ((network, NO_SPACE, "own"),))
-        for sampler in SAMPLERS:
+        for sampler in PAPER_SAMPLERS:
             yield _Pair(f"eos_above_{sampler}", network, eos, ((network, EMBEDDING, sampler),))
-        for sampler in (*SAMPLERS, "eos"):
+        for sampler in (*PAPER_SAMPLERS, "eos"):
             behind, before = ((network, space, sampler) for space in (EMBEDDING, PIXEL))
             yield _Pair("embedding_above_pixel", f"{network}/{sampler}", behind, (before,))
         for generator in generators:
@@ -254,7 +255,7 @@ def _heads(classes: pd.DataFrame, losses: Sequence[str]) -> Iterator[dict[str, o
     """Yield the comparisons of the net gaps with and without a sampler on one data set."""
     means = classes.groupby(["network", "head", "cut"])["gap"].mean().dropna()
     nets = {cell: rows.droplevel(["network", "head"]) for cell, rows in means.groupby(["network", "head"])}
-    for network, head in product(losses, ("eos", *SAMPLERS)):
+    for network, head in product(losses, ("eos", *PAPER_SAMPLERS)):
         pair = [nets[network, name] for name in (head, "own") if (network, name) in nets]
         cuts = _common_cuts(pair)
         if len(pair) < 2 or cuts.empty:
@@ -324,7 +325,7 @@ def _listed(title: str, chosen: pd.DataFrame) -> list[str]:
 def _figures(row: "pd.Series[float]") -> str:
     """Say of a cell which it is, and by how much it differs."""
     network, _, sampler = str(row["cell"]).partition("/")
-    names = ", ".join([network_title(network), *([method_title(sampler)] if sampler else [])])
+    names = ", ".join([display_name(network), *([display_name(sampler)] if sampler else [])])
     if row["claim"] == "gap_grows_with_rarity":
         text = f"{names}: {row['upper']:+.2f}"
     elif row["claim"] in _GAPS:

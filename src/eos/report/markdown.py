@@ -1,8 +1,8 @@
 """The tables as Markdown that also reads well in a terminal 100 columns wide.
 
 The paper sets methods with three metrics each side by side, which does not fit a terminal. Here a data set is
-a block of its own, and a method mostly a row. A table that `eos.report.published.with_published` has widened shows
-the published BAC in the blocks of the paper's data sets; the frame has the other metrics too.
+a block of its own, and a method mostly a row. A table that `with_published` has widened shows the published
+BAC in the blocks of the paper's data sets; the frame has the other metrics too.
 """
 
 import textwrap
@@ -10,18 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import pandas as pd
 
-from eos.report.titles import (
-    METRICS,
-    NOT_RUN,
-    PIXEL,
-    RUN,
-    SELECTIONS,
-    SPACE_TITLES,
-    dataset_title,
-    method_title,
-    network_title,
-    space_of,
-)
+from eos.registry import display_name
+from eos.report.wording import METRICS, NOT_RUN, PIXEL, RUN, SELECTIONS, SPACE_TITLES, space_of
 
 _CLASSES = r": class(es)? .*$"
 _WIDTH = 98  # columns of a terminal that the printed tables may fill
@@ -48,7 +38,7 @@ def markdown1(
         space.
     """
     pairs = {cell[0]: None for cell in _cells(table) if not _balances_itself(cell)}
-    network = ", ".join(network_title(name) for name in pairs)
+    network = ", ".join(display_name(name) for name in pairs)
     title = f"Table I: over-sampling before training and on embeddings ({network})"
     text = _opening(title, table, "best BAC of each space", settings)
     by_space = "space", SPACE_TITLES.__getitem__
@@ -71,7 +61,7 @@ def markdown2(
         By head, what it was run with; said below the header for the heads that the table has.
     """
     text = _opening("Table II: losses and classifier heads", table, "best BAC of each loss", settings)
-    return _grouped(text, table, ("network", network_title), header=["Loss", "Head"], notes=notes)
+    return _grouped(text, table, ("network", display_name), header=["Loss", "Head"], notes=notes)
 
 
 def markdown3(
@@ -98,16 +88,16 @@ def markdown3(
         rows = []
         for network, group in block.groupby("network", sort=False):
             _, *lines = zip(*_rows([""] * len(group), group, compared(block)), strict=True)
-            title = network_title(str(network))
+            title = display_name(str(network))
             for metric, cells in zip(_metrics(compared(block)), lines, strict=True):
                 # The points of all lines stand under each other: BAC has room for bold, a difference a sign.
                 indent = {"BAC": "", "Diff.": " "}.get(metric, "  ")
                 rows.append(
                     [title if metric == "BAC" else "", metric, *(f"{indent}{cell}" for cell in cells)]
                 )
-        header = ["Loss", "", *(method_title(method) for method in first["method"])]
+        header = ["Loss", "", *(display_name(method) for method in first["method"])]
         remarks = _remarks(block, notes, pixel_notes)
-        text += [f"## {dataset_title(str(dataset))}", _spread(block), grid(header, rows), *_named(remarks)]
+        text += [f"## {display_name(str(dataset))}", _spread(block), grid(header, rows), *_named(remarks)]
     return "\n\n".join(text) + "\n"
 
 
@@ -123,7 +113,7 @@ def markdown4(
     notes, settings
         As for `markdown2`; the settings stand beside each K.
     """
-    network = ", ".join(network_title(name) for name in table["network"].unique())
+    network = ", ".join(display_name(name) for name in table["network"].unique())
     title = f"Table IV: EOS by number of neighbours K ({network})"
     text = _opening(title, table, "best BAC of each data set", None)
     for dataset, block in table.groupby("dataset", sort=False):
@@ -138,7 +128,7 @@ def markdown4(
                 [k, settings.get(head, ""), *cells]
                 for head, (k, *cells) in zip(block["head"], rows, strict=True)
             ]
-        text += [f"## {dataset_title(str(dataset))}", _spread(block), grid(header, rows), *footnotes]
+        text += [f"## {display_name(str(dataset))}", _spread(block), grid(header, rows), *footnotes]
     return "\n\n".join(text) + "\n"
 
 
@@ -155,7 +145,7 @@ def markdown5(
         As for `markdown2`.
     """
     text = _opening("Table V: architectures", table, "best BAC of each network", settings)
-    return _grouped(text, table, ("network", network_title), header=["Network", "Head"], notes=notes)
+    return _grouped(text, table, ("network", display_name), header=["Network", "Head"], notes=notes)
 
 
 def compared(table: pd.DataFrame) -> bool:
@@ -216,7 +206,7 @@ def _opening(title: str, table: pd.DataFrame, bold: str, settings: Mapping[str, 
         )
     methods = [method for method in _method(table).unique() if method in (settings or {})]
     if settings and methods:
-        text.append(wrap("; ".join(f"{method_title(name)}: {settings[name]}" for name in methods) + "."))
+        text.append(wrap("; ".join(f"{display_name(name)}: {settings[name]}" for name in methods) + "."))
     return text
 
 
@@ -240,7 +230,7 @@ def _grouped(
             cells = _rows(labels, members, compared(block))
             rows += [[first, *rest] for first, rest in zip(titles, cells, strict=True)]
         lines = grid([*header, *_metrics(compared(block))], rows)
-        text += [f"## {dataset_title(str(dataset))}", _spread(block), lines, *footnotes]
+        text += [f"## {display_name(str(dataset))}", _spread(block), lines, *footnotes]
     return "\n\n".join(text) + "\n"
 
 
@@ -261,7 +251,7 @@ def _balances_itself(cell: Cell) -> bool:
 
 
 def _label(cell: Cell) -> str:
-    return network_title(cell[0]) if _balances_itself(cell) else method_title(cell[2])
+    return display_name(cell[0]) if _balances_itself(cell) else display_name(cell[2])
 
 
 def _spread(block: pd.DataFrame) -> str:
@@ -341,7 +331,7 @@ def _named(remarks: Mapping[str, Sequence[Cell]]) -> list[str]:
     for text, cells in remarks.items():
         networks: dict[str, list[str]] = {}
         for cell in dict.fromkeys(cells):
-            networks.setdefault(_label(cell), []).append(network_title(cell[0]))
+            networks.setdefault(_label(cell), []).append(display_name(cell[0]))
         names = ", ".join(f"{label} ({', '.join(found)})" for label, found in networks.items())
         lines.append(f"{names}: {text}")
     return _paragraph(lines)

@@ -31,7 +31,7 @@ from importlib import resources
 import pandas as pd
 
 from eos.errors import unknown_name
-from eos.report.titles import METRICS, space_of
+from eos.report.wording import METRICS, space_of
 
 # Where the cells of each of our tables are published; the first that has a cell gives it. Ours has more rows
 # than the paper's Table I, and they are found where the paper reports the same experiment.

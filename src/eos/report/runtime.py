@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from eos.errors import InputError, unknown_name
+from eos.registry import display_name
 from eos.report.markdown import grid, wrap
-from eos.report.titles import dataset_title, method_title, network_title
 
 PIXEL, GENERATOR, EMBEDDING = "pixel", "generator", "embedding"
 # What each kind of way consists of, in the order it is done.
@@ -111,7 +111,7 @@ def markdown_runtime(table: pd.DataFrame) -> str:
     table
         From `runtime`.
     """
-    networks = ", ".join(network_title(name) for name in table["network"].unique())
+    networks = ", ".join(display_name(name) for name in table["network"].unique())
     text = [
         f"# Run time: balancing images or embeddings{f' ({networks})' if networks else ''}",
         wrap(
@@ -124,7 +124,7 @@ def markdown_runtime(table: pd.DataFrame) -> str:
     if table.empty:
         return "\n\n".join([*text, "Nothing was measured."]) + "\n"
     for dataset, block in table.groupby("dataset", sort=False):
-        text += [f"## {dataset_title(str(dataset))}", _totals(block)]
+        text += [f"## {display_name(str(dataset))}", _totals(block)]
         if words := _training_words(block):
             text.append(wrap(words))
         text.append(_details(block))
@@ -139,7 +139,7 @@ class _Way:
     @property
     def title(self) -> str:
         prefix = "pixel " if self.kind == PIXEL else ""
-        return f"{prefix}{method_title(self.sampler)}"
+        return f"{prefix}{display_name(self.sampler)}"
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 Every function takes and returns plain frames. The frames that come in hold one row per observation, named as
 in the parameters: `scores` one row per dataset, cut, network, head and head seed; `balanced` one row per
 dataset, cut, sampler, network and seed, for networks trained on images that `sampler` had balanced before
-training; `classes` one row per dataset, cut, network, head and class. `eos.report.markdown` lays the tables out.
+training; `classes` one row per dataset, cut, network, head and class. `eos.report.markdown` lays tables out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,38 +12,7 @@ from itertools import product
 import pandas as pd
 
 from eos.errors import InputError
-from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
-from eos.report.titles import (
-    METRICS,
-    NO_SPACE,
-    NOT_RUN,
-    PIXEL,
-    RUN,
-    dataset_title,
-    head_title,
-    method_title,
-    network_title,
-    space_of,
-)
-
-__all__ = [
-    "dataset_title",
-    "head_title",
-    "markdown1",
-    "markdown2",
-    "markdown3",
-    "markdown4",
-    "markdown5",
-    "method_title",
-    "network_title",
-    "observations",
-    "summary",
-    "table1",
-    "table2",
-    "table3",
-    "table4",
-    "table5",
-]
+from eos.report.wording import METRICS, NO_SPACE, NOT_RUN, PIXEL, RUN, space_of
 
 _SUMMARY = ["status", "selection", "n", "cuts", "seeds", "BAC", "BAC_sd", "GM", "GM_sd", "FM", "FM_sd"]
 _METHOD = ["network", "space", "method"]

@@ -3,20 +3,14 @@
 Table I of the paper compares it with the same samplers on embeddings.
 """
 
-from collections.abc import Mapping
+import warnings
 from typing import Any
 
 import numpy as np
 
-from eos.errors import InputError, unknown_name
-from eos.kinds import Positive
-from eos.samplers.oversampling import SAMPLERS, Oversampled, oversample
-
-#: Every sampler by name with its parameters and their kinds: those of embeddings, but for Balanced SVM.
-PIXEL_SAMPLERS: dict[str, Mapping[str, Any]] = {
-    **{name: sampler.kinds for name, sampler in SAMPLERS.items()},
-    "balsvm": {"k_neighbors": Positive, "components": Positive, "svm_rows": Positive},
-}
+from eos.errors import InputError
+from eos.registry import PIXEL_SAMPLERS
+from eos.samplers.oversampling import Oversampled, Resampled, oversample, smote
 
 
 def oversample_images(
@@ -30,15 +24,13 @@ def oversample_images(
     Parameters
     ----------
     name : str
-        A key of `PIXEL_SAMPLERS`.
+        A name in `eos.registry.PIXEL_SAMPLERS`.
     images : ndarray of uint8, shape (n, height, width, channels)
     labels : ndarray of int, shape (n,)
     random_state : int
         The seed.
     **parameters
-        Of the sampler. Balanced SVM has its own: `k_neighbors` of SMOTE, and, because a support-vector
-        machine on tens of thousands of pixel rows takes hours, the `components` (principal ones, of the real
-        images) it sees and at most how many rows, drawn at random, it is fitted to (`svm_rows`).
+        Of the sampler, as registered.
 
     Returns
     -------
@@ -50,53 +42,53 @@ def oversample_images(
     InputError
         If the sampler is unknown, the arrays do not fit together, or a class is too small for the sampler.
     """
-    if name not in PIXEL_SAMPLERS:
-        raise unknown_name(name, PIXEL_SAMPLERS, what="pixel sampler", place="pixel_samplers")
     if images.dtype != np.uint8 or images.ndim != 4:
         raise InputError(
             f"images: {images.dtype} of shape {images.shape}; "
             "give uint8 of shape (n, height, width, channels)"
         )
     rows = images.reshape(len(images), -1).astype(np.float32)
-    if name == "balsvm":
-        balanced = _balanced_svm(rows, labels, random_state, **parameters)
-    else:
-        balanced = oversample(name, rows, labels, random_state=random_state, **parameters)
+    balanced = oversample(
+        name, rows, labels, random_state=random_state, samplers=PIXEL_SAMPLERS, **parameters
+    )
     pixels = np.rint(balanced.features.clip(0, 255)).astype(np.uint8)
     return Oversampled(pixels.reshape(-1, *images.shape[1:]), balanced.labels, balanced.notes)
 
 
-def _balanced_svm(
+def balanced_svm(
     rows: np.ndarray, labels: np.ndarray, seed: int, *, k_neighbors: int, components: int, svm_rows: int
-) -> Oversampled:
-    """Run SMOTE on pixels, then label its rows by a support-vector machine on principal components."""
+) -> Resampled:
+    """Run SMOTE on pixels, then label its rows by a support-vector machine on principal components.
+
+    A support-vector machine on tens of thousands of pixel rows takes hours: it sees the `components`
+    (principal ones, of the real images), and is fitted to `svm_rows` rows at most, drawn at random.
+    """
     from sklearn.decomposition import PCA
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
     from threadpoolctl import threadpool_limits
 
-    balanced = oversample("smote", rows, labels, random_state=seed, k_neighbors=k_neighbors)
-    if not len(balanced.features):
-        return balanced
-    notes = list(balanced.notes)
+    every, new_labels = smote(rows, labels, seed, k_neighbors=k_neighbors)
+    if len(every) == len(rows):
+        return every, new_labels
     kept = min(components, *rows.shape)
     if kept < components:
-        notes.append(
+        warnings.warn(
             f"components was reduced from {components} to {kept}, because there are {len(rows)} images of "
-            f"{rows.shape[1]} values"
+            f"{rows.shape[1]} values",
+            stacklevel=1,
         )
     with threadpool_limits(limits=1):  # more of them would add up in another order
         axes = PCA(kept, svd_solver="covariance_eigh").fit(rows)
-        scores = axes.transform(np.concatenate([rows, balanced.features]))
+        scores = axes.transform(every)
     fitted = np.arange(len(scores))
     if len(scores) > svm_rows:
-        fitted = _stratified(balanced.labels, svm_rows, seed)
-        notes.append(f"the SVM was fitted to {len(fitted)} of {len(scores)} rows")
-    svm = make_pipeline(StandardScaler(), SVC()).fit(scores[fitted], balanced.labels[fitted])
-    new_labels = balanced.labels.copy()
+        fitted = _stratified(new_labels, svm_rows, seed)
+        warnings.warn(f"the SVM was fitted to {len(fitted)} of {len(scores)} rows", stacklevel=1)
+    svm = make_pipeline(StandardScaler(), SVC()).fit(scores[fitted], new_labels[fitted])
     new_labels[len(rows) :] = svm.predict(scores[len(rows) :])
-    return Oversampled(balanced.features, new_labels, tuple(notes))
+    return every, new_labels
 
 
 def _stratified(labels: np.ndarray, size: int, seed: int) -> np.ndarray:

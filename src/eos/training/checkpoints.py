@@ -3,12 +3,16 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from eos.errors import InputError
 from eos.storage.files import Arrays, read_weights, write_weights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from torch.optim import Optimizer
 
 
 class Checkpoint(Protocol):
@@ -74,4 +78,33 @@ def fingerprint(arrays: Iterable[np.ndarray], settings: object, code: Iterable[P
 
 def library_code() -> list[Path]:
     """Return the files of this library: with any change in them a checkpoint is void."""
-    return sorted(Path(__file__).parent.rglob("*.py"))
+    return sorted(Path(__file__).parents[1].rglob("*.py"))
+
+
+def pack_optimizer(optimizer: "Optimizer", prefix: str) -> "dict[str, Tensor]":
+    """Return all that an optimizer keeps of its steps, under names with a prefix."""
+    return {
+        f"{prefix}{number}.{name}": value
+        for number, weight in enumerate(_weights(optimizer))
+        for name, value in optimizer.state.get(weight, {}).items()
+        if value is not None
+    }
+
+
+def unpack_optimizer(optimizer: "Optimizer", tensors: "Mapping[str, Tensor]") -> None:
+    """Put a fresh optimizer where the packed one was; the names are without the prefix.
+
+    What has the shape of its weight gets its memory format and device, too.
+    """
+    import torch
+
+    weights = _weights(optimizer)
+    for key, value in tensors.items():
+        number, name = key.split(".")
+        weight = weights[int(number)]
+        room = torch.empty_like(weight) if value.shape == weight.shape else torch.empty_like(value)
+        optimizer.state[weight][name] = room.to(weight.device).copy_(value)
+
+
+def _weights(optimizer: "Optimizer") -> "list[Tensor]":
+    return [weight for group in optimizer.param_groups for weight in group["params"]]

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from eos.devices import deterministic, pick_device, pick_precision
 from eos.errors import InputError
 from eos.losses.base import Loss, build_loss
 from eos.metrics.scores import score
+from eos.metrics.selection import RULES, BestEpochs
+from eos.models.devices import deterministic, pick_device, pick_precision
 from eos.models.inference import extract, move, network_input
 from eos.models.network import Network, build_network
-from eos.selection import RULES, BestEpochs
-from eos.training.checkpoints import Checkpoint
-from eos.training.mixing import balanced_rows, mix_batch
-from eos.training.optimizers import SGD
+from eos.training.augmentation import augment, normalization_of
+from eos.training.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
+from eos.training.config import TrainConfig, learning_rate
+from eos.training.mixing import Mixing
 
 Weights = dict[str, Tensor]
 
@@ -62,57 +62,6 @@ class Images:
             )
         if len(self.images) == 0:
             raise InputError("images: there are none; give at least one")
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train; the defaults are the reference recipe for CIFAR (200 epochs of SGD).
-
-    Attributes
-    ----------
-    epochs : int
-        Passes over the training images.
-    batch_size : int
-        Images per step.
-    learning_rate : float
-        The rate after the warm-up; see the function `learning_rate` for the schedule.
-    momentum, weight_decay : float
-        Of SGD; all weights decay.
-    warmup : float
-        Fraction of the epochs over which the rate grows linearly.
-    milestones, factors : tuple of float
-        From each of these fractions of the epochs on, the rate is `learning_rate` times the factor.
-    crop_padding : int
-        Black pixels put around an image before a random crop of its size; 0 does not crop.
-    horizontal_flip : bool
-        Whether half of the images, at random, are mirrored.
-    precision : {"auto", "fp32", "bf16"}
-        Of the network's arithmetic, in training and in scoring; "auto" is bfloat16 where the processor has
-        units for it.
-    score_every : int
-        Epochs from one scoring of the test and validation images to the next; the last is scored anyway.
-        The rules that look at these scores choose among the scored epochs.
-    remix_alpha : float, optional
-        Trains on batches made by ReMix (see `eos.training.mixing`), with the loss "ce" only; the shares of the two
-        images in a mixture come from Beta(remix_alpha, remix_alpha). None trains on plain batches.
-    seed : int
-        Of all random draws.
-    """
-
-    epochs: int = 200
-    batch_size: int = 128
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 0.0002
-    warmup: float = 0.025
-    milestones: tuple[float, ...] = (0.8, 0.9)
-    factors: tuple[float, ...] = (0.01, 0.0001)
-    crop_padding: int = 4
-    horizontal_flip: bool = True
-    precision: str = "auto"
-    score_every: int = 1
-    remix_alpha: float | None = None
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -159,8 +108,8 @@ class Trained:
     Attributes
     ----------
     weights : dict of str to dict of str to Tensor
-        For every selection rule that can be followed (see `eos.selection`) the weights of the epoch it
-        chooses, on the CPU.
+        For every selection rule that can be followed (see `eos.metrics.selection`) the weights of the epoch
+        it chooses, on the CPU.
     epochs : dict of str to int
         That epoch, from 1.
     history : list of EpochRecord
@@ -184,9 +133,10 @@ class Trained:
 
 @dataclass(frozen=True)
 class Task:
-    """What does not change while training: the recipe and the images, on the device."""
+    """What does not change while training: the config and the images, on the device."""
 
-    recipe: Recipe
+    config: TrainConfig
+    mixing: Mixing | None
     device: torch.device
     precision: str
     mean: tuple[float, ...]
@@ -203,7 +153,7 @@ class State:
 
     network: Network
     loss: Loss
-    optimizer: SGD
+    optimizer: torch.optim.Optimizer
     generator: torch.Generator
     history: list[EpochRecord] = field(default_factory=list)
     best: BestEpochs = field(default_factory=BestEpochs)
@@ -219,7 +169,8 @@ def train(
     architecture: str,
     loss: str,
     loss_parameters: Mapping[str, float] | None = None,
-    recipe: Recipe,
+    config: TrainConfig,
+    mixing: Mixing | None = None,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
     device: str = "auto",
     on_epoch: Callable[[EpochRecord], None] | None = None,
@@ -241,9 +192,11 @@ def train(
     loss : str
         A name in `eos.registry.LOSSES`; it also decides which classifier the network has.
     loss_parameters : mapping of str to float, optional
-        Parameters of the loss that differ from its defaults.
-    recipe : Recipe
+        Parameters of the loss.
+    config : TrainConfig
         How to train.
+    mixing : Mixing, optional
+        How to mix batches; the loss must take soft targets. None trains on plain batches.
     normalization : pair of sequences of float, optional
         Mean and standard deviation per channel of values in [0, 1]; by default those of the training images.
     device : {"auto", "cpu", "cuda"}
@@ -265,19 +218,21 @@ def train(
     ------
     InputError
         If a name is unknown, a class has no training image, labels or image sizes do not fit together, there
-        is no such device, the recipe asks for ReMix with another loss than "ce" or a `remix_alpha` that is no
-        number above 0, or the training diverges.
+        is no such device, the batches are mixed and the loss does not take soft targets, or the training
+        diverges.
     """
     scored = {"test": test} if validation is None else {"test": test, "validation": validation}
     counts = _class_counts(train, scored, n_classes)
     measure = build_loss(loss, counts, loss_parameters or {})
-    _check_remix(recipe, loss)
+    if mixing is not None and not measure.soft_targets:
+        raise InputError(f"loss {loss!r} cannot be trained on mixed labels; use the loss 'ce', or no mixing")
     place = pick_device(device)
     mean, std = normalization or normalization_of(train.images)
     task = Task(
-        recipe=recipe,
+        config=config,
+        mixing=mixing,
         device=place,
-        precision=pick_precision(recipe.precision, place),
+        precision=pick_precision(config.precision, place),
         mean=tuple(mean),
         std=tuple(std),
         n_classes=n_classes,
@@ -295,7 +250,7 @@ def train(
             on_resume(len(state.history))
         for record in state.history:
             report(record)
-    while len(state.history) < recipe.epochs:
+    while len(state.history) < config.epochs:
         run_epoch(task, state)
         if checkpoint is not None:
             checkpoint.save(pack(state))
@@ -312,9 +267,9 @@ def train(
 
 
 def begin(task: Task, architecture: str, loss: Loss) -> State:
-    """Return the state before the first epoch: fresh weights, drawn with the recipe's seed."""
-    recipe = task.recipe
-    generator = torch.Generator().manual_seed(recipe.seed)
+    """Return the state before the first epoch: fresh weights, drawn with the config's seed."""
+    config = task.config
+    generator = torch.Generator().manual_seed(config.seed)
     network = build_network(
         architecture,
         channels=task.images.shape[3],
@@ -323,11 +278,12 @@ def begin(task: Task, architecture: str, loss: Loss) -> State:
         generator=generator,
     )
     move(network, task.device)
-    optimizer = SGD(
+    optimizer = torch.optim.SGD(
         network.parameters(),
-        learning_rate=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        fused=True,
     )
     return State(network, loss.to(task.device), optimizer, generator)
 
@@ -342,17 +298,18 @@ def run_epoch(task: Task, state: State) -> None:
     """
     start = time.perf_counter()
     epoch = len(state.history) + 1
-    rate = learning_rate(task.recipe, epoch)
-    state.optimizer.learning_rate = rate
-    state.loss.begin_epoch((epoch - 1) / task.recipe.epochs)
+    rate = learning_rate(task.config, epoch)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.loss.begin_epoch((epoch - 1) / task.config.epochs)
     with deterministic(task.device):
         loss, train_score = _learn(task, state)
     if not math.isfinite(loss):
         raise InputError(
             f"training diverged: the loss is {loss} in epoch {epoch} at learning rate {rate:g}; "
-            f"lower the recipe's learning_rate ({task.recipe.learning_rate:g}) or lengthen its warmup"
+            f"lower learning_rate ({task.config.learning_rate:g}) or lengthen warmup"
         )
-    due = epoch % task.recipe.score_every == 0 or epoch == task.recipe.epochs
+    due = epoch % task.config.score_every == 0 or epoch == task.config.epochs
     scores = {name: _score(task, state.network, *part) for name, part in task.scored.items() if due}
     unknown = {"BAC": None, "FM": None}
     test, validation = scores.get("test", unknown), scores.get("validation", unknown)
@@ -376,9 +333,7 @@ def run_epoch(task: Task, state: State) -> None:
 def pack(state: State) -> dict[str, np.ndarray]:
     """Return everything that a training needs to go on from here, as named arrays on the CPU."""
     tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
-    for number, velocity in enumerate(state.optimizer.velocities):
-        if velocity is not None:
-            tensors[f"velocity.{number}"] = velocity
+    tensors |= pack_optimizer(state.optimizer, "optimizer.")
     for rule, weights in state.weights.items():
         tensors |= {f"weights.{rule}.{name}": value for name, value in weights.items()}
     tensors["generator"] = state.generator.get_state()
@@ -399,9 +354,7 @@ def unpack(state: State, arrays: Mapping[str, np.ndarray]) -> None:
         return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
     state.network.load_state_dict(part("network."))
-    for number, weight in enumerate(state.optimizer.weights):
-        if (velocity := tensors.get(f"velocity.{number}")) is not None:
-            state.optimizer.velocities[number] = torch.empty_like(weight).copy_(velocity)
+    unpack_optimizer(state.optimizer, part("optimizer."))
     state.generator.set_state(tensors["generator"])
     for row in arrays["history"]:
         values: dict[str, Any] = {
@@ -416,100 +369,30 @@ def unpack(state: State, arrays: Mapping[str, np.ndarray]) -> None:
             state.weights[rule] = weights
 
 
-def learning_rate(recipe: Recipe, epoch: int) -> float:
-    """Return the learning rate of an epoch, counted from 1.
-
-    Linear warm-up, then constant, then the recipe's rate (not the rate before) times the factor of the last
-    milestone passed. With the default recipe these are the rates of the released code: 0.02 to 0.1 in epochs
-    1 to 5, 0.001 from epoch 161, 0.00001 from epoch 181.
-    """
-    done = (epoch - 1) / recipe.epochs
-    passed = [
-        factor for start, factor in zip(recipe.milestones, recipe.factors, strict=True) if done >= start
-    ]
-    if passed:
-        return recipe.learning_rate * passed[-1]
-    warmup_epochs = recipe.warmup * recipe.epochs
-    if epoch < warmup_epochs:
-        return recipe.learning_rate * epoch / warmup_epochs
-    return recipe.learning_rate
-
-
-def normalization_of(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Return mean and standard deviation per channel of uint8 images, as values in [0, 1].
-
-    The images are `(n, height, width, channels)`. A channel that hardly varies gets the standard deviation of
-    one grey level, so that dividing by it is safe.
-    """
-    levels = np.arange(256) / 255
-    means, stds = [], []
-    for channel in range(images.shape[3]):
-        counts = np.bincount(images[..., channel].ravel(), minlength=256)
-        mean = np.average(levels, weights=counts)
-        std = np.sqrt(np.average((levels - mean) ** 2, weights=counts))
-        means.append(float(mean))
-        stds.append(max(float(std), 1 / 255))
-    return tuple(means), tuple(stds)
-
-
-def augment(
-    images: Tensor, *, crop_padding: int, horizontal_flip: bool, generator: torch.Generator
-) -> Tensor:
-    """Return a random crop, mirrored or not, of every image, each drawn by itself.
-
-    Parameters
-    ----------
-    images : Tensor of uint8, shape (n, height, width, channels)
-    crop_padding : int
-        Black pixels put around each image first.
-    horizontal_flip : bool
-        Whether to mirror half of the images, at random.
-    generator : torch.Generator
-        On the CPU, whatever the device of the images.
-
-    Returns
-    -------
-    Tensor
-        Of the same type, shape and device.
-    """
-    n, height, width, _ = images.shape
-    top, left = torch.randint(2 * crop_padding + 1, (2, n, 1), generator=generator)
-    rows = top + torch.arange(height)
-    columns = left + torch.arange(width)
-    if horizontal_flip:
-        mirrored = torch.rand((n, 1), generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    padded = functional.pad(images, (0, 0, *[crop_padding] * 4))
-    index = torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]
-    return padded[tuple(part.to(images.device) for part in index)]
-
-
 def _learn(task: Task, state: State) -> tuple[float, dict[str, float]]:
     """Take one step per batch; return the mean loss and the scores of the predictions made on the way."""
-    recipe, network = task.recipe, state.network
+    config, network = task.config, state.network
     network.train()
     order = torch.randperm(len(task.labels), generator=state.generator)
     all_labels = task.labels.cpu()
     total = torch.zeros((), device=task.device)
     labels, predictions = [], []
     # What is collected stays on the device until the epoch ends: reading one number would wait for the GPU.
-    for batch in _batches(order, recipe.batch_size):
+    for batch in _batches(order, config.batch_size):
         drawn = batch
-        if recipe.remix_alpha is not None:
-            drawn = batch[balanced_rows(all_labels[batch], len(batch), state.generator)]
+        if task.mixing is not None:
+            drawn = batch[task.mixing.chosen(all_labels[batch], state.generator)]
         rows = drawn.to(task.device)
         views = augment(
             task.images[rows],
-            crop_padding=recipe.crop_padding,
-            horizontal_flip=recipe.horizontal_flip,
+            crop_padding=config.crop_padding,
+            horizontal_flip=config.horizontal_flip,
             generator=state.generator,
         )
         inputs = network_input(views, task.mean, task.std)
         targets = shown = task.labels[rows]
-        if recipe.remix_alpha is not None:
-            inputs, targets, shown = mix_batch(
-                inputs, shown, task.n_classes, recipe.remix_alpha, state.generator
-            )
+        if task.mixing is not None:
+            inputs, targets, shown = task.mixing.mixed(inputs, shown, task.n_classes, state.generator)
         with torch.autocast(task.device.type, torch.bfloat16, enabled=task.precision == "bf16"):
             logits = network(inputs)
         loss = state.loss(logits, targets)
@@ -547,19 +430,6 @@ def _snapshot(network: Network) -> Weights:
         name: value.detach().clone(memory_format=torch.contiguous_format).cpu()
         for name, value in network.state_dict().items()
     }
-
-
-def _check_remix(recipe: Recipe, loss: str) -> None:
-    alpha = recipe.remix_alpha
-    if alpha is None:
-        return
-    if loss != "ce":
-        raise InputError(
-            f"recipe.remix_alpha: {alpha:g} with the loss {loss!r}, which does not take soft labels; "
-            "use the loss 'ce', or remix_alpha None"
-        )
-    if not 0 < alpha < math.inf:
-        raise InputError(f"recipe.remix_alpha: {alpha:g}; give a number above 0, 0.2 say, or None")
 
 
 def _class_counts(train: Images, scored: Mapping[str, Images], n_classes: int) -> list[int]:

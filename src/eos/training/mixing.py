@@ -1,4 +1,6 @@
-"""ReMix: batches that are balanced by over-sampling, then mixed pairwise, soft labels included.
+"""Mixing batches while training: ReMix.
+
+Its batches are balanced by over-sampling, then mixed pairwise, soft labels included.
 
 Bellinger, Corizzo and Japkowicz, "Calibrated Resampling for Imbalanced and Long-Tails in Deep Learning",
 2021. It is not the "Remix: Rebalanced Mixup" of Chou et al. (2020), which mixes labels by class sizes.
@@ -7,13 +9,55 @@ Every random draw comes from a torch generator on the CPU: it is the same on eve
 all that a training needs to go on after a stop.
 """
 
+import math
+from typing import Protocol
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from eos.errors import InputError
 
-def balanced_rows(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
+
+class Mixing(Protocol):
+    """A way to mix batches; the loss then needs soft targets."""
+
+    def chosen(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Return which rows of a batch, by their labels on the CPU, make the one that is trained on."""
+
+    def mixed(
+        self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return mixed images, soft targets (n, n_classes), and the class with the larger share in each."""
+
+
+class Remix:
+    """ReMix: every batch is balanced, then mixed up with shares from Beta(alpha, alpha).
+
+    Raises
+    ------
+    InputError
+        If `alpha` is no number above 0.
+    """
+
+    def __init__(self, *, alpha: float) -> None:
+        if not 0 < alpha < math.inf:
+            raise InputError(f"remix: alpha {alpha:g}; give a number above 0, 0.2 say")
+        self.alpha = alpha
+
+    def chosen(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the rows of a balanced batch of the same size."""
+        return balanced_batch(labels, len(labels), generator)
+
+    def mixed(
+        self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mix every image with another one of the batch; see `mix_batch`."""
+        return mix_batch(images, labels, n_classes, self.alpha, generator)
+
+
+def balanced_batch(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
     """Return the rows of a balanced batch, drawn from those of a batch.
 
     Every class of the batch is filled up to its largest one by members drawn with replacement. From all of

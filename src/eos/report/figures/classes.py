@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from eos.registry import display_name
 from eos.report.figures.style import MUTED, cuts_of, cuts_text, house_style, in_order, look_of, say_missing
-from eos.report.titles import dataset_title, head_title, network_title
 
 _BARS = "#ececec"
 _IMBALANCE = "training samples (right axis)"
@@ -173,7 +173,7 @@ def _class_panels(
     names = data.drop_duplicates("class").sort_values("class").set_index("class")["class_name"]
     handles: dict[str, Any] = {}
     for axes, network in zip(panels, networks, strict=False):
-        axes.set_title(network_title(network), loc="left", fontweight="bold")
+        axes.set_title(display_name(network), loc="left", fontweight="bold")
         handles |= _draw_panel(axes, data[data["network"] == network], subject, heads)
     for axes in panels[len(networks) :]:
         axes.set_visible(False)
@@ -190,7 +190,7 @@ def _class_panels(
 
 def _panel_title(subject: _Subject) -> str:
     spread = "; mean over the cuts, band: lowest to highest cut" if len(subject.cuts) > 1 else ""
-    return f"{subject.title}\n{dataset_title(subject.dataset)}, {cuts_text(subject.cuts)}{spread}"
+    return f"{subject.title}\n{display_name(subject.dataset)}, {cuts_text(subject.cuts)}{spread}"
 
 
 def _draw_panel(axes: Axes, panel: pd.DataFrame, subject: _Subject, heads: Sequence[str]) -> dict[str, Any]:
@@ -251,7 +251,7 @@ def _draw_line(
     style: dict[str, Any] = {
         "color": look[0],
         "marker": "" if len(line) > _NAMED_CLASSES else look[1],
-        "label": head_title(head),
+        "label": display_name(head),
         "markeredgecolor": "white",
         "markeredgewidth": 0.6,
         "zorder": 5 if head == "eos" else 3,

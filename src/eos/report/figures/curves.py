@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from eos.registry import display_name
 from eos.report.figures.style import LOOKS, cuts_of, cuts_text, house_style, in_order, look_of, say_missing
-from eos.report.titles import dataset_title, head_title, network_title
 
 
 def figure7_data(curves: pd.DataFrame, dataset: str, network: str, heads: Sequence[str]) -> pd.DataFrame:
@@ -69,9 +69,9 @@ def figure7(
     figure = Figure(figsize=(8.5, 5.2), layout="constrained")
     axes = figure.add_subplot()
     cuts = cuts_of(curves, dataset)
-    title = f"Figure 7: balanced accuracy by head epoch, {network_title(network)}"
+    title = f"Figure 7: balanced accuracy by head epoch, {display_name(network)}"
     spread = "; band: ± 1 standard deviation over the head seeds" if data["test_BAC_sd"].notna().any() else ""
-    figure.suptitle(f"{title}\n{dataset_title(dataset)}, {cuts_text(cuts)}{spread}")
+    figure.suptitle(f"{title}\n{display_name(dataset)}, {cuts_text(cuts)}{spread}")
     axes.set_xlabel("epoch of the classifier head")
     axes.set_ylabel("balanced accuracy (0 to 1)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
@@ -79,7 +79,7 @@ def figure7(
     for head, line in data.groupby("head", sort=False):
         _draw_curves(axes, line, str(head), look_of(str(head), heads))
     if own is not None:
-        axes.axhline(own, color=LOOKS["own"][0], lw=1.2, ls=":", label=f"{head_title('own')}, test")
+        axes.axhline(own, color=LOOKS["own"][0], lw=1.2, ls=":", label=f"{display_name('own')}, test")
     if not data.empty:
         axes.axvline(
             table_epochs, color="#9a9a9a", lw=1, zorder=0, label=f"epochs behind the tables: {table_epochs}"
@@ -100,7 +100,7 @@ def _draw_curves(axes: Axes, line: pd.DataFrame, head: str, look: tuple[str, str
     for part, dashes, weight in (("test", "-", 2.0), ("train", "--", 1.4)):
         mean, deviation = line[f"{part}_BAC"], line[f"{part}_BAC_sd"]
         axes.plot(
-            line["epoch"], mean, color=look[0], ls=dashes, lw=weight, label=f"{head_title(head)}, {part}"
+            line["epoch"], mean, color=look[0], ls=dashes, lw=weight, label=f"{display_name(head)}, {part}"
         )
         if deviation.notna().any():
             axes.fill_between(

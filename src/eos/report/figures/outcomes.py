@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
+from eos.registry import display_name
 from eos.report.figures.style import MUTED, cuts_of, cuts_text, house_style, in_order, say_instead
-from eos.report.titles import dataset_title, network_title
 
 # Light and dark, told apart without any colour; no head has these looks.
 _LOOKS = {
@@ -99,7 +99,7 @@ def figure4(gaps: pd.DataFrame, datasets: Sequence[str], networks: Sequence[str]
     for axes, dataset in zip(panels, datasets, strict=False):
         _draw_dataset(axes, data[data["dataset"] == dataset].set_index("network"), networks)
         cuts = cuts_text(cuts_of(gaps, dataset))
-        axes.set_title(dataset_title(dataset), loc="left", fontweight="bold")
+        axes.set_title(display_name(dataset), loc="left", fontweight="bold")
         axes.set_title(cuts, loc="right", fontsize=9, color=MUTED)
     for axes in panels[len(datasets) :]:
         axes.set_visible(False)
@@ -148,7 +148,7 @@ def _draw_dataset(axes: Axes, cells: pd.DataFrame, networks: Sequence[str]) -> N
     for place, network in enumerate(networks):
         if network not in cells.index:
             _write_above(axes, place, 0.0, "not run", color=MUTED)
-    labels = [f"{network_title(name)}\n{_compared(cells, name)}" for name in networks]
+    labels = [f"{display_name(name)}\n{_compared(cells, name)}" for name in networks]
     axes.set_xticks(range(len(networks)), labels)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.6, len(networks) - 0.4)

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from eos.registry import display_name
 from eos.report.figures.style import house_style, say_instead
-from eos.report.titles import dataset_title, head_title, network_title
 from eos.report.tsne import Rows, project_classes
 
 # The paper's blue and red in a form that everyone can tell apart; the shapes say the same again.
@@ -36,7 +36,7 @@ def figure6_data(
     Returns
     -------
     pandas.DataFrame
-        One row per point: head, class_name, synthetic, available, x, y, as from `eos.report.tsne.project_classes`.
+        One row per point: head, class_name, synthetic, available, x, y, as `project_classes` makes them.
 
     Raises
     ------
@@ -77,14 +77,14 @@ def figure6(
     figure = Figure(figsize=(max(7.0, 3.7 * columns), 3.3 * rows + 1.4), layout="constrained")
     panels = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, head in zip(panels, heads, strict=False):
-        axes.set_title(head_title(head), loc="left", fontweight="bold")
+        axes.set_title(display_name(head), loc="left", fontweight="bold")
         _draw_head(axes, data[data["head"] == head], class_names)
     for axes in panels[len(heads) :]:
         axes.set_visible(False)
     majority, minority = class_names
     figure.suptitle(
         f"Figure 6: classes {majority} (majority) and {minority} (minority) of the training embeddings, "
-        f"{network_title(network)}\n{dataset_title(dataset)}, cut {cut}; "
+        f"{display_name(network)}\n{display_name(dataset)}, cut {cut}; "
         f"t-SNE, one per panel{_left_out(data)}"
     )
     if handles := _handles(data, class_names):

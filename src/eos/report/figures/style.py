@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eos.report.titles import head_title
+from eos.registry import display_name
 from eos.storage.files import replacing
 
 # Okabe and Ito (2008), distinguishable with every common colour vision; the markers say the same again.
@@ -85,7 +85,7 @@ def say_missing(axes: Axes, missing: Sequence[str], *, all_of: Sequence[str]) ->
     if len(missing) == len(all_of):
         say_instead(axes, "not run")
     elif missing:
-        names = ", ".join(head_title(head) for head in missing)
+        names = ", ".join(display_name(head) for head in missing)
         axes.set_title(f"not run: {names}", loc="right", fontsize=8, color=MUTED)
 
 

@@ -1,14 +1,27 @@
-"""Reading the tidy results of all cells for tables and figures."""
+"""The tidy results: which tables there are, their columns, and reading those of all cells."""
 
 from itertools import product
 
 import pandas as pd
 
-import common
-from columns import COLUMNS, TEXT
 from eos.config.schema import Parameters
 from eos.errors import InputError
+from eos.pipeline.paths import balanced_folder, results_file
 from eos.storage.files import REMAKE, read_table
+
+CELL = ["dataset", "cut", "network", "head"]
+CLASS = ["class", "class_name", "train_count"]
+BALANCED = ["dataset", "cut", "sampler", "network", "seed", "selection", "epoch", "BAC", "GM", "FM", "note"]
+COLUMNS = {
+    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM", "net_gap"],
+    "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
+    "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
+    "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
+    "notes": [*CELL, "note"],
+}
+# Between several notes in one field.
+NOTES_BETWEEN = " | "
+TEXT = {"dataset", "network", "head", "sampler", "selection", "class_name", "note"}
 
 
 def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:
@@ -23,7 +36,7 @@ def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:
     cells = [(dataset, cut) for dataset in axes.datasets for cut in axes.cuts]
     tables = []
     for dataset, cut in cells:
-        path = common.results_file(kind, dataset, cut)
+        path = results_file(kind, dataset, cut)
         table = read_table(path, COLUMNS[kind], text=TEXT)
         if len(table) == 0 and kind in {"scores", "classes"}:
             raise InputError(f"{path}: holds no rows; {REMAKE}")
@@ -44,15 +57,15 @@ def read_balanced(parameters: Parameters) -> pd.DataFrame:
         "augmented": (axes.pixel_samplers, axes.pixel_networks),
         "generated": (axes.generators, axes.generator_networks),
     }
-    tables = [pd.DataFrame(columns=COLUMNS["balanced"])]
+    tables = []
     for kind, (samplers, networks) in arms.items():
         for dataset, cut, sampler, network in product(axes.datasets, axes.cuts, samplers, networks):
-            path = common.balanced_scores_file(kind, dataset, cut, sampler, network=network)
-            table = read_table(path, COLUMNS["balanced"], text=TEXT)
+            path = balanced_folder(kind, dataset, cut, sampler, network=network) / "scores.csv"
+            table = read_table(path, BALANCED, text=TEXT)
             table = table[table["selection"] == parameters.selection]
             if table.empty:
                 raise InputError(
                     f"{path}: holds no scores under selection {parameters.selection!r}; {REMAKE}"
                 )
             tables.append(table)
-    return pd.concat(tables if len(tables) == 1 else tables[1:], ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=BALANCED)

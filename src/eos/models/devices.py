@@ -39,7 +39,7 @@ def pick_precision(name: str, device: torch.device) -> str:
         If the name is none of the three.
     """
     if name not in ("auto", "fp32", "bf16"):
-        raise unknown_name(name, ("auto", "fp32", "bf16"), what="precision", place="recipe.precision")
+        raise unknown_name(name, ("auto", "fp32", "bf16"), what="precision", place="precision")
     if name != "auto":
         return name
     if device.type == "cuda":

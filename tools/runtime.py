@@ -7,9 +7,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import common
 import pandas as pd
 
-import common
 from eos.report.runtime import markdown_runtime, runtime
 from eos.storage.files import read_json, write_table, write_text
 

@@ -1,0 +1,90 @@
+"""Running a stage: its arguments, the processor switches, errors and seconds.
+
+A stage script imports NumPy, torch and all that needs them inside its `main`: `run` may have to set the
+processor switches first.
+"""
+
+import functools
+import hashlib
+import inspect
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from eos.config.loading import load
+from eos.config.schema import Parameters
+from eos.errors import InputError, unknown_name
+from eos.pipeline.paths import PARAMETERS, seconds_file
+from eos.pipeline.processor import hold_to_portable_code
+from eos.storage.files import write_json
+
+# torch raises a RuntimeError, whose text has one of these: on a CPU, on a GPU.
+TORCH_LACKS_MEMORY = ("can't allocate memory", "out of memory")
+
+
+@functools.cache
+def parameters() -> Parameters:
+    """Read and check `params.yaml`, once."""
+    return load(PARAMETERS)
+
+
+def digest(path: Path) -> str:
+    """Return a name for what a file holds: seconds are told only of what is still there."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
+
+
+def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
+    """Call `main` with the command line's arguments, one for each of its parameters.
+
+    Stages of a portable data set, and those that serve all data sets, run under the processor switches. Bad
+    input ends with one message and exit status 1. The seconds that the work took go to
+    `data/seconds/<stage>/<cell>.json`, with what else `main` returns as measured. That is no output that DVC
+    knows of: results, and with them dvc.lock, are the same bytes in every clone.
+    """
+    stage = Path(sys.argv[0]).stem
+    signature = inspect.signature(main).parameters
+    if len(sys.argv) - 1 != len(signature):
+        sys.exit(f"usage: python stages/{stage}.py {' '.join(name.upper() for name in signature)}".strip())
+    start = time.perf_counter()
+    try:
+        arguments = {
+            name: _convert(name, parameter.annotation, text)
+            for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=True)
+        }
+        dataset = arguments.get("dataset")
+        if dataset is None or parameters().datasets[str(dataset)].portable:
+            hold_to_portable_code()
+        measured = main(**arguments)
+        cell = "-".join(sys.argv[1:]) or "all"
+        elapsed = time.perf_counter() - start
+        write_json(seconds_file(stage, cell), {"elapsed": elapsed, "seconds": elapsed} | dict(measured or {}))
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from here")
+    except (MemoryError, RuntimeError) as error:
+        told = str(error)
+        if not isinstance(error, MemoryError) and not any(words in told for words in TORCH_LACKS_MEMORY):
+            raise
+        reason = told.strip().splitlines()[:1] or ["none left"]
+        sys.exit(
+            f"error: out of memory ({reason[0]}); lower the sizes in {PARAMETERS} (batch_size, image_size, "
+            "width), or take a larger machine"
+        )
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        sys.exit(f"error: {error}; make room or the place writable, then run again")
+
+
+def _convert(name: str, kind: type, text: str) -> str | int:
+    if kind is int:
+        if not text.isdecimal() or int(text) >= 2**32:
+            raise InputError(f"{name} {text!r}: must be a whole number from 0 to {2**32 - 1}")
+        return int(text)
+    tables = {"sampler": ("pixel_samplers", "generators")}.get(name, (f"{name}s",))
+    known = [entry for table in tables for entry in getattr(parameters(), table, ("augmented", "generated"))]
+    if text not in known:
+        place = f"{PARAMETERS}: {' or '.join(tables)}"
+        raise unknown_name(text, known, what=name.replace("_", " "), place=place)
+    return text

@@ -1,0 +1,80 @@
+"""Which rows Figure 6 shows: two classes of a dataset, on the embeddings of its first cut."""
+
+import numpy as np
+import pandas as pd
+
+from eos.config.schema import Parameters
+from eos.errors import placed, unknown_name
+from eos.pipeline import paths
+from eos.report.figures import figure6_data
+from eos.report.tsne import FEWEST, Rows
+from eos.storage.layouts import EMBEDDINGS, IMAGES, OVERSAMPLED, read_stored
+
+COLUMNS = ["head", "class_name", "synthetic", "available", "x", "y"]
+
+
+def project_heads(parameters: Parameters, dataset: str) -> tuple[pd.DataFrame, tuple[str, str]]:
+    """Return the points of every head, without rows where there is nothing to show, and the two classes.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or damaged, or a class is none of the dataset's.
+    """
+    settings, cut = parameters.figures.figure6, parameters.axes.cuts[0]
+    names = read_stored(paths.images_file(dataset), IMAGES, "class_names")["class_names"].tolist()
+    heads: dict[str, Rows] = {}
+    classes, data = (0, 1), pd.DataFrame(columns=COLUMNS)
+    if settings.network in parameters.axes.networks:  # else no panel has anything to show
+        path = paths.embeddings_file(dataset, cut, settings.network)
+        real = read_stored(path, EMBEDDINGS, "train_features", "train_labels")
+        classes = _chosen_classes(parameters, dataset, names, real["train_labels"])
+        shown = sum(min(int((real["train_labels"] == label).sum()), settings.points) for label in classes)
+        if shown < FEWEST:
+            print(
+                f"classes {classes[0]} and {classes[1]} have {shown} images: too few for a t-SNE", flush=True
+            )
+        for head in settings.heads if shown >= FEWEST else ():
+            if head in parameters.networks[settings.network].heads:
+                heads[head] = _rows_of(
+                    parameters, dataset, head, real["train_features"], real["train_labels"]
+                )
+        with placed(f"{paths.PARAMETERS}: figures.figure6 on {dataset}"):
+            data = figure6_data(
+                heads,
+                classes,
+                (names[classes[0]], names[classes[1]]),
+                points=settings.points,
+                seed=parameters.oversampling.random_state,
+            )
+    return data, (names[classes[0]], names[classes[1]])
+
+
+def _chosen_classes(
+    parameters: Parameters, dataset: str, names: list[str], labels: np.ndarray
+) -> tuple[int, int]:
+    """Return the two classes to show, the larger first."""
+    counts = np.bincount(labels, minlength=len(names))
+    wanted = parameters.figures.figure6.classes.get(dataset)
+    if wanted is None:
+        by_size = counts.argsort(kind="stable")
+        return int(by_size[-1]), int(by_size[0])
+    for name in wanted:
+        if name not in names:
+            place = f"{paths.PARAMETERS}: figures.figure6.classes.{dataset}"
+            raise unknown_name(name, names, what="class", place=place)
+    one, other = sorted((names.index(name) for name in wanted), key=lambda label: -counts[label])
+    return one, other
+
+
+def _rows_of(
+    parameters: Parameters, dataset: str, head: str, features: np.ndarray, labels: np.ndarray
+) -> Rows:
+    """Return the rows that a head was trained on, real ones first."""
+    if parameters.heads[head].sampler == "own":
+        return Rows(features, labels, np.zeros(len(labels), dtype=bool))
+    cut = parameters.axes.cuts[0]
+    folder = paths.oversampled_folder(dataset, cut, parameters.figures.figure6.network)
+    added = read_stored(folder / f"{head}.npz", OVERSAMPLED, "synthetic", "labels")
+    every = np.concatenate([features, added["synthetic"]])
+    return Rows(every, added["labels"], np.arange(len(every)) >= len(features))

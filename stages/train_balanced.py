@@ -1,0 +1,26 @@
+"""Train on images that were balanced before: KIND DATASET CUT SAMPLER NETWORK -> models/<kind>/..."""
+
+from typing import Any
+
+from eos.pipeline.command import parameters, run
+
+
+def main(kind: str, dataset: str, cut: int, sampler: str, network: str) -> dict[str, Any]:
+    """Write what `train` does, and the scores; the images are `augmented` or `generated`."""
+    from eos.pipeline.fitting import fit_network
+    from eos.pipeline.paths import augmented_file, balanced_folder, generated_file
+
+    synthetic = {"augmented": augmented_file, "generated": generated_file}[kind]
+    return fit_network(
+        parameters(),
+        dataset,
+        cut,
+        network,
+        folder=balanced_folder(kind, dataset, cut, sampler, network=network),
+        synthetic=synthetic(dataset, cut, sampler),
+        sampler=sampler,
+    )
+
+
+if __name__ == "__main__":
+    run(main)
