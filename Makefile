@@ -5,7 +5,7 @@ VENV ?= .venv
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 
-.PHONY: repro test check unit bench bench-quick format clean help
+.PHONY: repro test test-quick check unit bench bench-quick format clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,13 +19,14 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@touch $@
 
 repro: $(INSTALLED) ## set up, make every table and figure, print Table II and name the rest
-	python stages/warm.py repro
+	python tools/mend_lock.py
+	dvc repro
 	@cat metrics/tables/table2.md
 	@echo "Tables:"
 	@ls metrics/tables/*.md | sed 's/^/  /'
 	@echo "Figures, and sheets of generated images:"
 	@ls plots/*.svg plots/*/*.svg plots/*/*.png | sed 's/^/  /'
-	@python stages/runtime.py > /dev/null
+	@python tools/runtime.py > /dev/null
 	@echo "Run times on this machine:"
 	@echo "  data/seconds/runtime.md"
 
@@ -36,8 +37,12 @@ check: $(INSTALLED)
 	ruff format --check .
 	mypy
 
+test-quick: $(INSTALLED) ## the same without the slow tests, about a minute
+	$(MAKE) check
+	pytest -m "not slow"
+
 unit: $(INSTALLED)
-	pytest
+	pytest --cov --cov-report=term
 
 bench: $(INSTALLED) ## measure every phase beside the plain way, a quarter of an hour
 	python -m benchmarks
@@ -50,4 +55,4 @@ format: $(INSTALLED) ## put the code into the project's format
 	ruff check --fix .
 
 clean: ## remove the virtual environment, caches and checkpoints of stopped trainings
-	rm -rf $(VENV) .checkpoints .pytest_cache .ruff_cache .mypy_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .checkpoints .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage build src/*.egg-info

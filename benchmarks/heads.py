@@ -18,11 +18,13 @@ from benchmarks.data import COUNTS, N_FEATURES, embeddings
 from eos.heads import softmax
 from eos.heads.retraining import retrain
 from eos.heads.rows import balanced_rows
-from eos.storage.files import read_arrays, write_arrays
+from eos.pipeline.paths import PARAMETERS, embeddings_file, heads_folder, oversampled_folder
+from eos.storage.files import read_arrays, write_arrays, write_json
 
 ROOT = Path(__file__).parents[1]
 EPOCHS = 10
 HEADS = ("random", "smote", "bsmote", "balsvm")  # four names that params.yaml defines
+CELL = ("cifar10", 0, "bench")  # a data set that is not portable: the machine's full speed
 NO_ROWS = (np.empty((0, N_FEATURES), np.float32), np.empty(0, np.int64))
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -100,8 +102,8 @@ def _stage(folder: Path, real: Rows, test: Rows, heads: tuple[str, ...]) -> Comp
         return [list(map(float, numbers.split())) for numbers in printed]
 
     def ours() -> list[list[float]]:
-        run(str(ROOT / "stages" / "retrain.py"), "digits", "0", "bench")
-        made = [read_arrays(folder / f"models/heads/digits-0/bench/{head}.npz") for head in heads]
+        run(str(ROOT / "stages" / "retrain.py"), *map(str, CELL))
+        made = [read_arrays(folder / heads_folder(*CELL) / f"{head}.npz") for head in heads]
         return [told({name: array[0] for name, array in head.items()}) for head in made]
 
     return Comparison(
@@ -116,13 +118,13 @@ def _stage(folder: Path, real: Rows, test: Rows, heads: tuple[str, ...]) -> Comp
 
 
 def _write_pipeline(folder: Path, real: Rows, test: Rows, heads: tuple[str, ...]) -> None:
-    """Write what the stage reads: parameters, embeddings and over-sampled rows; and the same rows as CSV."""
+    """Write what the stage reads, parameters, embeddings and over-sampled rows; and the same rows as CSV."""
     yaml = YAML(typ="safe", pure=True)
-    parameters = yaml.load(ROOT / "params.yaml")
-    parameters["networks"]["bench"] = dict(parameters["networks"]["ce"], heads=list(heads))
+    parameters = yaml.load(ROOT / PARAMETERS)
+    parameters["networks"][CELL[-1]] = dict(parameters["networks"]["ce"], heads=list(heads))
     parameters["head_training"].update(epochs=EPOCHS, curve_epochs=EPOCHS, seeds=[0])
     parameters["selection"] = "last"
-    yaml.dump(parameters, folder / "params.yaml")
+    yaml.dump(parameters, folder / PARAMETERS)
     parts = {"train": real, "validation": NO_ROWS, "test": test}
     arrays = {
         "weight": np.zeros((len(COUNTS), N_FEATURES), np.float32),
@@ -132,12 +134,14 @@ def _write_pipeline(folder: Path, real: Rows, test: Rows, heads: tuple[str, ...]
         **{f"{part}_labels": labels for part, (_, labels) in parts.items()},
         **{f"{part}_logits": np.zeros((len(x), len(COUNTS)), np.float32) for part, (x, _) in parts.items()},
     }
-    write_arrays(folder / "data" / "embeddings" / "digits-0" / "bench.npz", arrays)
+    write_arrays(folder / embeddings_file(*CELL), arrays)
     _write_csv(folder / "test.csv", *test)
+    balanced_folder = folder / oversampled_folder(*CELL)
+    write_json(balanced_folder / "notes.json", {head: [] for head in heads})
     for seed, head in enumerate(heads):
         features, labels = SMOTE(random_state=seed).fit_resample(*real)
         arrays = {"synthetic": features[len(real[1]) :], "labels": labels, "gap": np.zeros(len(COUNTS))}
-        write_arrays(folder / "data" / "oversampled" / "digits-0" / "bench" / f"{head}.npz", arrays)
+        write_arrays(balanced_folder / f"{head}.npz", arrays)
         _write_csv(folder / f"{head}.csv", features, labels)
 
 

@@ -51,7 +51,7 @@ def comparisons(quick: bool) -> Iterator[Comparison]:
         baseline=plain_total,
         ours=lambda: BalancedSVM(random_state=0).fit_resample(features, labels)[1],
         same=np.array_equal,
-        at_least=4,
+        at_least=2.4,
         goal=6,
     )
 

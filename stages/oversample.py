@@ -36,14 +36,12 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
         sampler = settings.pop("sampler")
         if head in eos_heads:
             settings["k_neighbors"] = ExactNeighbors(settings["k_neighbors"] + 1, shared=shared)
-        rows = data["train_features"], data["train_labels"]
+        rows, seed = (data["train_features"], data["train_labels"]), parameters().oversampling.random_state
         with placed(f"{PARAMETERS}: heads.{head}, on {path}"):
             balanced = (
                 Oversampled(rows[0][:0], rows[1], ())
                 if sampler == "none"
-                else oversample(
-                    sampler, *rows, random_state=parameters().oversampling.random_state, **settings
-                )
+                else oversample(sampler, *rows, random_state=seed, **settings)
             )
         seconds = time.perf_counter() - start
         features = np.concatenate([data["train_features"], balanced.features])

@@ -1,16 +1,18 @@
 """Train on images that were balanced before: KIND DATASET CUT SAMPLER NETWORK -> models/<kind>/..."""
 
-from typing import Any
+from typing import Any, Literal
 
 from eos.pipeline.command import parameters, run
 
 
-def main(kind: str, dataset: str, cut: int, sampler: str, network: str) -> dict[str, Any]:
+def main(
+    kind: Literal["augmented", "generated"], dataset: str, cut: int, sampler: str, network: str
+) -> dict[str, Any]:
     """Write what `train` does, and the scores; the images are `augmented` or `generated`."""
     from eos.pipeline.fitting import fit_network
     from eos.pipeline.paths import augmented_file, balanced_folder, generated_file
 
-    synthetic = {"augmented": augmented_file, "generated": generated_file}[kind]
+    synthetic = augmented_file if kind == "augmented" else generated_file
     return fit_network(
         parameters(),
         dataset,

@@ -14,7 +14,6 @@ import pandas as pd
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
 HEADS = ["own", "none", "smote", "eos"]
 
 

@@ -1,26 +1,25 @@
 """Every registered name goes from images to a score, on a tiny data set, with what params.yaml must give."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from eos.config.schema import load
-from eos.generators.generation import GENERATORS, generate, generator_parameters
+from eos.generators.generation import generate
 from eos.heads import softmax
 from eos.heads.retraining import retrain
 from eos.losses.base import find_loss
 from eos.metrics.scores import score
 from eos.models.inference import extract, load_network
-from eos.registry import ARCHITECTURES, LOSSES
-from eos.samplers.oversampling import SAMPLERS, oversample, sampler_parameters
-from eos.samplers.pixels import PIXEL_SAMPLERS, oversample_images
+from eos.registry import ARCHITECTURES, GENERATORS, LOSSES, MIXINGS, PIXEL_SAMPLERS, SAMPLERS
+from eos.samplers.oversampling import oversample
+from eos.samplers.pixels import oversample_images
 from eos.training.config import TrainConfig
 from eos.training.loop import Images, train
+from tests.helpers import given
 
-ROOT = Path(__file__).parents[1]
 N_CLASSES = 3
+LENGTHS = ("epochs", "autoencoder_epochs", "steps")
 
 
 def pictures(counts: tuple[int, ...], seed: int) -> Images:
@@ -39,18 +38,19 @@ def scores_of(
     *,
     architecture: str = "resnet8",
     loss: str = "ce",
+    mixing: str | None = None,
     sampler: str = "random",
-    **parameters: Any,
 ) -> dict[str, float]:
     """Train, embed, balance by the sampler, retrain a head, and score it."""
-    recipe = TrainConfig(epochs=1, batch_size=22, crop_padding=1)
+    config = TrainConfig(epochs=1, batch_size=22, crop_padding=1)
     trained = train(
         train_on,
         TEST,
         n_classes=N_CLASSES,
         architecture=architecture,
         loss=loss,
-        loss_parameters=parameters,
+        loss_parameters=given("loss", loss),
+        mixing=MIXINGS[mixing].load()(**given("mixing", mixing)) if mixing else None,
         config=config,
         device="cpu",
     )
@@ -65,7 +65,7 @@ def scores_of(
         extract(network, part.images, trained.mean, trained.std, device="cpu") for part in (train_on, TEST)
     )
     assert train_rows.shape == (len(train_on.labels), network.n_features)
-    balanced = oversample(sampler, train_rows, train_on.labels, random_state=0, **sampler_parameters(sampler))
+    balanced = oversample(sampler, train_rows, train_on.labels, random_state=0, **given("sampler", sampler))
     fitted = retrain(
         (np.concatenate([train_rows, balanced.features]), balanced.labels),
         (test_rows, TEST.labels),
@@ -79,17 +79,6 @@ def scores_of(
     return score(TEST.labels, fitted["test_logits"].argmax(axis=1), N_CLASSES)
 
 
-def given_to(kind: str) -> dict[str, dict[str, Any]]:
-    """Return by registered name what params.yaml gives to it."""
-    parameters = load(ROOT / "params.yaml")
-    definitions = {
-        "loss": [network.loss for network in parameters.networks.values()],
-        "pixel sampler": list(parameters.pixel_samplers.values()),
-    }[kind]
-    found = [definition.model_dump() for definition in definitions]
-    return {(one.pop("name", None) or one.pop("sampler")): one for one in found}
-
-
 def check(scores: dict[str, float]) -> None:
     assert all(0 <= value <= 1 for value in scores.values())
 
@@ -101,7 +90,12 @@ def test_architectures(architecture: str) -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_losses(loss: str) -> None:
-    check(scores_of(TRAIN, loss=loss, **given_to("loss").get(loss, {})))
+    check(scores_of(TRAIN, loss=loss))
+
+
+@pytest.mark.parametrize("mixing", MIXINGS)
+def test_mixings(mixing: str) -> None:
+    check(scores_of(TRAIN, mixing=mixing))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -111,7 +105,7 @@ def test_samplers(sampler: str) -> None:
 
 @pytest.mark.parametrize("sampler", PIXEL_SAMPLERS)
 def test_pixel_samplers(sampler: str) -> None:
-    parameters = given_to("pixel sampler").get(sampler, {})
+    parameters = given("pixel sampler", sampler)
     made = oversample_images(sampler, TRAIN.images, TRAIN.labels, random_state=0, **parameters)
     assert len(made.features) == 12 + 16
     check(scores_of(Images(np.concatenate([TRAIN.images, made.features]), made.labels)))
@@ -119,10 +113,9 @@ def test_pixel_samplers(sampler: str) -> None:
 
 @pytest.mark.parametrize("model", GENERATORS)
 def test_generators(model: str) -> None:
-    short: dict[str, Any] = {
-        name: 2 for name in generator_parameters(model) if name.endswith(("epochs", "steps"))
-    }
-    made = generate(model, TRAIN.images, TRAIN.labels, n_classes=N_CLASSES, seed=0, device="cpu", **short)
+    short: dict[str, Any] = {name: 2 for name in GENERATORS[model].parameters if name in LENGTHS}
+    settings = given("generator", model) | short | {"seed": 0, "device": "cpu"}
+    made = generate(model, TRAIN.images, TRAIN.labels, n_classes=N_CLASSES, **settings)
     np.testing.assert_array_equal(np.bincount(made.labels), [0, 12, 16])
     images, labels = np.concatenate([TRAIN.images, made.images]), np.concatenate([TRAIN.labels, made.labels])
     check(scores_of(Images(images, labels)))

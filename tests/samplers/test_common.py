@@ -2,7 +2,6 @@
 
 import doctest
 import importlib
-import inspect
 import pickle
 import warnings
 from collections import Counter
@@ -14,9 +13,11 @@ import pytest
 from imblearn.utils.estimator_checks import parametrize_with_checks
 from sklearn.base import clone
 
+from eos.registry import SAMPLERS
 from eos.samplers.balanced_svm import BalancedSVM
 from eos.samplers.eos import EOS
-from eos.samplers.oversampling import SAMPLERS, oversample, sampler_parameters
+from eos.samplers.oversampling import oversample
+from tests.helpers import given
 
 ESTIMATORS = [
     EOS(random_state=42),
@@ -64,10 +65,10 @@ def test_docstring_examples(name: str) -> None:
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_named_sampler(name: str, dtype: type) -> None:
     X, y = _data(dtype)
-    before = X.copy(), y.copy()
+    before, parameters = (X.copy(), y.copy()), given("sampler", name)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = oversample(name, X, y, random_state=3)
+        result = oversample(name, X, y, random_state=3, **parameters)
     assert np.array_equal(X, before[0])
     assert np.array_equal(y, before[1])
     assert result.features.dtype == dtype
@@ -80,36 +81,21 @@ def test_named_sampler(name: str, dtype: type) -> None:
     if name != "balsvm":
         assert Counter(result.labels.tolist()) == {0: 60, 4: 60, 9: 60}
 
-    again = oversample(name, X, y, random_state=3)
+    again = oversample(name, X, y, random_state=3, **parameters)
     assert np.array_equal(result.features, again.features)
     assert np.array_equal(result.labels, again.labels)
-    other = oversample(name, X, y, random_state=4)
+    other = oversample(name, X, y, random_state=4, **parameters)
     assert not np.array_equal(result.features, other.features)
-
-    stated = oversample(name, X, y, random_state=3, **sampler_parameters(name))
-    assert np.array_equal(result.features, stated.features)
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
 def test_named_sampler_has_nothing_to_add_to_balanced_data(name: str) -> None:
     X, _ = _data(np.float64)
     X, y = X[:40], np.repeat([0, 1], 20)
-    result = oversample(name, X, y, random_state=0)
+    result = oversample(name, X, y, random_state=0, **given("sampler", name))
     assert result.features.shape == (0, 4)
     assert np.array_equal(result.labels, y)
     assert result.notes == ()
-
-
-@pytest.mark.parametrize("name", SAMPLERS)
-def test_defaults_are_those_of_the_classes(name: str) -> None:
-    estimators = {"balsvm": BalancedSVM, "eos": EOS}
-    if name not in estimators:
-        assert set(sampler_parameters(name)) <= {"k_neighbors", "m_neighbors"}
-        return
-    signature = inspect.signature(estimators[name]).parameters
-    own = {key: value.default for key, value in signature.items()}
-    del own["sampling_strategy"], own["random_state"]
-    assert sampler_parameters(name) == own
 
 
 def _data(dtype: type) -> tuple[np.ndarray, np.ndarray]:

@@ -6,26 +6,14 @@ Mariani, Scheidegger, Istrate, Bekas and Malossi, "BAGAN: Data augmentation with
 
 from math import ceil
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.generators.base import (
-    Data,
-    Dropout,
-    Networks,
-    adam,
-    from_uint8,
-    frozen,
-    glorot,
-    means,
-    own_random,
-    take_step,
-)
+from eos.generators.base import Data, Dropout, Model, adam, from_uint8, frozen, glorot, means
 
 
-class Bagan(Networks):
+class Bagan(Model):
     """An autoencoder, then a generator and a discriminator that begin as its two halves.
 
     First the autoencoder learns to reproduce all images (mean squared error). Its decoder becomes the
@@ -73,63 +61,54 @@ class Bagan(Networks):
         width: int,
         prior_size: float,
     ) -> None:
-        super().__init__(data, random, autoencoder_epochs + epochs)
+        super().__init__(
+            data, random, autoencoder_epochs + epochs, batch_size=batch_size, latent_size=latent_size
+        )
         self.autoencoder_epochs = autoencoder_epochs
-        self.batch_size = batch_size
-        self.latent_size = latent_size
         self.prior_size = prior_size
-        self.n_classes = len(data.counts)
         channels, side, _ = data.images.shape[1:]
         n_features = 256 * (side // 4) ** 2
-        with own_random():
-            self.generator = _generator(latent_size, width, side, channels)
-            self.encoder = nn.Sequential(_trunk(channels, random), nn.Linear(n_features, latent_size))
-            self.discriminator = nn.Sequential(
-                _trunk(channels, random), nn.Linear(n_features, self.n_classes + 1)
-            )
-        self.latents = _Latents(self.n_classes, latent_size)
-        autoencoder = nn.Sequential(self.encoder, self.generator)
-        self.networks.update(
-            {
-                "generator": self.generator,
-                "encoder": self.encoder,
-                "discriminator": self.discriminator,
-                "latents": self.latents,
-            }
+        self.networks["generator"] = self.generator = _generator(latent_size, width, side, channels)
+        self.networks["encoder"] = self.encoder = nn.Sequential(
+            _trunk(channels, random), nn.Linear(n_features, latent_size)
+        )
+        self.networks["discriminator"] = self.discriminator = nn.Sequential(
+            _trunk(channels, random), nn.Linear(n_features, self.n_classes + 1)
         )
         glorot(self.networks, random)
+        # Each class's normal distribution: its mean, and the symmetric root of its covariance.
+        self.means = torch.zeros(self.n_classes, latent_size, device=self.device)
+        self.roots = torch.zeros(self.n_classes, latent_size, latent_size, device=self.device)
+        self.networks.register_buffer("means", self.means)
+        self.networks.register_buffer("roots", self.roots)
+        autoencoder = nn.Sequential(self.encoder, self.generator)
         self.optimizers = {
             "autoencoder": adam(autoencoder, autoencoder_learning_rate),
             "discriminator": adam(self.discriminator, learning_rate),
             "generator": adam(self.generator, learning_rate),
         }
+        if autoencoder_epochs == 0:
+            self._begin_adversarial()
 
     def advance(self) -> dict[str, float]:
         """Train for one epoch: the autoencoder at first, then the generator against the discriminator."""
-        if self.done == self.autoencoder_epochs:
-            self._begin_adversarial()
         step = self._reproduce if self.done < self.autoencoder_epochs else self._compete
         self.networks.train()
-        losses = [step(rows) for rows in self.batches(self.batch_size)]
+        losses = means([step(rows) for rows in self.batches()])
         self.done += 1
-        return means(losses)
-
-    def fill(self) -> dict[int, np.ndarray]:
-        """Return the images that each class lacks, by class."""
-        if self.done == self.autoencoder_epochs:  # no adversarial epoch was asked for
+        if self.done == self.autoencoder_epochs:
             self._begin_adversarial()
-        return super().fill()
+        return losses
 
     def draw(self, label: int, count: int) -> Tensor:
         """Return new images of a class."""
-        labels = torch.full((count,), label, device=self.random.device)
-        images: Tensor = self.generator(self._latent(labels))
-        return images
+        labels = torch.full((count,), label, device=self.device)
+        return self.generator(self._latent(labels))
 
     def _reproduce(self, rows: Tensor) -> dict[str, Tensor]:
         images = from_uint8(self.data.images[rows])
         loss = functional.mse_loss(self.generator(self.encoder(images)), images)
-        return {"autoencoder": take_step(self.optimizers["autoencoder"], loss)}
+        return {"autoencoder": self.step("autoencoder", loss)}
 
     def _compete(self, rows: Tensor) -> dict[str, Tensor]:
         real, labels = from_uint8(self.data.images[rows]), self.data.labels[rows]
@@ -138,46 +117,31 @@ class Bagan(Networks):
             fake = self.generator(self._latent(self._any_labels(n_fake)))
         truth = torch.cat([labels, torch.full((n_fake,), self.n_classes, device=labels.device)])
         judged = self.discriminator(torch.cat([real, fake]))
-        discriminator = take_step(self.optimizers["discriminator"], functional.cross_entropy(judged, truth))
+        discriminator = self.step("discriminator", functional.cross_entropy(judged, truth))
         wanted = self._any_labels(len(rows) + n_fake)
         with frozen(self.discriminator):
             judged = self.discriminator(self.generator(self._latent(wanted)))
             loss = functional.cross_entropy(judged, wanted)
-        generator = take_step(self.optimizers["generator"], loss)
+        generator = self.step("generator", loss)
         return {"discriminator": discriminator, "generator": generator}
 
     def _any_labels(self, count: int) -> Tensor:
-        device = self.random.device
-        return torch.randint(self.n_classes, (count,), generator=self.random, device=device)
+        return torch.randint(self.n_classes, (count,), generator=self.random, device=self.device)
 
     def _latent(self, labels: Tensor) -> Tensor:
-        noise = self.noise(len(labels), self.latent_size)
-        deviations = torch.einsum("nij,nj->ni", self.latents.roots[labels], noise)
-        return self.latents.means[labels] + deviations
+        deviations = torch.einsum("nij,nj->ni", self.roots[labels], self.noise(len(labels)))
+        return self.means[labels] + deviations
 
     @torch.no_grad()
     def _begin_adversarial(self) -> None:
         """Give the discriminator the encoder's trunk, and every class its normal distribution."""
         self.discriminator[0].load_state_dict(self.encoder[0].state_dict())
         self.encoder.eval()
-        codes = [self.encoder(from_uint8(images)) for images in self.data.images.split(self.batch_size)]
-        means_, roots = normals(
-            torch.cat(codes).cpu(), self.data.labels.cpu(), self.n_classes, self.prior_size
-        )
-        self.latents.means.copy_(means_)
-        self.latents.roots.copy_(roots)
-
-
-class _Latents(nn.Module):
-    """Each class's normal distribution: its mean, and the symmetric root of its covariance."""
-
-    means: Tensor
-    roots: Tensor
-
-    def __init__(self, n_classes: int, latent_size: int) -> None:
-        super().__init__()
-        self.register_buffer("means", torch.zeros(n_classes, latent_size))
-        self.register_buffer("roots", torch.zeros(n_classes, latent_size, latent_size))
+        batches = self.data.images.split(self.batch_size)
+        codes = torch.cat([self.encoder(from_uint8(images)) for images in batches]).cpu()
+        found = normals(codes, self.data.labels.cpu(), self.n_classes, self.prior_size)
+        for buffer, values in zip((self.means, self.roots), found, strict=True):
+            buffer.copy_(values)
 
 
 def normals(codes: Tensor, labels: Tensor, n_classes: int, prior_size: float) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """What the generative models share: training that can be stopped and resumed, random draws, pixels.
 
-Every random draw of a model, from its first weights to its last sample, comes from one `torch.Generator` on
-the device; torch's global one is not touched.
+Every random draw of a model, from its first weights to its last sample, comes from a `torch.Generator` of its
+own on the device.
 """
 
 import json
@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,10 +19,8 @@ from torch import Tensor, nn
 
 from eos.errors import InputError
 from eos.models.devices import deterministic
-from eos.training.checkpoints import pack_optimizer, unpack_optimizer
-
-if TYPE_CHECKING:
-    from eos.training.checkpoints import Checkpoint
+from eos.storage.files import Arrays
+from eos.training.checkpoints import FileCheckpoint, pack, unpack
 
 # The result does not depend on it. The state of the largest model, some 200 MB, is written in about a second.
 SECONDS_BETWEEN_SAVES = 20.0
@@ -31,27 +29,13 @@ SECONDS_BETWEEN_LINES = 15.0
 _DRAWN_AT_ONCE = 256  # bounds the memory
 
 
-@dataclass(frozen=True)
-class Progress:
-    """How far a training is.
-
-    Attributes
-    ----------
-    done, total : int
-        Epochs or steps.
-    unit : {"epochs", "steps"}
-        Which of the two.
-    losses : mapping of str to float
-        Means since the last report.
-    seconds : float
-        Wall-clock time since the last report.
-    """
+class Progress(NamedTuple):
+    """How far a training is: epochs or steps (`unit`) done, and the mean losses since the last report."""
 
     done: int
     total: int
     unit: str
     losses: Mapping[str, float]
-    seconds: float
 
 
 class ProgressLines:
@@ -108,38 +92,91 @@ class Data:
         return {label: largest - count for label, count in enumerate(self.counts) if count < largest}
 
 
-class Model(Protocol):
-    """A generative model that is being trained."""
+class Model(ABC):
+    """A generative model in training.
 
-    unit: str
+    All that changes is in its networks (buffers included), in their optimisers and in its random generator.
+
+    Parameters
+    ----------
+    data : Data
+    random : torch.Generator
+        On the device of the images.
+    total : int
+        Epochs or steps to train for.
+    batch_size, latent_size : int
+        Images of a batch; numbers that an image is made from.
+    """
+
+    unit = "epochs"
     single: str  # what is to be noted of a class of one image
 
-    @property
-    def done(self) -> int:
-        """Return the epochs or steps taken."""
+    def __init__(
+        self, data: Data, random: torch.Generator, total: int, *, batch_size: int, latent_size: int
+    ) -> None:
+        self.data = data
+        self.random = random
+        self.device = random.device
+        self.total = total
+        self.batch_size = batch_size
+        self.latent_size = latent_size
+        self.n_classes = len(data.counts)
+        self.done = 0
+        self.networks = nn.ModuleDict()
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
 
-    @property
-    def total(self) -> int:
-        """Return the epochs or steps to take."""
-
+    @abstractmethod
     def advance(self) -> dict[str, float]:
         """Train on for an epoch, or for some steps, and return the mean losses."""
 
-    def pack(self) -> dict[str, np.ndarray]:
-        """Return all that changes while training, as named arrays of their own memory."""
-
-    def unpack(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Put a fresh model where the packed one was, bit for bit."""
+    @abstractmethod
+    def draw(self, label: int, count: int) -> Tensor:
+        """Return new images of a class, float (count, channels, side, side) from -1 to 1."""
 
     def fill(self) -> dict[int, np.ndarray]:
         """Return the images, uint8 (m, side, side, channels), that each class lacks, by class."""
+        return {label: self.drawn(label, count) for label, count in self.data.shortfalls.items()}
+
+    @torch.no_grad()
+    def drawn(self, label: int, count: int) -> np.ndarray:
+        """Return new images of a class, drawn in evaluation mode, as uint8 (count, side, side, channels)."""
+        self.networks.eval()
+        parts = [
+            to_uint8(self.draw(label, min(_DRAWN_AT_ONCE, count - start)))
+            for start in range(0, count, _DRAWN_AT_ONCE)
+        ]
+        return np.concatenate(parts)
+
+    def batches(self) -> tuple[Tensor, ...]:
+        """Return the rows of the training images in a new order, divided into batches."""
+        order = torch.randperm(len(self.data.labels), generator=self.random, device=self.device)
+        return order.split(self.batch_size)
+
+    def noise(self, count: int) -> Tensor:
+        """Return standard normal noise, (count, latent_size)."""
+        return torch.randn((count, self.latent_size), generator=self.random, device=self.device)
+
+    def step(self, optimizer: str, loss: Tensor) -> Tensor:
+        """Take one step against the loss; return it without its graph."""
+        self.optimizers[optimizer].zero_grad()
+        loss.backward()
+        self.optimizers[optimizer].step()
+        return loss.detach()
+
+    def pack(self) -> Arrays:
+        """Return all that changes while training, as named arrays of their own memory."""
+        return pack(self.networks, self.optimizers, self.random) | {"done": np.array(self.done)}
+
+    def unpack(self, arrays: Arrays) -> None:
+        """Put a fresh model where the packed one was, bit for bit."""
+        unpack(arrays, self.networks, self.optimizers, self.random)
+        self.done = int(arrays["done"])
 
 
 def run(
     model: Model,
     place: str,
-    device: torch.device,
-    checkpoint: "Checkpoint | None",
+    checkpoint: FileCheckpoint | None,
     on_progress: Callable[[Progress], None] | None,
 ) -> tuple[dict[int, np.ndarray], list[HistoryRow]]:
     """Train a model, or train it on from its checkpoint, and return its images by class and its history.
@@ -155,97 +192,23 @@ def run(
         history = [HistoryRow(*row) for row in json.loads(saved["history"].tobytes())]
     last_save = time.monotonic()
     while model.done < model.total:
-        start = time.perf_counter()
-        with deterministic(device):
+        with deterministic(model.device):
             losses = model.advance()
-        _require_finite(losses, model, place)
-        history += [HistoryRow(model.done, name, value) for name, value in losses.items()]
+        for name, value in losses.items():
+            if not math.isfinite(value):
+                raise InputError(
+                    f"{place}: training diverged: the loss {name} is {value} after {model.done} "
+                    f"{model.unit}; lower learning_rate"
+                )
+            history.append(HistoryRow(model.done, name, value))
         if checkpoint is not None and time.monotonic() - last_save >= SECONDS_BETWEEN_SAVES:
             text = np.frombuffer(json.dumps(history).encode(), dtype=np.uint8)
             checkpoint.save(model.pack() | {"history": text})
             last_save = time.monotonic()
         if on_progress is not None:
-            seconds = time.perf_counter() - start
-            on_progress(Progress(model.done, model.total, model.unit, losses, seconds))
-    with deterministic(device):
+            on_progress(Progress(model.done, model.total, model.unit, losses))
+    with deterministic(model.device):
         return model.fill(), history
-
-
-class Networks(ABC):
-    """Networks in training: what changes is in them, in their optimisers and in the random generator.
-
-    A `Model` derives from it, and adds `advance` and `draw`. Whatever else changes is a buffer of a network.
-
-    Attributes
-    ----------
-    data : Data
-    random : torch.Generator
-    networks : nn.ModuleDict
-    optimizers : dict of str to torch.optim.Optimizer
-    done, total : int
-    """
-
-    unit = "epochs"
-
-    def __init__(self, data: Data, random: torch.Generator, total: int) -> None:
-        self.data = data
-        self.random = random
-        self.networks = nn.ModuleDict()
-        self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        self.done = 0
-        self.total = total
-
-    @abstractmethod
-    def draw(self, label: int, count: int) -> Tensor:
-        """Return new images of a class, float (count, channels, side, side) from -1 to 1."""
-
-    def fill(self) -> dict[int, np.ndarray]:
-        """Return the images that each class lacks, by class."""
-        return {label: self.drawn(label, count) for label, count in self.data.shortfalls.items()}
-
-    @torch.no_grad()
-    def drawn(self, label: int, count: int) -> np.ndarray:
-        """Return new images of a class, drawn in evaluation mode, as uint8 (count, side, side, channels)."""
-        self.networks.eval()
-        parts = [
-            to_uint8(self.draw(label, min(_DRAWN_AT_ONCE, count - start)))
-            for start in range(0, count, _DRAWN_AT_ONCE)
-        ]
-        return np.concatenate(parts)
-
-    def batches(self, size: int) -> tuple[Tensor, ...]:
-        """Return the rows of the training images in a new order, divided into batches."""
-        order = torch.randperm(len(self.data.labels), generator=self.random, device=self.random.device)
-        return order.split(size)
-
-    def noise(self, *shape: int) -> Tensor:
-        """Return standard normal noise."""
-        return torch.randn(shape, generator=self.random, device=self.random.device)
-
-    def pack(self) -> dict[str, np.ndarray]:
-        """Return all that changes while training."""
-        tensors: dict[str, Tensor] = {f"networks.{k}": v for k, v in self.networks.state_dict().items()}
-        for name, optimizer in self.optimizers.items():
-            tensors |= pack_optimizer(optimizer, f"optimizers.{name}.")
-        tensors["random"] = self.random.get_state()
-        tensors["done"] = torch.tensor(self.done)
-        return {name: value.detach().cpu().numpy().copy() for name, value in tensors.items()}
-
-    def unpack(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Put fresh networks where the packed ones were, bit for bit."""
-        tensors = {name: torch.tensor(array) for name, array in arrays.items()}
-        prefix = "networks."
-        self.networks.load_state_dict(
-            {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-        )
-        for name, optimizer in self.optimizers.items():
-            own = f"optimizers.{name}."
-            unpack_optimizer(
-                optimizer,
-                {key.removeprefix(own): value for key, value in tensors.items() if key.startswith(own)},
-            )
-        self.random.set_state(tensors["random"])
-        self.done = int(tensors["done"])
 
 
 class Dropout(nn.Module):
@@ -264,13 +227,6 @@ class Dropout(nn.Module):
         return x * kept / (1 - self.rate)
 
 
-@contextmanager
-def own_random() -> Iterator[None]:
-    """Leave torch's global generator alone while layers are built: their weights are drawn again anyway."""
-    with torch.random.fork_rng(devices=[]):
-        yield
-
-
 @torch.no_grad()
 def glorot(networks: nn.Module, random: torch.Generator) -> None:
     """Draw the weights of all layers as Keras does (Glorot uniform); biases are zero."""
@@ -285,14 +241,6 @@ def glorot(networks: nn.Module, random: torch.Generator) -> None:
 def adam(networks: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
     """Return the optimiser that all three models use: Adam with a first momentum of one half."""
     return torch.optim.Adam(networks.parameters(), lr=learning_rate, betas=(0.5, 0.999), fused=True)
-
-
-def take_step(optimizer: torch.optim.Optimizer, loss: Tensor) -> Tensor:
-    """Take one step against the loss; return it without its graph."""
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.detach()
 
 
 @contextmanager
@@ -321,14 +269,4 @@ def from_uint8(images: Tensor) -> Tensor:
 def to_uint8(images: Tensor) -> np.ndarray:
     """Return pixels of (n, channels, side, side), from -1 to 1, as the nearest uint8, channels last."""
     levels = ((images + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    pixels: np.ndarray = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-    return pixels
-
-
-def _require_finite(losses: Mapping[str, float], model: Model, place: str) -> None:
-    for name, value in losses.items():
-        if not math.isfinite(value):
-            raise InputError(
-                f"{place}: training diverged: the loss {name} is {value} after {model.done} {model.unit}; "
-                "lower learning_rate"
-            )
+    return levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()

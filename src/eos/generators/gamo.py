@@ -9,20 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.generators.base import (
-    Data,
-    Networks,
-    adam,
-    from_uint8,
-    frozen,
-    glorot,
-    means,
-    own_random,
-    take_step,
-)
+from eos.generators.base import Data, Model, adam, from_uint8, frozen, glorot, means
 
 
-class Gamo(Networks):
+class Gamo(Model):
     """The three players of GAMO.
 
     - The *generator* maps noise and a label, by two layers of 256 and 64 units that all classes share and one
@@ -59,53 +49,42 @@ class Gamo(Networks):
         learning_rate: float,
         latent_size: int,
     ) -> None:
-        super().__init__(data, random, epochs)
-        self.batch_size = batch_size
-        self.latent_size = latent_size
-        self.n_classes = len(data.counts)
-        classes = list(data.shortfalls)
-        device = random.device
+        super().__init__(data, random, epochs, batch_size=batch_size, latent_size=latent_size)
         n_pixels = data.images[0].numel()
+        classes = list(data.shortfalls)
         # The images of a class, flattened: its images are mixed of these.
         self.members = {label: from_uint8(data.images[data.labels == label]).flatten(1) for label in classes}
         lacking = [float(data.shortfalls.get(label, 0)) for label in range(self.n_classes)]
-        self.lacking = torch.tensor(lacking, device=device)
+        self.lacking = torch.tensor(lacking, device=self.device)
         # Two at least, of which batch normalisation can take statistics.
-        self.balanced = torch.tensor(classes, device=device).repeat_interleave(
+        self.balanced = torch.tensor(classes, device=self.device).repeat_interleave(
             max(2, ceil(batch_size / self.n_classes))
         )
-        with own_random():
-            self.generator = nn.ModuleDict(
-                {
-                    "shared": nn.Sequential(
-                        *(nn.Linear(latent_size + self.n_classes, 256), nn.ReLU(), nn.BatchNorm1d(256)),
-                        *(nn.Linear(256, 64), nn.ReLU(), nn.BatchNorm1d(64)),
-                    )
-                }
-            )
-            for label in classes:
-                self.generator[str(label)] = nn.Linear(64, data.counts[label])
-            self.discriminator = _player(n_pixels + self.n_classes, 1, nn.Sigmoid())
-            self.classifier = _player(n_pixels, self.n_classes, nn.Softmax(dim=1))
-        self.networks.update(
+        self.networks["generator"] = self.generator = nn.ModuleDict(
             {
-                "generator": self.generator,
-                "discriminator": self.discriminator,
-                "classifier": self.classifier,
+                "shared": nn.Sequential(
+                    *(nn.Linear(latent_size + self.n_classes, 256), nn.ReLU(), nn.BatchNorm1d(256)),
+                    *(nn.Linear(256, 64), nn.ReLU(), nn.BatchNorm1d(64)),
+                ),
+                **{str(label): nn.Linear(64, data.counts[label]) for label in classes},
             }
         )
+        self.networks["discriminator"] = self.discriminator = _player(
+            n_pixels + self.n_classes, 1, nn.Sigmoid()
+        )
+        self.networks["classifier"] = self.classifier = _player(n_pixels, self.n_classes, nn.Softmax(dim=1))
         glorot(self.networks, random)
         self.optimizers = {name: adam(network, learning_rate) for name, network in self.networks.items()}
 
     def advance(self) -> dict[str, float]:
         """Train for one epoch."""
-        losses = [self._step(rows) for rows in self.batches(self.batch_size)]
+        losses = [self._step(rows) for rows in self.batches()]
         self.done += 1
         return means(losses)
 
     def draw(self, label: int, count: int) -> Tensor:
         """Return new images of a class."""
-        wanted = torch.full((count,), label, device=self.random.device)
+        wanted = torch.full((count,), label, device=self.device)
         return self._generate(wanted).unflatten(1, self.data.images.shape[1:])
 
     def _step(self, rows: Tensor) -> dict[str, Tensor]:
@@ -120,10 +99,8 @@ class Gamo(Networks):
         slack = torch.rand(len(images), 1, generator=self.random, device=images.device) / 10
         is_real = torch.cat([1 - slack[: len(real)], slack[len(real) :]])
         judged = self.discriminator(torch.cat([images, truth], dim=1))
-        discriminator = take_step(self.optimizers["discriminator"], functional.mse_loss(judged, is_real))
-        classifier = take_step(
-            self.optimizers["classifier"], functional.mse_loss(self.classifier(images), truth)
-        )
+        discriminator = self.step("discriminator", functional.mse_loss(judged, is_real))
+        classifier = self.step("classifier", functional.mse_loss(self.classifier(images), truth))
         self.generator.train()
         fake, truth = self._generate(self.balanced), self._one_hot(self.balanced)
         with frozen(self.discriminator, self.classifier):
@@ -131,12 +108,12 @@ class Gamo(Networks):
             loss = functional.mse_loss(judged, torch.ones_like(judged)) + functional.mse_loss(
                 self.classifier(fake), 1 - truth
             )
-        generator = take_step(self.optimizers["generator"], loss)
+        generator = self.step("generator", loss)
         return {"discriminator": discriminator, "classifier": classifier, "generator": generator}
 
     def _generate(self, wanted: Tensor) -> Tensor:
         """Return one flattened image for each label."""
-        noise = self.noise(len(wanted), self.latent_size)
+        noise = self.noise(len(wanted))
         hidden = self.generator["shared"](torch.cat([noise, self._one_hot(wanted)], dim=1))
         images = hidden.new_empty(len(wanted), self.data.images[0].numel())
         for label, members in self.members.items():

@@ -8,13 +8,12 @@ import numpy as np
 
 from eos.errors import InputError
 from eos.registry import GENERATOR_SIDES, GENERATORS, find, fits_generators
-from eos.validation import class_numbers
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from eos.generators.base import HistoryRow, Progress
-    from eos.training.checkpoints import Checkpoint
+    from eos.training.checkpoints import FileCheckpoint
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +45,7 @@ def generate(
     n_classes: int,
     seed: int,
     device: str = "auto",
-    checkpoint: "Checkpoint | None" = None,
+    checkpoint: "FileCheckpoint | None" = None,
     on_progress: "Callable[[Progress], None] | None" = None,
     **parameters: Any,
 ) -> Generated:
@@ -66,7 +65,7 @@ def generate(
         Of all random draws, not negative.
     device : {"auto", "cpu", "cuda"}
         Where to compute; "auto" takes a GPU where there is one.
-    checkpoint : Checkpoint, optional
+    checkpoint : FileCheckpoint, optional
         Is saved to now and then. What it holds is taken up: it must come from the same arguments.
     on_progress : callable, optional
         Is given a `Progress` after every epoch, or every few steps.
@@ -81,21 +80,24 @@ def generate(
     Raises
     ------
     InputError
-        If the model is unknown, the images are of another type or size, a class has no image, there is no
-        such device, or the training diverges.
+        If the model is unknown, the images are of another size, a class has no image, there is no such
+        device, or the training diverges.
     """
     place, entry = f"generator {name}", find(GENERATORS, name, what="generator")
-    _check_images(images, place)
-    labels = class_numbers(labels, f"{place}: labels", n_classes, len(images)).astype(np.int64)
-    counts = np.bincount(labels, minlength=n_classes)
-    if (counts == 0).any():
+    height, width = images.shape[1:3]
+    if height != width or not fits_generators(height):
         raise InputError(
-            f"{place}: class {counts.argmin()} of {n_classes} has no image; every class needs at least one"
+            f"{place}: images of {height}x{width} pixels; needed are square images whose side is "
+            f"{GENERATOR_SIDES}: resize them"
         )
-    filled = np.flatnonzero(counts < counts.max())
-    if not len(filled):
-        note = f"every class has {counts.max()} images: nothing was generated"
-        return Generated(images[:0].copy(), labels[:0], (), (note,))
+    counts = np.bincount(labels, minlength=n_classes).tolist()
+    if 0 in counts:
+        raise InputError(
+            f"{place}: class {counts.index(0)} of {n_classes} has no image; every class needs at least one"
+        )
+    if len(set(counts)) == 1:
+        note = f"every class has {counts[0]} images: nothing was generated"
+        return Generated(images[:0], labels[:0], (), (note,))
 
     import torch
 
@@ -106,17 +108,17 @@ def generate(
     data = Data(
         torch.tensor(images, device=where).permute(0, 3, 1, 2).contiguous(),
         torch.tensor(labels, device=where),
-        tuple(counts.tolist()),
+        tuple(counts),
     )
-    model = entry.load()(data, torch.Generator(where).manual_seed(seed), **parameters)
-    made, history = run(model, place, where, checkpoint, on_progress)
+    # Layers draw weights as they are built; the models draw them again, from their own generator.
+    with torch.random.fork_rng(devices=[]):
+        model = entry.load()(data, torch.Generator(where).manual_seed(seed), **parameters)
+        made, history = run(model, place, checkpoint, on_progress)
     return Generated(
-        images=np.concatenate([made[label] for label in filled.tolist()]),
-        labels=np.repeat(filled, (counts.max() - counts)[filled]).astype(np.int64),
+        images=np.concatenate(list(made.values())),
+        labels=np.repeat(list(made), [len(drawn) for drawn in made.values()]),
         history=tuple(history),
-        notes=tuple(
-            f"class {label} has 1 image: {model.single}" for label in filled.tolist() if counts[label] == 1
-        ),
+        notes=tuple(f"class {label} has 1 image: {model.single}" for label in made if counts[label] == 1),
     )
 
 
@@ -145,17 +147,3 @@ def sample_sheet(images: np.ndarray, labels: np.ndarray, *, n_classes: int, per_
             large = image.repeat(factor, axis=0).repeat(factor, axis=1)
             sheet[top : top + len(large), left : left + len(large)] = large
     return Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
-
-
-def _check_images(images: np.ndarray, place: str) -> None:
-    if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.ndim != 4:
-        found = f"{images.dtype} of shape {images.shape}" if isinstance(images, np.ndarray) else type(images)
-        raise InputError(f"{place}: images: {found}; give uint8 of shape (n, side, side, channels)")
-    height, width, channels = images.shape[1:]
-    if height != width or not fits_generators(height):
-        raise InputError(
-            f"{place}: images of {height}x{width} pixels; needed are square images whose side is "
-            f"{GENERATOR_SIDES}: resize them"
-        )
-    if channels not in (1, 3):
-        raise InputError(f"{place}: images of {channels} channels; needed are 1 (grey) or 3 (colour)")

@@ -9,7 +9,6 @@ from eos.heads import softmax
 from eos.heads.rows import RowSource
 from eos.metrics.scores import score
 from eos.metrics.selection import selected_epoch
-from eos.storage.files import Arrays
 
 
 def retrain(
@@ -22,7 +21,7 @@ def retrain(
     curve_epochs: int,
     rule: str,
     seed: int,
-) -> Arrays:
+) -> dict[str, np.ndarray]:
     """Fit a fresh linear head on (balanced) embeddings and score it after every epoch.
 
     Parameters
@@ -43,7 +42,7 @@ def retrain(
 
     Returns
     -------
-    Arrays
+    dict of str to ndarray
         `weight` (C, d), `bias` (C,), `epoch` () the selected one, from 1; `test_logits` (n_test, C); and the
         curves `loss`, `train_BAC`, `test_BAC`, each (curve_epochs,). Training accuracy is on the
         rows that the head is fitted on.

@@ -11,14 +11,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from eos.config.loading import load
 from eos.config.schema import Parameters
 from eos.errors import InputError, unknown_name
 from eos.pipeline.paths import PARAMETERS, seconds_file
 from eos.pipeline.processor import hold_to_portable_code
-from eos.storage.files import write_json
 
 # torch raises a RuntimeError, whose text has one of these: on a CPU, on a GPU.
 TORCH_LACKS_MEMORY = ("can't allocate memory", "out of memory")
@@ -57,6 +56,8 @@ def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
         if dataset is None or parameters().datasets[str(dataset)].portable:
             hold_to_portable_code()
         measured = main(**arguments)
+        from eos.storage.files import write_json  # which loads NumPy
+
         cell = "-".join(sys.argv[1:]) or "all"
         elapsed = time.perf_counter() - start
         write_json(seconds_file(stage, cell), {"elapsed": elapsed, "seconds": elapsed} | dict(measured or {}))
@@ -77,14 +78,18 @@ def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
         sys.exit(f"error: {error}; make room or the place writable, then run again")
 
 
-def _convert(name: str, kind: type, text: str) -> str | int:
-    if kind is int:
+def _convert(name: str, annotation: Any, text: str) -> str | int:
+    """Return an argument: a whole number, one of a few words, or a name that params.yaml defines."""
+    if annotation is int:
         if not text.isdecimal() or int(text) >= 2**32:
             raise InputError(f"{name} {text!r}: must be a whole number from 0 to {2**32 - 1}")
         return int(text)
-    tables = {"sampler": ("pixel_samplers", "generators")}.get(name, (f"{name}s",))
-    known = [entry for table in tables for entry in getattr(parameters(), table, ("augmented", "generated"))]
-    if text not in known:
+    if words := get_args(annotation):
+        known, place = words, "command line"
+    else:
+        tables = ("pixel_samplers", "generators") if name == "sampler" else (f"{name}s",)
+        known = tuple(key for table in tables for key in getattr(parameters(), table))
         place = f"{PARAMETERS}: {' or '.join(tables)}"
+    if text not in known:
         raise unknown_name(text, known, what=name.replace("_", " "), place=place)
     return text

@@ -63,14 +63,10 @@ def _read_head(
     parameters: Parameters, dataset: str, cut: int, network: str, *, head: str, embeddings: Arrays
 ) -> tuple[tuple[int, ...], Arrays]:
     """Return a head's seeds; its weights, test logits and curves by seed; and the gap it was fitted on."""
-    sampler = parameters.heads[head].sampler
-    if sampler == "own":
-        gap = read_stored(paths.gap_file(dataset, cut, network), GAP, "gap")
-    else:
-        gap = read_stored(paths.oversampled_folder(dataset, cut, network) / f"{head}.npz", OVERSAMPLED, "gap")
-    if sampler == "own":
+    if parameters.heads[head].sampler == "own":
         one = {name: embeddings[name][np.newaxis] for name in ("weight", "test_logits", "epoch")}
-        return (0,), one | gap
+        return (0,), one | read_stored(paths.gap_file(dataset, cut, network), GAP, "gap")
+    gap = read_stored(paths.oversampled_folder(dataset, cut, network) / f"{head}.npz", OVERSAMPLED, "gap")
     path = paths.heads_folder(dataset, cut, network) / f"{head}.npz"
     fitted, seeds = read_stored(path, HEAD), parameters.head_training.seeds
     if len(fitted["weight"]) != len(seeds):

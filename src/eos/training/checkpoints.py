@@ -3,38 +3,24 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from eos.errors import InputError
 from eos.storage.files import Arrays, read_weights, write_weights
 
-if TYPE_CHECKING:
-    from torch import Tensor
-    from torch.optim import Optimizer
-
-
-class Checkpoint(Protocol):
-    """Where a training keeps what it needs to go on after it was stopped."""
-
-    def load(self) -> dict[str, np.ndarray] | None:
-        """Return what was saved last, or None."""
-
-    def save(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Keep `arrays` in place of what was saved before."""
-
 
 class FileCheckpoint:
-    """A checkpoint in one safetensors file, replaced as a whole: a kill while writing does no harm."""
+    """What a training needs to go on, in one file, replaced as a whole: a kill while writing does no harm."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def load(self) -> Arrays | None:
         """Return what was saved last; None where there is nothing, or nothing that can be read."""
-        if not self.path.exists():
-            return None
         try:
             return read_weights(self.path)
         except InputError:
@@ -50,7 +36,7 @@ class FileCheckpoint:
 
 
 def fingerprint(arrays: Iterable[np.ndarray], settings: object, code: Iterable[Path]) -> str:
-    """Return a name for a training that changes with everything its result depends on.
+    """Return a name, 32 hexadecimal digits, that changes with everything a training's result depends on.
 
     Parameters
     ----------
@@ -60,11 +46,6 @@ def fingerprint(arrays: Iterable[np.ndarray], settings: object, code: Iterable[P
         Everything else; its `repr` must tell two different settings apart.
     code
         Source files that it runs.
-
-    Returns
-    -------
-    str
-        32 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for array in arrays:
@@ -81,30 +62,37 @@ def library_code() -> list[Path]:
     return sorted(Path(__file__).parents[1].rglob("*.py"))
 
 
-def pack_optimizer(optimizer: "Optimizer", prefix: str) -> "dict[str, Tensor]":
-    """Return all that an optimizer keeps of its steps, under names with a prefix."""
+def pack(network: nn.Module, optimizers: Mapping[str, Optimizer], random: torch.Generator) -> Arrays:
+    """Return all that changes while a network is trained, as named arrays of their own memory."""
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    for optimizer_name, optimizer in optimizers.items():
+        for number, kept in optimizer.state_dict()["state"].items():
+            prefix = f"optimizer.{optimizer_name}.{number}."
+            tensors |= {prefix + name: value for name, value in kept.items() if value is not None}
+    tensors["random"] = random.get_state()
+    return {name: value.numpy(force=True).copy() for name, value in tensors.items()}
+
+
+def unpack(
+    arrays: Arrays, network: nn.Module, optimizers: Mapping[str, Optimizer], random: torch.Generator
+) -> None:
+    """Put a fresh network, its optimizers and generator where the packed ones were, bit for bit."""
+    network.load_state_dict(part(arrays, "network."))
+    for optimizer_name, optimizer in optimizers.items():
+        weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+        for key, value in part(arrays, f"optimizer.{optimizer_name}.").items():
+            number, name = key.split(".")
+            weight = weights[int(number)]
+            # A momentum has the memory format of its weight, which the file does not know.
+            like = weight if value.shape == weight.shape else value
+            optimizer.state[weight][name] = torch.empty_like(like, device=weight.device).copy_(value)
+    random.set_state(torch.from_numpy(arrays["random"]))
+
+
+def part(arrays: Arrays, prefix: str) -> dict[str, Tensor]:
+    """Return the arrays whose names begin with `prefix`, as tensors, under the rest of their names."""
     return {
-        f"{prefix}{number}.{name}": value
-        for number, weight in enumerate(_weights(optimizer))
-        for name, value in optimizer.state.get(weight, {}).items()
-        if value is not None
+        name.removeprefix(prefix): torch.from_numpy(array)
+        for name, array in arrays.items()
+        if name.startswith(prefix)
     }
-
-
-def unpack_optimizer(optimizer: "Optimizer", tensors: "Mapping[str, Tensor]") -> None:
-    """Put a fresh optimizer where the packed one was; the names are without the prefix.
-
-    What has the shape of its weight gets its memory format and device, too.
-    """
-    import torch
-
-    weights = _weights(optimizer)
-    for key, value in tensors.items():
-        number, name = key.split(".")
-        weight = weights[int(number)]
-        room = torch.empty_like(weight) if value.shape == weight.shape else torch.empty_like(value)
-        optimizer.state[weight][name] = room.to(weight.device).copy_(value)
-
-
-def _weights(optimizer: "Optimizer") -> "list[Tensor]":
-    return [weight for group in optimizer.param_groups for weight in group["params"]]

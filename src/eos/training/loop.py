@@ -8,7 +8,7 @@ every device.
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from eos.metrics.selection import RULES, BestEpochs
 from eos.models.devices import deterministic, pick_device, pick_precision
 from eos.models.inference import extract, move, network_input
 from eos.models.network import Network, build_network
+from eos.storage.files import Arrays
 from eos.training.augmentation import augment, normalization_of
-from eos.training.checkpoints import Checkpoint, pack_optimizer, unpack_optimizer
+from eos.training.checkpoints import FileCheckpoint, pack, part, unpack
 from eos.training.config import TrainConfig, learning_rate
 from eos.training.mixing import Mixing
 
@@ -32,36 +33,10 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled images.
-
-    Attributes
-    ----------
-    images : ndarray of uint8, shape (n, height, width, channels)
-    labels : ndarray of int, shape (n,)
-        Classes, from 0.
-
-    Raises
-    ------
-    InputError
-        If the arrays are of another type or shape, or of different lengths, or empty.
-    """
+    """Labelled images: uint8 of shape (n, height, width, channels), and their classes, from 0."""
 
     images: np.ndarray
     labels: np.ndarray
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != np.uint8 or self.images.ndim != 4:
-            raise InputError(
-                f"images: {self.images.dtype} of shape {self.images.shape}; "
-                "give uint8 of shape (n, height, width, channels)"
-            )
-        if self.labels.shape != self.images.shape[:1] or not np.issubdtype(self.labels.dtype, np.integer):
-            raise InputError(
-                f"labels: {self.labels.dtype} of shape {self.labels.shape} for {len(self.images)} images; "
-                "give one whole number each"
-            )
-        if len(self.images) == 0:
-            raise InputError("images: there are none; give at least one")
 
 
 @dataclass(frozen=True)
@@ -79,26 +54,23 @@ class EpochRecord:
         Balanced accuracy of the predictions made while training: on augmented images, by weights that move.
         With ReMix on the mixtures; the true class is then that of the image with the larger share. It is
         thus no number to compare with other trainings: of over-sampled classes and of two images at once.
+    seconds : float
+        Wall-clock time of the epoch, scoring included.
     test_BAC, test_FM : float or None
         Balanced accuracy and macro-F1 on the test images after the epoch, if it was scored.
     validation_BAC, validation_FM : float or None
         The same on the validation images, if there are any.
-    seconds : float
-        Wall-clock time of the epoch, scoring included.
     """
 
     epoch: int
     learning_rate: float
     loss: float
     train_BAC: float
-    test_BAC: float | None
-    test_FM: float | None
-    validation_BAC: float | None
-    validation_FM: float | None
     seconds: float
-
-
-_RECORDED = [column.name for column in fields(EpochRecord)]
+    test_BAC: float | None = None
+    test_FM: float | None = None
+    validation_BAC: float | None = None
+    validation_FM: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,35 +103,6 @@ class Trained:
     n_parameters: int
 
 
-@dataclass(frozen=True)
-class Task:
-    """What does not change while training: the config and the images, on the device."""
-
-    config: TrainConfig
-    mixing: Mixing | None
-    device: torch.device
-    precision: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    n_classes: int
-    images: Tensor
-    labels: Tensor
-    scored: dict[str, tuple[Tensor, np.ndarray]]
-
-
-@dataclass
-class State:
-    """All that changes while training, between two epochs."""
-
-    network: Network
-    loss: Loss
-    optimizer: torch.optim.Optimizer
-    generator: torch.Generator
-    history: list[EpochRecord] = field(default_factory=list)
-    best: BestEpochs = field(default_factory=BestEpochs)
-    weights: dict[str, Weights] = field(default_factory=dict)
-
-
 def train(
     train: Images,
     test: Images,
@@ -174,7 +117,7 @@ def train(
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
     device: str = "auto",
     on_epoch: Callable[[EpochRecord], None] | None = None,
-    checkpoint: Checkpoint | None = None,
+    checkpoint: FileCheckpoint | None = None,
     on_resume: Callable[[int], None] | None = None,
 ) -> Trained:
     """Train a network and keep the weights that each selection rule chooses.
@@ -203,7 +146,7 @@ def train(
         Where to train; "auto" takes a GPU where there is one.
     on_epoch : callable, optional
         Is given the record of each epoch as it ends; after a resumption first those of the epochs before.
-    checkpoint : Checkpoint, optional
+    checkpoint : FileCheckpoint, optional
         Is saved to after every epoch. What it holds is taken up: it must come from the same arguments.
     on_resume : callable, optional
         If the checkpoint holds anything, is given the number of epochs already done, once, before `on_epoch`
@@ -217,193 +160,186 @@ def train(
     Raises
     ------
     InputError
-        If a name is unknown, a class has no training image, labels or image sizes do not fit together, there
-        is no such device, the batches are mixed and the loss does not take soft targets, or the training
-        diverges.
+        If a name is unknown, a class has no training image, the images are of several sizes, there is no such
+        device, or the training diverges.
     """
     scored = {"test": test} if validation is None else {"test": test, "validation": validation}
-    counts = _class_counts(train, scored, n_classes)
-    measure = build_loss(loss, counts, loss_parameters or {})
-    if mixing is not None and not measure.soft_targets:
-        raise InputError(f"loss {loss!r} cannot be trained on mixed labels; use the loss 'ce', or no mixing")
-    place = pick_device(device)
-    mean, std = normalization or normalization_of(train.images)
-    task = Task(
+    measure = build_loss(loss, _class_counts(train, scored, n_classes), loss_parameters or {})
+    training = _Training(
+        train,
+        scored,
+        architecture,
+        measure,
         config=config,
         mixing=mixing,
-        device=place,
-        precision=pick_precision(config.precision, place),
-        mean=tuple(mean),
-        std=tuple(std),
-        n_classes=n_classes,
-        images=torch.as_tensor(train.images, device=place),
-        labels=torch.as_tensor(train.labels, dtype=torch.int64, device=place),
-        scored={
-            name: (torch.as_tensor(part.images, device=place), part.labels) for name, part in scored.items()
-        },
+        normalization=normalization,
+        device=device,
     )
-    state = begin(task, architecture, measure)
-    report = on_epoch or (lambda record: None)
+    history, report = training.history, on_epoch or (lambda record: None)
     if checkpoint is not None and (saved := checkpoint.load()) is not None:
-        unpack(state, saved)
+        training.unpack(saved)
         if on_resume is not None:
-            on_resume(len(state.history))
-        for record in state.history:
+            on_resume(len(history))
+        for record in history:
             report(record)
-    while len(state.history) < config.epochs:
-        run_epoch(task, state)
+    while len(history) < config.epochs:
+        training.run_epoch()
         if checkpoint is not None:
-            checkpoint.save(pack(state))
-        report(state.history[-1])
+            checkpoint.save(training.pack())
+        report(history[-1])
     return Trained(
-        weights=state.weights,
-        epochs={rule: state.best.epoch(rule) + 1 for rule in state.weights},
-        history=state.history,
-        mean=task.mean,
-        std=task.std,
-        precision=task.precision,
-        n_parameters=sum(weight.numel() for weight in state.network.parameters()),
+        weights=training.weights,
+        epochs={rule: training.best.epoch(rule) + 1 for rule in training.weights},
+        history=history,
+        mean=training.mean,
+        std=training.std,
+        precision=training.precision,
+        n_parameters=sum(weight.numel() for weight in training.network.parameters()),
     )
 
 
-def begin(task: Task, architecture: str, loss: Loss) -> State:
-    """Return the state before the first epoch: fresh weights, drawn with the config's seed."""
-    config = task.config
-    generator = torch.Generator().manual_seed(config.seed)
-    network = build_network(
-        architecture,
-        channels=task.images.shape[3],
-        n_classes=task.n_classes,
-        classifier=loss.classifier,
-        generator=generator,
-    )
-    move(network, task.device)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
-    return State(network, loss.to(task.device), optimizer, generator)
+class _Training:
+    """A training between two epochs: what it works on, and all that changes."""
 
-
-def run_epoch(task: Task, state: State) -> None:
-    """Train for one epoch, score the network if that is due, and keep its weights for the rules it now suits.
-
-    Raises
-    ------
-    InputError
-        If the loss is no longer a finite number.
-    """
-    start = time.perf_counter()
-    epoch = len(state.history) + 1
-    rate = learning_rate(task.config, epoch)
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
-    state.loss.begin_epoch((epoch - 1) / task.config.epochs)
-    with deterministic(task.device):
-        loss, train_score = _learn(task, state)
-    if not math.isfinite(loss):
-        raise InputError(
-            f"training diverged: the loss is {loss} in epoch {epoch} at learning rate {rate:g}; "
-            f"lower learning_rate ({task.config.learning_rate:g}) or lengthen warmup"
-        )
-    due = epoch % task.config.score_every == 0 or epoch == task.config.epochs
-    scores = {name: _score(task, state.network, *part) for name, part in task.scored.items() if due}
-    unknown = {"BAC": None, "FM": None}
-    test, validation = scores.get("test", unknown), scores.get("validation", unknown)
-    improved = state.best.update(test_score=test["FM"], validation_score=validation["FM"])
-    state.weights |= dict.fromkeys(improved, _snapshot(state.network))
-    state.history.append(
-        EpochRecord(
-            epoch=epoch,
-            learning_rate=rate,
-            loss=loss,
-            train_BAC=train_score["BAC"],
-            test_BAC=test["BAC"],
-            test_FM=test["FM"],
-            validation_BAC=validation["BAC"],
-            validation_FM=validation["FM"],
-            seconds=time.perf_counter() - start,
-        )
-    )
-
-
-def pack(state: State) -> dict[str, np.ndarray]:
-    """Return everything that a training needs to go on from here, as named arrays on the CPU."""
-    tensors = {f"network.{name}": value for name, value in state.network.state_dict().items()}
-    tensors |= pack_optimizer(state.optimizer, "optimizer.")
-    for rule, weights in state.weights.items():
-        tensors |= {f"weights.{rule}.{name}": value for name, value in weights.items()}
-    tensors["generator"] = state.generator.get_state()
-    arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
-    rows = [[math.nan if value is None else value for value in astuple(record)] for record in state.history]
-    return arrays | {"history": np.array(rows, dtype=np.float64)}
-
-
-@torch.no_grad()
-def unpack(state: State, arrays: Mapping[str, np.ndarray]) -> None:
-    """Put a fresh state where the packed one was, bit for bit.
-
-    Everything is copied into the tensors that are there, which keeps their memory format and device.
-    """
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items() if name != "history"}
-
-    def part(prefix: str) -> Weights:
-        return {name[len(prefix) :]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-
-    state.network.load_state_dict(part("network."))
-    unpack_optimizer(state.optimizer, part("optimizer."))
-    state.generator.set_state(tensors["generator"])
-    for row in arrays["history"]:
-        values: dict[str, Any] = {
-            name: None if math.isnan(value) else value
-            for name, value in zip(_RECORDED, row.tolist(), strict=True)
+    def __init__(
+        self,
+        train: Images,
+        scored: Mapping[str, Images],
+        architecture: str,
+        loss: Loss,
+        *,
+        config: TrainConfig,
+        mixing: Mixing | None,
+        normalization: tuple[Sequence[float], Sequence[float]] | None,
+        device: str,
+    ) -> None:
+        self.config = config
+        self.mixing = mixing
+        self.mean, self.std = map(tuple, normalization or normalization_of(train.images))
+        self.device = pick_device(device)
+        self.precision = pick_precision(config.precision, self.device)
+        self.images = torch.as_tensor(train.images, device=self.device)
+        self.labels = torch.as_tensor(train.labels, dtype=torch.int64, device=self.device)
+        self.scored = {
+            name: (torch.as_tensor(one.images, device=self.device), one.labels)
+            for name, one in scored.items()
         }
-        record = EpochRecord(**values | {"epoch": int(values["epoch"])})
-        state.best.update(test_score=record.test_FM, validation_score=record.validation_FM)
-        state.history.append(record)
-    for rule in RULES:
-        if weights := part(f"weights.{rule}."):
-            state.weights[rule] = weights
-
-
-def _learn(task: Task, state: State) -> tuple[float, dict[str, float]]:
-    """Take one step per batch; return the mean loss and the scores of the predictions made on the way."""
-    config, network = task.config, state.network
-    network.train()
-    order = torch.randperm(len(task.labels), generator=state.generator)
-    all_labels = task.labels.cpu()
-    total = torch.zeros((), device=task.device)
-    labels, predictions = [], []
-    # What is collected stays on the device until the epoch ends: reading one number would wait for the GPU.
-    for batch in _batches(order, config.batch_size):
-        drawn = batch
-        if task.mixing is not None:
-            drawn = batch[task.mixing.chosen(all_labels[batch], state.generator)]
-        rows = drawn.to(task.device)
-        views = augment(
-            task.images[rows],
-            crop_padding=config.crop_padding,
-            horizontal_flip=config.horizontal_flip,
-            generator=state.generator,
+        self.generator = torch.Generator().manual_seed(config.seed)
+        self.loss = loss.to(self.device)
+        self.network = build_network(
+            architecture,
+            channels=train.images.shape[3],
+            n_classes=loss.n_classes,
+            classifier=loss.classifier,
+            generator=self.generator,
         )
-        inputs = network_input(views, task.mean, task.std)
-        targets = shown = task.labels[rows]
-        if task.mixing is not None:
-            inputs, targets, shown = task.mixing.mixed(inputs, shown, task.n_classes, state.generator)
-        with torch.autocast(task.device.type, torch.bfloat16, enabled=task.precision == "bf16"):
-            logits = network(inputs)
-        loss = state.loss(logits, targets)
-        state.optimizer.zero_grad()
-        loss.backward()
-        state.optimizer.step()
-        total += loss.detach() * len(batch)
-        labels.append(shown)
-        predictions.append(logits.detach().argmax(dim=1))
-    met, predicted = (torch.cat(parts).cpu().numpy() for parts in (labels, predictions))
-    return total.item() / len(order), score(met, predicted, task.n_classes)
+        move(self.network, self.device)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(),
+            lr=config.learning_rate,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
+        self.history: list[EpochRecord] = []
+        self.best = BestEpochs()
+        self.weights: dict[str, Weights] = {}  # by selection rule
+
+    def run_epoch(self) -> None:
+        """Train for one epoch, score the network if due, and keep its weights for the rules it now suits.
+
+        Raises
+        ------
+        InputError
+            If the loss is no longer a finite number.
+        """
+        start, config, epoch = time.perf_counter(), self.config, len(self.history) + 1
+        rate = learning_rate(config, epoch)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.loss.begin_epoch((epoch - 1) / config.epochs)
+        with deterministic(self.device):
+            loss, train_bac = self._learn()
+        if not math.isfinite(loss):
+            raise InputError(
+                f"training diverged: the loss is {loss} in epoch {epoch} at learning rate {rate:g}; "
+                f"lower learning_rate ({config.learning_rate:g}) or lengthen warmup"
+            )
+        due = epoch % config.score_every == 0 or epoch == config.epochs
+        scores = self._scores() if due else {}
+        seconds = time.perf_counter() - start
+        improved = self._record(EpochRecord(epoch, rate, loss, train_bac, seconds, **scores))
+        self.weights |= dict.fromkeys(improved, _snapshot(self.network))
+
+    def pack(self) -> Arrays:
+        """Return everything that the training needs to go on from here, as named arrays."""
+        arrays = pack(self.network, {"sgd": self.optimizer}, self.generator)
+        for rule, weights in self.weights.items():
+            arrays |= {f"weights.{rule}.{name}": value.numpy() for name, value in weights.items()}
+        # A missing score becomes NaN; no other number can be one.
+        return arrays | {"history": np.array([astuple(record) for record in self.history], dtype=np.float64)}
+
+    def unpack(self, arrays: Arrays) -> None:
+        """Put a fresh training where the packed one was, bit for bit."""
+        unpack(arrays, self.network, {"sgd": self.optimizer}, self.generator)
+        for epoch, *numbers in arrays["history"].tolist():
+            values: list[Any] = [None if math.isnan(number) else number for number in numbers]
+            self._record(EpochRecord(int(epoch), *values))
+        kept = {rule: part(arrays, f"weights.{rule}.") for rule in RULES}
+        self.weights = {rule: weights for rule, weights in kept.items() if weights}
+
+    def _record(self, record: EpochRecord) -> list[str]:
+        """Add an epoch to the history; return the selection rules that choose it, of those so far."""
+        self.history.append(record)
+        return self.best.update(test_score=record.test_FM, validation_score=record.validation_FM)
+
+    def _learn(self) -> tuple[float, float]:
+        """Take one step per batch; return the mean loss, and the balanced accuracy of the predictions."""
+        self.network.train()
+        order = torch.randperm(len(self.labels), generator=self.generator)
+        all_labels = self.labels.cpu()
+        total = torch.zeros((), device=self.device)
+        met, predicted = [], []
+        # What is collected stays on the device until the end: reading one number would wait for the GPU.
+        for batch in _batches(order, self.config.batch_size):
+            chosen = batch
+            if self.mixing is not None:
+                chosen = batch[self.mixing.chosen(all_labels[batch], self.generator)]
+            rows = chosen.to(self.device)
+            views = augment(
+                self.images[rows],
+                crop_padding=self.config.crop_padding,
+                horizontal_flip=self.config.horizontal_flip,
+                generator=self.generator,
+            )
+            inputs = network_input(views, self.mean, self.std)
+            targets = labels = self.labels[rows]
+            if self.mixing is not None:
+                inputs, targets, labels = self.mixing.mixed(
+                    inputs, labels, self.loss.n_classes, self.generator
+                )
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                logits = self.network(inputs)
+            loss = self.loss(logits, targets)
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach() * len(batch)
+            met.append(labels)
+            predicted.append(logits.detach().argmax(dim=1))
+        truth, predictions = (torch.cat(parts).cpu().numpy() for parts in (met, predicted))
+        return total.item() / len(order), score(truth, predictions, self.loss.n_classes)["BAC"]
+
+    def _scores(self) -> dict[str, float]:
+        """Return the balanced accuracy and the macro-F1 of each of the sets of images to score."""
+        scores: dict[str, float] = {}
+        for name, (images, labels) in self.scored.items():
+            _, logits = extract(
+                self.network, images, self.mean, self.std, device=self.device.type, precision=self.precision
+            )
+            found = score(labels, logits.argmax(axis=1), self.loss.n_classes)
+            scores |= {f"{name}_BAC": found["BAC"], f"{name}_FM": found["FM"]}
+        return scores
 
 
 def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
@@ -418,13 +354,6 @@ def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
     return batches
 
 
-def _score(task: Task, network: Network, images: Tensor, labels: np.ndarray) -> dict[str, float]:
-    _, logits = extract(
-        network, images, task.mean, task.std, device=task.device.type, precision=task.precision
-    )
-    return score(labels, logits.argmax(axis=1), task.n_classes)
-
-
 def _snapshot(network: Network) -> Weights:
     return {
         name: value.detach().clone(memory_format=torch.contiguous_format).cpu()
@@ -433,22 +362,17 @@ def _snapshot(network: Network) -> Weights:
 
 
 def _class_counts(train: Images, scored: Mapping[str, Images], n_classes: int) -> list[int]:
-    """Return the number of training images per class, after checking that all images fit together."""
+    """Return the number of training images per class; raise where one has none, or where sizes differ."""
     shape = train.images.shape[1:]
-    for name, part in {"train": train, **scored}.items():
-        if part.images.shape[1:] != shape:
+    for name, one in scored.items():
+        if one.images.shape[1:] != shape:
             raise InputError(
-                f"{name} images: shape {part.images.shape[1:]}, but the train images have {shape}; "
+                f"{name} images: shape {one.images.shape[1:]}, but the train images have {shape}; "
                 "bring them to one size"
             )
-        outside = part.labels[(part.labels < 0) | (part.labels >= n_classes)]
-        if len(outside):
-            raise InputError(
-                f"{name} labels: {outside[0]} is not a class; give whole numbers from 0 to {n_classes - 1}"
-            )
-    counts = np.bincount(train.labels, minlength=n_classes)
-    if (counts == 0).any():
+    counts: list[int] = np.bincount(train.labels, minlength=n_classes).tolist()
+    if 0 in counts:
         raise InputError(
-            f"train labels: class {counts.argmin()} has no image; every class needs at least one"
+            f"train labels: class {counts.index(0)} has no image; every class needs at least one"
         )
-    return [int(count) for count in counts]
+    return counts

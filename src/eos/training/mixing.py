@@ -1,7 +1,5 @@
 """Mixing batches while training: ReMix.
 
-Its batches are balanced by over-sampling, then mixed pairwise, soft labels included.
-
 Bellinger, Corizzo and Japkowicz, "Calibrated Resampling for Imbalanced and Long-Tails in Deep Learning",
 2021. It is not the "Remix: Rebalanced Mixup" of Chou et al. (2020), which mixes labels by class sizes.
 
@@ -9,15 +7,12 @@ Every random draw comes from a torch generator on the CPU: it is the same on eve
 all that a training needs to go on after a stop.
 """
 
-import math
 from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-
-from eos.errors import InputError
 
 
 class Mixing(Protocol):
@@ -29,32 +24,37 @@ class Mixing(Protocol):
     def mixed(
         self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return mixed images, soft targets (n, n_classes), and the class with the larger share in each."""
+        """Return mixed images, soft targets, and the class with the larger share in each.
+
+        The images are float `(n, ...)`, augmented and normalised; the targets float32 `(n, n_classes)`.
+        """
 
 
 class Remix:
-    """ReMix: every batch is balanced, then mixed up with shares from Beta(alpha, alpha).
-
-    Raises
-    ------
-    InputError
-        If `alpha` is no number above 0.
-    """
+    """ReMix: every batch is balanced, then mixed up with a share from Beta(alpha, alpha), alpha above 0."""
 
     def __init__(self, *, alpha: float) -> None:
-        if not 0 < alpha < math.inf:
-            raise InputError(f"remix: alpha {alpha:g}; give a number above 0, 0.2 say")
         self.alpha = alpha
 
     def chosen(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Return the rows of a balanced batch of the same size."""
         return balanced_batch(labels, len(labels), generator)
 
+    def share(self, generator: torch.Generator) -> float:
+        """Return a share in [0, 1]."""
+        # torch's own beta distribution knows the global generator only.
+        seed = torch.randint(2**63 - 1, (), generator=generator).item()
+        return float(np.random.default_rng(int(seed)).beta(self.alpha, self.alpha))
+
     def mixed(
         self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Mix every image with another one of the batch; see `mix_batch`."""
-        return mix_batch(images, labels, n_classes, self.alpha, generator)
+        """Mix every image of a batch with another one of it, all with the same share."""
+        share = self.share(generator)
+        partners = torch.randperm(len(labels), generator=generator).to(labels.device)
+        one_hot = functional.one_hot(labels, n_classes).float()
+        mixtures, targets = (share * own + (1 - share) * own[partners] for own in (images, one_hot))
+        return mixtures, targets, labels if share >= 0.5 else labels[partners]
 
 
 def balanced_batch(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:
@@ -85,61 +85,3 @@ def balanced_batch(labels: Tensor, size: int, generator: torch.Generator) -> Ten
     places = torch.rand(len(filled), dtype=torch.float64, generator=generator) * counts[filled]
     rows = torch.cat((by_class, by_class[starts[filled] + places.long()]))
     return rows[torch.randperm(len(rows), generator=generator)[:size]]
-
-
-def draw_lambda(alpha: float, generator: torch.Generator) -> float:
-    """Return a share in [0, 1] from Beta(alpha, alpha), alpha > 0.
-
-    torch's own beta distribution knows the global generator only: one number drawn from `generator` seeds
-    NumPy's instead.
-    """
-    seed = torch.randint(2**63 - 1, (), generator=generator).item()
-    return float(np.random.default_rng(int(seed)).beta(alpha, alpha))
-
-
-def mixed(values: Tensor, partners: Tensor, share: float) -> Tensor:
-    """Return `share` of every row and the rest of its partner's: of images, or of labels as one-hot rows.
-
-    Parameters
-    ----------
-    values : Tensor of float, shape (n, ...)
-    partners : Tensor of int64, shape (n,)
-        The row that each one is mixed with, on the device of `values`.
-    share : float
-        In [0, 1].
-    """
-    return share * values + (1 - share) * values[partners]
-
-
-def mix_batch(
-    images: Tensor, labels: Tensor, n_classes: int, alpha: float, generator: torch.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Mix every image of a batch with another one of it, all with the same share.
-
-    Parameters
-    ----------
-    images : Tensor of float, shape (n, ...)
-        Augmented and normalised.
-    labels : Tensor of int64, shape (n,)
-        Their classes, on the same device.
-    n_classes : int
-        Number of classes.
-    alpha : float
-        Of the distribution of the share, Beta(alpha, alpha).
-    generator : torch.Generator
-        On the CPU, whatever the device of the images.
-
-    Returns
-    -------
-    images : Tensor
-        As those given.
-    targets : Tensor of float32, shape (n, n_classes)
-        Soft labels: the shares of the one or two classes in each mixture.
-    main_labels : Tensor of int64, shape (n,)
-        The class of the image with the larger share.
-    """
-    share = draw_lambda(alpha, generator)
-    partners = torch.randperm(len(labels), generator=generator).to(labels.device)
-    targets = mixed(functional.one_hot(labels, n_classes).float(), partners, share)
-    main_labels = labels if share >= 0.5 else labels[partners]
-    return mixed(images, partners, share), targets, main_labels

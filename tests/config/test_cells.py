@@ -1,0 +1,86 @@
+"""A cell's own values come before the general ones, and a portable data set's machine before both."""
+
+from typing import Any
+
+import pytest
+
+from eos.config.cells import (
+    architecture,
+    generator_on,
+    machine,
+    neighbors,
+    settings,
+    step,
+    training_settings,
+)
+from eos.config.schema import Parameters
+from tests import helpers
+
+
+@pytest.fixture
+def parameters() -> Parameters:
+    return helpers.parameters()
+
+
+def changed(parameters: Parameters, section: str, name: str, **values: Any) -> Parameters:
+    """Return the parameters with other values in a definition."""
+    definitions = dict(getattr(parameters, section))
+    definitions[name] = definitions[name].model_copy(update=values)
+    return parameters.model_copy(update={section: definitions})
+
+
+PORTABLE = {"device": "cpu", "precision": "fp32", "cpu_threads": 1}
+
+
+@pytest.mark.parametrize("portable", [True, False])
+def test_training_settings(portable: bool, parameters: Parameters) -> None:
+    parameters = changed(parameters, "datasets", "digits", portable=portable)
+    own = parameters.datasets["digits"].training.model_dump(exclude_none=True)
+    assert own.keys() >= {"epochs", "crop_padding"}
+    general = parameters.training.model_dump()
+    assert own["epochs"] != general["epochs"]
+    expected = general | own | (PORTABLE if portable else {})
+    assert training_settings(parameters, "digits", "ce").model_dump() == expected
+
+
+def test_epochs_are_shares_of_the_datasets(parameters: Parameters) -> None:
+    """200 epochs on CIFAR-10; WideResNet half of them, as in the paper; digits less on balanced images."""
+    assert training_settings(parameters, "cifar10", "ce").epochs == 200
+    assert training_settings(parameters, "cifar10", "wideresnet").epochs == 100
+    assert training_settings(parameters, "cifar10", "ce", balanced=True).epochs == 200
+    digits = parameters.datasets["digits"].training
+    assert digits.epochs is not None
+    assert digits.balanced_epochs_share is not None
+    balanced = training_settings(parameters, "digits", "ce", balanced=True)
+    assert balanced.epochs == round(digits.epochs * digits.balanced_epochs_share)
+    short = parameters.model_copy(update={"training": parameters.training.model_copy(update={"epochs": 1})})
+    assert training_settings(short, "cifar10", "wideresnet").epochs == 1
+
+
+def test_a_portable_dataset_is_made_on_one_thread_of_the_cpu_in_float32(parameters: Parameters) -> None:
+    assert machine(parameters, "digits") == PORTABLE
+    assert machine(parameters, "cifar10") == {"device": "auto", "precision": "auto", "cpu_threads": None}
+    own = parameters.datasets["cifar10"].training.model_copy(update={"cpu_threads": 3})
+    assert machine(changed(parameters, "datasets", "cifar10", training=own), "cifar10")["cpu_threads"] == 3
+
+
+def test_a_dataset_changes_some_of_a_generators_parameters(parameters: Parameters) -> None:
+    own, general = parameters.datasets["digits"].generators["cgan"], parameters.generators["cgan"].model_dump()
+    assert own
+    assert own.keys() < general.keys()
+    assert generator_on(parameters, "digits", "cgan").model_dump() == general | own
+    assert generator_on(parameters, "cifar10", "cgan").model_dump() == general
+
+
+def test_architecture(parameters: Parameters) -> None:
+    assert architecture(parameters, "digits", "ce") == parameters.datasets["digits"].architecture
+    parameters = changed(parameters, "networks", "ce", architecture="resnet56")
+    assert architecture(parameters, "digits", "ce") == "resnet56"
+
+
+def test_what_an_eos_head_is_run_with(parameters: Parameters) -> None:
+    assert (neighbors(parameters, "eos"), neighbors(parameters, "eos_k300")) == (10, 300)
+    assert neighbors(parameters, "smote") is None
+    assert step(parameters, "eos") == "toward, step size 1"
+    assert step(parameters, "smote") == ""
+    assert settings(parameters, ("smote", "eos")) == {"eos": "K = 10, toward, step size 1"}

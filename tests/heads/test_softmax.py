@@ -1,0 +1,202 @@
+"""Softmax regression: the same numbers as a torch loop, and errors that say which row is wrong."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from eos.errors import InputError
+from eos.heads.rows import StoredRows, balanced_rows
+from eos.heads.softmax import HeadConfig, fit, logits, predictions
+
+
+def blobs(n: int = 300, d: int = 6, n_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, n_classes, n)
+    centres = rng.normal(size=(n_classes, d))
+    return (centres[labels] + 0.7 * rng.normal(size=(n, d))).astype(np.float32), labels
+
+
+def torch_loop(
+    features: np.ndarray, labels: np.ndarray, n_classes: int, config: HeadConfig, seed: int
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Train `torch.nn.Linear` with `torch.optim.SGD` from the same draws, the plain way."""
+    rng = np.random.default_rng(seed)
+    n, d = features.shape
+    layer = torch.nn.Linear(d, n_classes)
+    bound = float(layer.weight.detach().abs().max())
+    assert bound <= 1 / np.sqrt(d)  # the range that torch itself draws from
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor(rng.uniform(-1 / np.sqrt(d), 1 / np.sqrt(d), (n_classes, d))))
+        layer.bias.copy_(torch.tensor(rng.uniform(-1 / np.sqrt(d), 1 / np.sqrt(d), n_classes)))
+    optimizer = torch.optim.SGD(
+        layer.parameters(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+    )
+    x, y = torch.tensor(features), torch.tensor(labels)
+    losses = []
+    for epoch in range(1, config.epochs + 1):
+        warm = epoch <= config.warmup_epochs
+        optimizer.param_groups[0]["lr"] = (
+            config.learning_rate * epoch / config.warmup_epochs if warm else config.learning_rate
+        )
+        total = 0.0
+        for batch in torch.tensor(rng.permutation(n)).split(config.batch_size):
+            optimizer.zero_grad()
+            loss = torch.nn.functional.cross_entropy(layer(x[batch]), y[batch])
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(batch)
+        losses.append(total / n)
+    return layer.weight.detach().numpy(), layer.bias.detach().numpy(), losses
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        HeadConfig(),
+        HeadConfig(epochs=7, warmup_epochs=0, momentum=0.0, weight_decay=0.0),
+        HeadConfig(epochs=4, learning_rate=0.05, batch_size=7, weight_decay=0.05, warmup_epochs=2),
+        HeadConfig(epochs=3, batch_size=1000, warmup_epochs=10),
+    ],
+    ids=["paper", "plain", "small batches", "one batch"],
+)
+def test_equals_a_torch_loop(config: HeadConfig) -> None:
+    features, labels = blobs()
+    losses: list[float] = []
+    weight, bias = fit(features, labels, 4, config, 3, on_epoch=lambda _e, _w, _b, loss: losses.append(loss))
+    expected_weight, expected_bias, expected_losses = torch_loop(features, labels, 4, config, 3)
+    np.testing.assert_allclose(weight, expected_weight, atol=1e-4)
+    np.testing.assert_allclose(bias, expected_bias, atol=1e-4)
+    np.testing.assert_allclose(losses, expected_losses, atol=1e-4)
+    assert weight.dtype == bias.dtype == np.float32
+
+
+def test_one_full_batch_step_follows_the_written_gradient() -> None:
+    features, labels = blobs(n=50, d=3, n_classes=3)
+    config = HeadConfig(epochs=1, batch_size=50, learning_rate=0.5, weight_decay=0.1, warmup_epochs=2)
+    rng = np.random.default_rng(0)
+    weight = rng.uniform(-1 / np.sqrt(3), 1 / np.sqrt(3), (3, 3))
+    bias = rng.uniform(-1 / np.sqrt(3), 1 / np.sqrt(3), 3)
+    exponentials = np.exp(features.astype(np.float64) @ weight.T + bias)
+    error = exponentials / exponentials.sum(axis=1, keepdims=True) - np.eye(3)[labels]
+    rate = 0.5 * 1 / 2
+    expected_weight = weight - rate * (error.T @ features / 50 + 0.1 * weight)
+    expected_bias = bias - rate * (error.mean(axis=0) + 0.1 * bias)
+    got_weight, got_bias = fit(features, labels, 3, config, 0)
+    np.testing.assert_allclose(got_weight, expected_weight, atol=1e-6)
+    np.testing.assert_allclose(got_bias, expected_bias, atol=1e-6)
+
+
+def test_a_seed_decides_everything_and_a_generator_is_advanced() -> None:
+    features, labels = blobs()
+    first, second = (fit(features, labels, 4, HeadConfig(epochs=2), 5) for _ in range(2))
+    np.testing.assert_array_equal(first[0], second[0])
+    assert not np.array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), 6)[0])
+    generator = np.random.default_rng(5)
+    np.testing.assert_array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), generator)[0])
+    assert not np.array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), generator)[0])
+
+
+def test_inputs_are_left_alone_and_their_type_does_not_matter() -> None:
+    features, labels = blobs()
+    features_before, labels_before = features.copy(), labels.copy()
+    weight, _ = fit(features, labels, 4, HeadConfig(epochs=2), 0)
+    np.testing.assert_array_equal(features, features_before)
+    np.testing.assert_array_equal(labels, labels_before)
+    as_lists, _ = fit(features.astype(np.float64).tolist(), labels.astype(np.int8), 4, HeadConfig(epochs=2), 0)
+    np.testing.assert_array_equal(weight, as_lists)
+
+
+def test_rows_that_are_computed_batch_by_batch_give_the_bytes_of_their_array() -> None:
+    features, labels = blobs()
+    rng = np.random.default_rng(1)
+    base, partner, step = rng.integers(0, 300, 500), rng.integers(0, 300, 500), rng.random(500)
+    source, balanced = balanced_rows(features, base, partner, step), np.concatenate([labels, labels[base]])
+    array = source.block(0, 800).copy()
+    seen: list[list[tuple]] = [[], []]
+    fit(source, balanced, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen[0].append(event))
+    fit(array, balanced, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen[1].append(event))
+    for ours, expected in zip(*seen, strict=True):
+        for value, other in zip(ours, expected, strict=True):
+            np.testing.assert_array_equal(value, other)
+
+
+@pytest.mark.parametrize("n", [1, 2047, 2048, 5000])
+def test_predictions_are_the_largest_outputs(n: int) -> None:
+    features, _ = blobs(n)
+    weight, bias = fit(*blobs(), 4, HeadConfig(epochs=1), 0)
+    expected = logits(features, weight, bias).argmax(axis=1)
+    np.testing.assert_array_equal(predictions(StoredRows(features), weight, bias), expected)
+
+
+def test_epochs_are_reported_from_one_with_copies() -> None:
+    features, labels = blobs()
+    seen: list[tuple] = []
+    weight, bias = fit(features, labels, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen.append(event))
+    assert [epoch for epoch, *_ in seen] == [1, 2, 3]
+    assert not np.array_equal(seen[0][1], seen[1][1])
+    np.testing.assert_array_equal(seen[-1][1], weight)
+    np.testing.assert_array_equal(seen[-1][2], bias)
+    assert seen[-1][3] < seen[0][3]
+
+
+def test_learns_separable_classes_and_leaves_an_absent_one_unlikely() -> None:
+    features, labels = blobs(seed=1)
+    weight, bias = fit(features * 2, labels, 5, HeadConfig(epochs=30), 0)
+    predictions = logits(features * 2, weight, bias).argmax(axis=1)
+    assert (predictions == labels).mean() > 0.9
+    assert 4 not in predictions
+
+
+def test_logits_are_the_linear_layer() -> None:
+    weight, bias = np.array([[1, 2], [3, 4], [0, 1]], np.float32), np.array([0, 1, -1], np.float32)
+    result = logits([[1.0, 1.0], [2.0, 0.0]], weight, bias)
+    np.testing.assert_array_equal(result, [[3, 8, 0], [2, 7, -1]])
+    assert result.dtype == np.float32
+    with pytest.raises(InputError, match="features: 1 of 2 rows hold NaN or infinity, the first is row 1"):
+        logits([[1.0, 1.0], [2.0, np.nan]], weight, bias)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda x, y: (np.where(np.arange(100)[:, None] % 40 == 7, np.nan, x), y), "features: 3 of 100 rows"),
+        (lambda x, y: (np.where(np.arange(100)[:, None] % 40 == 7, np.inf, x), y), "first is row 7"),
+        (lambda x, y: (x.astype(np.float64) + 1e300, y), "features: 100 of 100 rows"),
+        (lambda x, y: (x[:, 0], y), r"float32 array of shape \(100,\)"),
+        (lambda x, y: (x.astype(str), y), "give numbers"),
+        (lambda x, y: (x[:0], y[:0]), "features: there are no rows"),
+        (lambda x, y: (x, y[:-1]), r"labels: shape \(99,\).*\(100,\)"),
+        (lambda x, y: (x, y.astype(float)), "labels: dtype float64; give integers from 0 to 3"),
+        (lambda x, y: (x, np.where(np.arange(100) > 97, 4, y)), "labels: 2 of 100.*row 98 with class 4"),
+        (lambda x, y: (x, np.where(np.arange(100) == 5, -1, y)), "labels: 1 of 100.*row 5 with class -1"),
+        (lambda x, y: (x * np.float32(1e37), y), "diverged in epoch 1.*learning_rate"),
+    ],
+)
+def test_bad_input_is_named(change: Callable, message: str) -> None:
+    features, labels = change(*blobs(n=100))
+    with pytest.raises(InputError, match=message):
+        fit(features, labels, 4, HeadConfig(), 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epochs", 0),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("batch_size", 0),
+        ("momentum", 1.0),
+        ("momentum", -0.1),
+        ("weight_decay", -1e-4),
+        ("warmup_epochs", -1),
+    ],
+)
+def test_a_config_out_of_range_is_named(name: str, value: Any) -> None:
+    with pytest.raises(InputError, match=f"^{name}: {value!r} is not"):
+        fit([[0.0], [1.0]], [0, 1], 2, HeadConfig(**{name: value}), 0)

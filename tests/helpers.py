@@ -1,0 +1,35 @@
+"""What tests of several subjects share: the repository's root, its parameters, what these give to a name."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eos.config.loading import load
+from eos.config.schema import Parameters
+
+ROOT = Path(__file__).parents[1]
+
+
+@cache
+def parameters() -> Parameters:
+    """Return the repository's own params.yaml, read once."""
+    return load(ROOT / "params.yaml")
+
+
+def given(kind: str, name: str) -> dict[str, Any]:
+    """Return what params.yaml gives to a registered name: nothing where it does not use the name.
+
+    `kind` is "sampler", "pixel sampler", "generator", "loss" or "mixing"; of several definitions the first
+    counts.
+    """
+    known = parameters()
+    definitions, tag = {
+        "sampler": (list(known.heads.values()), "sampler"),
+        "pixel sampler": (list(known.pixel_samplers.values()), "sampler"),
+        "generator": (list(known.generators.values()), "model"),
+        "loss": ([network.loss for network in known.networks.values()], "name"),
+        "mixing": ([network.mixing for network in known.networks.values() if network.mixing], "name"),
+    }[kind]
+    found = [one for one in definitions if getattr(one, tag) == name]
+    settings: dict[str, Any] = found[0].model_dump(exclude={tag}) if found else {}
+    return settings

@@ -1,0 +1,227 @@
+"""A training that was stopped, anywhere, ends with the bytes of one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from eos.storage.files import Arrays
+from eos.training.checkpoints import FileCheckpoint, fingerprint
+from eos.training.config import TrainConfig
+from eos.training.loop import EpochRecord, Images, Trained, train
+from tests.helpers import ROOT, given
+
+CONFIG = TrainConfig(epochs=5, batch_size=16, learning_rate=0.02, crop_padding=1, seed=3)
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[Images]:
+    bunch = load_digits(n_class=3)
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
+    return [Images(images[start : start + 40], bunch.target[start : start + 40]) for start in (0, 40, 80)]
+
+
+def run(
+    parts: list[Images],
+    checkpoint: FileCheckpoint | None,
+    *,
+    stop_after: int = 0,
+    loss: str = "ldam",
+    config: TrainConfig = CONFIG,
+) -> tuple[Trained, list[EpochRecord]]:
+    records: list[EpochRecord] = []
+
+    def on_epoch(record: EpochRecord) -> None:
+        records.append(record)
+        if record.epoch == stop_after:
+            raise StoppedError
+
+    trained = train(
+        parts[0],
+        parts[1],
+        validation=parts[2],
+        n_classes=3,
+        architecture="resnet20",
+        loss=loss,
+        loss_parameters=given("loss", loss),
+        config=config,
+        device="cpu",
+        on_epoch=on_epoch,
+        checkpoint=checkpoint,
+    )
+    return trained, records
+
+
+def assert_same(first: Trained, second: Trained) -> None:
+    assert first.epochs == second.epochs
+    for rule, weights in first.weights.items():
+        for name, value in weights.items():
+            assert torch.equal(value, second.weights[rule][name]), (rule, name)
+    without_seconds = [[replace(record, seconds=0) for record in run.history] for run in (first, second)]
+    assert without_seconds[0] == without_seconds[1]
+
+
+@pytest.mark.parametrize(("loss", "score_every"), [("ce", 1), ("ldam", 1), ("ldam", 2)])
+@pytest.mark.parametrize("stops", [(1,), (4,), (2, 3, 4)])
+def test_resumed_is_uninterrupted(
+    tmp_path: Path, parts: list[Images], stops: tuple[int, ...], loss: str, score_every: int
+) -> None:
+    config = replace(CONFIG, score_every=score_every)
+    whole, _ = run(parts, None, loss=loss, config=config)
+    checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
+    for stop in stops:
+        with pytest.raises(StoppedError):
+            run(parts, checkpoint, stop_after=stop, loss=loss, config=config)
+    resumed, records = run(parts, checkpoint, loss=loss, config=config)
+    assert_same(whole, resumed)
+    assert [record.epoch for record in records] == [1, 2, 3, 4, 5]  # those before the stop are told again
+    saved = checkpoint.load()
+    assert saved is not None
+    assert saved["history"].shape[0] == 5
+
+
+def test_epochs_before_a_stop_are_not_trained_again(tmp_path: Path, parts: list[Images]) -> None:
+    saves = []
+
+    class Counting(FileCheckpoint):
+        def save(self, arrays: Mapping[str, np.ndarray]) -> None:
+            saves.append(len(arrays["history"]))
+            super().save(arrays)
+
+    checkpoint = Counting(tmp_path / "c.safetensors")
+    with pytest.raises(StoppedError):
+        run(parts, checkpoint, stop_after=3)
+    run(parts, checkpoint)
+    assert saves == [1, 2, 3, 4, 5]
+
+
+def test_a_resumption_is_told_before_the_epochs_before_it(tmp_path: Path, parts: list[Images]) -> None:
+    told: list[str] = []
+    loads = []
+
+    class Counting(FileCheckpoint):
+        def load(self) -> Arrays | None:
+            loads.append(self.path)
+            return super().load()
+
+    def go(epochs: int) -> None:
+        train(
+            parts[0],
+            parts[1],
+            n_classes=3,
+            architecture="resnet8",
+            loss="ce",
+            config=replace(CONFIG, epochs=epochs),
+            device="cpu",
+            on_epoch=lambda record: told.append(f"epoch {record.epoch}"),
+            checkpoint=Counting(tmp_path / "c.safetensors"),
+            on_resume=lambda done: told.append(f"{done} done"),
+        )
+
+    go(2)
+    assert told == ["epoch 1", "epoch 2"]  # a fresh start is no resumption
+    told.clear()
+    go(3)
+    assert told == ["2 done", "epoch 1", "epoch 2", "epoch 3"]
+    assert len(loads) == 2  # once per training
+
+
+def test_without_momentum(tmp_path: Path, parts: list[Images]) -> None:
+    config = replace(CONFIG, momentum=0.0, epochs=3)
+    checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
+    with pytest.raises(StoppedError):
+        run(parts, checkpoint, stop_after=2, config=config)
+    assert_same(run(parts, None, config=config)[0], run(parts, checkpoint, config=config)[0])
+
+
+def test_a_damaged_checkpoint_costs_the_epochs_only(tmp_path: Path, parts: list[Images]) -> None:
+    checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
+    with pytest.raises(StoppedError):
+        run(parts, checkpoint, stop_after=2)
+    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:1000])
+    assert checkpoint.load() is None
+    assert_same(run(parts, None)[0], run(parts, checkpoint)[0])
+
+
+def test_clearing(tmp_path: Path) -> None:
+    checkpoint = FileCheckpoint(tmp_path / "folder" / "c.safetensors")
+    checkpoint.clear()
+    checkpoint.save({"x": np.arange(3)})
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert loaded["x"].tolist() == [0, 1, 2]
+    checkpoint.clear()
+    assert checkpoint.load() is None
+
+
+def test_the_fingerprint_changes_with_everything(tmp_path: Path) -> None:
+    code = tmp_path / "code.py"
+    code.write_text("a = 1")
+    base = fingerprint([np.arange(4)], ("a", 1), [code])
+    others = {
+        fingerprint([np.arange(4).reshape(2, 2)], ("a", 1), [code]),
+        fingerprint([np.arange(4, dtype=np.int32)], ("a", 1), [code]),
+        fingerprint([np.array([0, 1, 2, 4])], ("a", 1), [code]),
+        fingerprint([np.arange(4)], ("a", 2), [code]),
+    }
+    code.write_text("a = 2")
+    others.add(fingerprint([np.arange(4)], ("a", 1), [code]))
+    assert base not in others
+    assert len(others) == 5
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+import torch
+sys.path.insert(0, sys.argv[1])
+from tests.training import test_checkpoints as t
+from eos.training.checkpoints import FileCheckpoint
+from eos.storage.files import write_weights
+torch.set_num_threads(1)
+parts = t.parts.__wrapped__()
+trained, _ = t.run(parts, FileCheckpoint(Path(sys.argv[2]) / "checkpoint.safetensors"))
+write_weights(
+    Path(sys.argv[2]) / "result.safetensors", {k: v.numpy() for k, v in trained.weights["last"].items()}
+)
+"""
+
+
+def test_sigkill(tmp_path: Path) -> None:
+    """Kill the process again and again while it trains; what comes out in the end is what always does."""
+
+    def start(folder: Path) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-c", SCRIPT, str(ROOT), str(folder)]
+        return subprocess.Popen(command, start_new_session=True)
+
+    assert start(tmp_path / "whole").wait() == 0
+    stopped = tmp_path / "stopped"
+    checkpoint = FileCheckpoint(stopped / "checkpoint.safetensors")
+
+    def epochs() -> int:
+        saved: Arrays | None = checkpoint.load()
+        return 0 if saved is None else len(saved["history"])
+
+    for _ in range(2):
+        process, before = start(stopped), epochs()
+        while epochs() == before and process.poll() is None:
+            time.sleep(0.005)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        assert epochs() > before
+    assert start(stopped).wait() == 0
+    results = [(tmp_path / name / "result.safetensors").read_bytes() for name in ("whole", "stopped")]
+    assert results[0] == results[1]

@@ -1,0 +1,337 @@
+"""Training: the schedule, the augmentation, what is kept, and that it learns, repeatably."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+from sklearn.metrics import balanced_accuracy_score, f1_score
+
+from eos.errors import InputError
+from eos.models.inference import extract, load_network
+from eos.registry import LOSSES
+from eos.training.augmentation import augment, normalization_of
+from eos.training.config import TrainConfig, learning_rate
+from eos.training.loop import EpochRecord, Images, Trained, _batches, train
+from tests.helpers import given
+
+SMALL = TrainConfig(epochs=3, batch_size=16, crop_padding=1, horizontal_flip=False)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    source = load_digits()
+    images = (source.images * 15).astype(np.uint8)[..., np.newaxis]
+    return images, source.target.astype(np.int64)
+
+
+@pytest.fixture
+def parts(digits: tuple[np.ndarray, np.ndarray]) -> list[Images]:
+    """40 training, 30 test and 20 validation images of three classes."""
+    images, labels = digits
+    rows = np.flatnonzero(labels < 3)
+    return [Images(images[part], labels[part]) for part in (rows[:40], rows[40:70], rows[70:90])]
+
+
+def run(train_part: Images, test_part: Images, **options: Any) -> Trained:
+    settings: dict[str, Any] = {
+        "n_classes": 3,
+        "architecture": "resnet8",
+        "loss": "ce",
+        "config": SMALL,
+        "device": "cpu",
+    }
+    settings |= options
+    settings.setdefault("loss_parameters", given("loss", settings["loss"]))
+    return train(train_part, test_part, **settings)
+
+
+def released_rate(epoch: int) -> float:
+    """Return the rate of the released code, written out; epochs from 1."""
+    if epoch <= 5:
+        return 0.1 * epoch / 5
+    if epoch > 180:
+        return 0.1 * 0.0001
+    if epoch > 160:
+        return 0.1 * 0.01
+    return 0.1
+
+
+def test_schedule_of_200_epochs_is_the_released_one() -> None:
+    rates = [learning_rate(TrainConfig(), epoch) for epoch in range(1, 201)]
+    assert rates == [released_rate(epoch) for epoch in range(1, 201)]
+
+
+@pytest.mark.parametrize("epochs", [40, 100, 400, 1000])
+def test_schedule_scales_with_the_epochs(epochs: int) -> None:
+    config = TrainConfig(epochs=epochs, learning_rate=0.2)
+    rates = np.array([learning_rate(config, epoch) for epoch in range(1, epochs + 1)]) / 0.2
+    assert np.flatnonzero(np.isclose(rates, 0.01, rtol=1e-9)).tolist() == list(
+        range(epochs * 8 // 10, epochs * 9 // 10)
+    )
+    assert np.flatnonzero(np.isclose(rates, 0.0001, rtol=1e-9)).tolist() == list(
+        range(epochs * 9 // 10, epochs)
+    )
+    warmup = np.minimum(np.arange(1, epochs + 1) / (epochs / 40), 1)
+    np.testing.assert_allclose(rates[: epochs * 8 // 10], warmup[: epochs * 8 // 10])
+
+
+@pytest.mark.parametrize("epochs", [1, 2, 5, 13])
+def test_schedule_of_few_epochs_is_sane(epochs: int) -> None:
+    rates = [learning_rate(TrainConfig(epochs=epochs), epoch) for epoch in range(1, epochs + 1)]
+    assert rates[0] == 0.1
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_schedule_without_warmup_or_milestones() -> None:
+    config = TrainConfig(warmup=0.0, milestones=(), factors=())
+    assert {learning_rate(config, epoch) for epoch in range(1, 201)} == {0.1}
+
+
+def test_normalization() -> None:
+    images = np.random.default_rng(0).integers(0, 200, (9, 4, 5, 2), dtype=np.uint8)
+    mean, std = normalization_of(images)
+    np.testing.assert_allclose(mean, images.mean((0, 1, 2)) / 255)
+    np.testing.assert_allclose(std, images.std((0, 1, 2)) / 255)
+    mean, std = normalization_of(np.full((2, 3, 3, 1), 51, dtype=np.uint8))
+    assert mean == pytest.approx((0.2,))
+    assert std == (1 / 255,)
+
+
+def augmented(images: np.ndarray, seed: int = 0, **options: Any) -> np.ndarray:
+    settings: dict[str, Any] = {"crop_padding": 0, "horizontal_flip": False, **options}
+    return augment(torch.tensor(images), generator=torch.Generator().manual_seed(seed), **settings).numpy()
+
+
+@pytest.fixture
+def distinct() -> np.ndarray:
+    """200 copies of one image whose 6 x 5 pixels all differ, and are not black."""
+    image = np.arange(1, 61, dtype=np.uint8).reshape(6, 5, 2)
+    return np.repeat(image[np.newaxis], 200, axis=0)
+
+
+def test_no_augmentation_is_the_identity(distinct: np.ndarray) -> None:
+    np.testing.assert_array_equal(augmented(distinct), distinct)
+
+
+def test_flips_only_mirror(distinct: np.ndarray) -> None:
+    result = augmented(distinct, horizontal_flip=True)
+    mirrored = np.array([np.array_equal(view, distinct[0, :, ::-1]) for view in result])
+    same = np.array([np.array_equal(view, distinct[0]) for view in result])
+    assert (mirrored ^ same).all()
+    assert 70 < mirrored.sum() < 130
+
+
+@pytest.mark.parametrize("horizontal_flip", [False, True])
+def test_crops_are_windows_of_the_padded_image(distinct: np.ndarray, horizontal_flip: bool) -> None:
+    padded = np.pad(distinct[0], ((2, 2), (2, 2), (0, 0)))
+    windows = {}
+    for top in range(5):
+        for left in range(5):
+            window = padded[top : top + 6, left : left + 5]
+            windows[window.tobytes()] = (top, left, False)
+            if horizontal_flip:
+                windows[window[:, ::-1].tobytes()] = (top, left, True)
+    result = augmented(distinct, crop_padding=2, horizontal_flip=horizontal_flip)
+    seen = [windows[view.tobytes()] for view in result]  # a KeyError is a view that is no window
+    # Every offset turns up, rows and columns are drawn apart, and so is every image.
+    assert {top for top, _, _ in seen} == {left for _, left, _ in seen} == set(range(5))
+    assert len(set(seen)) > 20
+    assert any(top != left for top, left, _ in seen)
+
+
+def test_augmentation_follows_its_generator(distinct: np.ndarray) -> None:
+    options = {"crop_padding": 1, "horizontal_flip": True}
+    np.testing.assert_array_equal(augmented(distinct, 1, **options), augmented(distinct, 1, **options))
+    assert not np.array_equal(augmented(distinct, 1, **options), augmented(distinct, 2, **options))
+
+
+def test_learns_digits(digits: tuple[np.ndarray, np.ndarray]) -> None:
+    images, labels = digits
+    result = train(
+        Images(images[:300], labels[:300]),
+        Images(images[300:500], labels[300:500]),
+        n_classes=10,
+        architecture="resnet8",
+        loss="ce",
+        config=replace(SMALL, epochs=5, batch_size=32),
+        device="cpu",
+    )
+    losses = [record.loss for record in result.history]
+    assert losses[-1] < 0.4 * losses[0]
+    assert (result.history[-1].test_BAC or 0) > 0.5
+    assert result.history[-1].train_BAC > result.history[0].train_BAC + 0.2
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_same_seed_same_bytes(loss: str, parts: list[Images]) -> None:
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    one = run(*parts[:2], loss=loss)
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(1)
+    two = run(*parts[:2], loss=loss)
+    other = run(*parts[:2], loss=loss, config=replace(SMALL, seed=1))
+    assert [replace(r, seconds=0) for r in one.history] == [replace(r, seconds=0) for r in two.history]
+    for rule, weights in one.weights.items():
+        for name, value in weights.items():
+            assert value.numpy().tobytes() == two.weights[rule][name].numpy().tobytes()
+    key = "backbone.conv1.weight"
+    assert not torch.equal(one.weights["last"][key], other.weights["last"][key])
+
+
+def test_records_and_weights_agree(parts: list[Images]) -> None:
+    """The weights of a rule, run again, give the scores of the epoch that the rule chooses."""
+    train_part, test_part, validation = parts
+    seen: list[EpochRecord] = []
+    result = run(
+        train_part, test_part, validation=validation, config=replace(SMALL, epochs=8), on_epoch=seen.append
+    )
+    assert seen == result.history
+    assert [record.epoch for record in seen] == list(range(1, 9))
+    assert [record.learning_rate for record in seen] == [
+        learning_rate(replace(SMALL, epochs=8), epoch) for epoch in range(1, 9)
+    ]
+    assert set(result.weights) == {"last", "test", "validation"}
+    scores: dict[str, Any] = {
+        "test": [r.test_FM for r in seen],
+        "validation": [r.validation_FM for r in seen],
+    }
+    assert result.epochs == {"last": 8} | {name: 1 + int(np.argmax(fm)) for name, fm in scores.items()}
+    for rule, weights in result.weights.items():
+        network = load_network(weights, "resnet8", channels=1, n_classes=3)
+        record = seen[result.epochs[rule] - 1]
+        for name, part in {"test": test_part, "validation": validation}.items():
+            _, logits = extract(network, part.images, result.mean, result.std, device="cpu")
+            predictions = logits.argmax(axis=1)
+            f1 = f1_score(part.labels, predictions, average="macro")
+            assert getattr(record, f"{name}_FM") == pytest.approx(f1)
+            bac = balanced_accuracy_score(part.labels, predictions)
+            assert getattr(record, f"{name}_BAC") == pytest.approx(bac)
+        assert all(value.is_contiguous() and value.device.type == "cpu" for value in weights.values())
+
+
+@pytest.mark.parametrize(
+    ("score_every", "scored"), [(1, [1, 2, 3, 4, 5, 6, 7]), (3, [3, 6, 7]), (7, [7]), (100, [7])]
+)
+def test_scores_every_so_many_epochs(score_every: int, scored: list[int], parts: list[Images]) -> None:
+    """Scoring less often changes nothing but which epochs the rules can choose from."""
+    config = replace(SMALL, epochs=7, learning_rate=0.02)
+    always = run(*parts[:2], validation=parts[2], config=config)
+    result = run(*parts[:2], validation=parts[2], config=replace(config, score_every=score_every))
+    for name in ("test_BAC", "test_FM", "validation_BAC", "validation_FM"):
+        expected = [getattr(record, name) if record.epoch in scored else None for record in always.history]
+        assert [getattr(record, name) for record in result.history] == expected
+    for one, other in zip(result.history, always.history, strict=True):
+        assert (one.epoch, one.loss, one.train_BAC) == (other.epoch, other.loss, other.train_BAC)
+    assert result.epochs["last"] == 7
+    for rule in ("test", "validation"):
+        scores = [getattr(always.history[epoch - 1], f"{rule}_FM") for epoch in scored]
+        assert result.epochs[rule] == scored[int(np.argmax(scores))]
+    for name, value in always.weights["last"].items():
+        assert torch.equal(value, result.weights["last"][name])
+
+
+def test_without_validation_images(parts: list[Images]) -> None:
+    result = run(*parts[:2])
+    assert set(result.weights) == {"last", "test"}
+    assert all(r.validation_BAC is None and r.validation_FM is None for r in result.history)
+
+
+def test_cosine_classifier_for_ldam(parts: list[Images]) -> None:
+    weights = run(*parts[:2], loss="ldam").weights["last"]
+    assert "classifier.bias" not in weights
+    load_network(weights, "resnet8", channels=1, n_classes=3, classifier="cosine")
+
+
+def test_loss_parameters_are_used(parts: list[Images]) -> None:
+    plain = run(*parts[:2], loss="ce")
+    focal = run(*parts[:2], loss="focal", loss_parameters={"gamma": 0.0})
+    np.testing.assert_allclose([r.loss for r in focal.history], [r.loss for r in plain.history], rtol=1e-3)
+    assert run(*parts[:2], loss="focal").history[0].loss < 0.9 * plain.history[0].loss
+
+
+def test_normalization_is_that_of_the_training_images_or_the_given_one(parts: list[Images]) -> None:
+    train_part, test_part, _ = parts
+    result = run(train_part, test_part)
+    assert (result.mean, result.std) == normalization_of(train_part.images)
+    given = run(train_part, test_part, normalization=([0.5], [0.25]))
+    assert (given.mean, given.std) == ((0.5,), (0.25,))
+    assert given.history[0].loss != result.history[0].loss
+
+
+@pytest.mark.parametrize(
+    ("rows", "sizes"),
+    [
+        (388, [128, 128, 132]),
+        (431, [128, 128, 128, 47]),
+        (12406, [128] * 96 + [118]),
+        (129, [129]),
+        (160, [128, 32]),
+        (100, [100]),
+        (1, [1]),
+    ],
+)
+def test_a_small_last_batch_joins_the_one_before(rows: int, sizes: list[int]) -> None:
+    batches = _batches(torch.arange(rows), 128)
+    assert [len(batch) for batch in batches] == sizes
+    assert torch.equal(torch.cat(batches), torch.arange(rows))
+
+
+def test_a_lone_last_image_is_trained_on(parts: list[Images]) -> None:
+    """17 images of 4 x 4 pixels end as one pixel, of which batch normalisation cannot take a variance."""
+    small = Images(parts[0].images[:17, 2:6, 2:6], parts[0].labels[:17])
+    assert np.isfinite(run(small, small).history[-1].loss)
+
+
+def test_bfloat16(parts: list[Images]) -> None:
+    result = run(*parts[:2], config=replace(SMALL, precision="bf16"))
+    exact = run(*parts[:2], config=replace(SMALL, precision="fp32"))
+    assert (result.precision, exact.precision) == ("bf16", "fp32")
+    assert result.history[0].loss == pytest.approx(exact.history[0].loss, rel=0.05)
+    assert result.history[0].loss != exact.history[0].loss
+    assert result.weights["last"]["classifier.weight"].dtype == torch.float32
+
+
+def test_divergence_is_an_error(parts: list[Images]) -> None:
+    with pytest.raises(
+        InputError, match=r"diverged: the loss is (nan|inf) in epoch \d+ .*lower .*learning_rate \(1e\+20\)"
+    ):
+        run(*parts[:2], config=replace(SMALL, learning_rate=1e20))
+
+
+def test_class_without_images(parts: list[Images]) -> None:
+    train_part, test_part, _ = parts
+    kept = train_part.labels != 1
+    with pytest.raises(InputError, match="class 1 has no image"):
+        run(Images(train_part.images[kept], train_part.labels[kept]), test_part)
+
+
+def test_parts_that_do_not_fit_together(parts: list[Images]) -> None:
+    train_part, test_part, _ = parts
+    with pytest.raises(InputError, match=r"test labels: 2 is not a class; .*from 0 to 1"):
+        run(Images(train_part.images, train_part.labels % 2), test_part, n_classes=2)
+    with pytest.raises(InputError, match=r"validation images: shape \(7, 8, 1\), but .* have \(8, 8, 1\)"):
+        run(train_part, test_part, validation=Images(test_part.images[:, 1:], test_part.labels))
+
+
+def test_images_are_checked() -> None:
+    pixels, labels = np.zeros((2, 4, 4, 1), dtype=np.uint8), np.array([0, 1])
+    with pytest.raises(InputError, match="images: float64"):
+        Images(pixels / 255, labels)
+    with pytest.raises(InputError, match=r"shape \(2, 4, 4\); give uint8 of shape \(n, height"):
+        Images(pixels[..., 0], labels)
+    with pytest.raises(InputError, match=r"labels: int64 of shape \(1,\) for 2 images"):
+        Images(pixels, labels[:1])
+    with pytest.raises(InputError, match="labels: float64"):
+        Images(pixels, labels / 2)
+    with pytest.raises(InputError, match="there are none"):
+        Images(pixels[:0], labels[:0])
+
+
+@pytest.mark.parametrize(("name", "value"), [("architecture", "resnet9"), ("loss", "cee"), ("device", "gpu")])
+def test_unknown_names(name: str, value: str, parts: list[Images]) -> None:
+    with pytest.raises(InputError, match=f"unknown {name} '{value}'"):
+        run(parts[0], parts[1], **{name: value})

@@ -1,0 +1,205 @@
+"""ReMix: balanced batches, mixtures with soft labels, and trainings on them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from eos.errors import InputError
+from eos.losses.cross_entropy import CrossEntropy
+from eos.training.checkpoints import FileCheckpoint
+from eos.training.config import TrainConfig
+from eos.training.loop import EpochRecord, Images, Trained, train
+from eos.training.mixing import Remix, balanced_batch, draw_lambda, mix_batch, mixed
+from tests.helpers import given
+
+CONFIG = TrainConfig(
+    epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False
+)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+LABELS = torch.tensor([7] * 9 + [2] * 4 + [0] * 2 + [5])[torch.randperm(16, generator=generator())]
+
+
+def test_all_classes_are_filled_up_to_the_largest() -> None:
+    rows = balanced_batch(LABELS, 4 * 9, generator())
+    assert torch.bincount(LABELS[rows]).tolist() == [9, 0, 9, 0, 0, 9, 0, 9]
+    assert set(rows.tolist()) == set(range(16))  # every image is there before any is doubled
+    assert torch.bincount(rows)[LABELS == 7].tolist() == [1] * 9  # of the largest class none is
+
+
+def test_a_batch_keeps_its_size_and_is_balanced_on_average() -> None:
+    draw = generator()
+    counts = torch.stack(
+        [torch.bincount(LABELS[balanced_batch(LABELS, 16, draw)], minlength=8) for _ in range(500)]
+    )
+    assert (counts.sum(dim=1) == 16).all()
+    assert counts.max() <= 9  # without replacement
+    means = counts.double().mean(dim=0)
+    # Of 36 rows, 9 of each class, 16 are drawn: hypergeometric, deviation 1.3 a batch and 0.06 in the mean.
+    torch.testing.assert_close(means[[0, 2, 5, 7]], torch.full((4,), 4.0).double(), atol=0.25, rtol=0)
+    assert counts[:, 0].double().var().item() == pytest.approx(16 * 0.25 * 0.75 * 20 / 35, rel=0.25)
+
+
+def test_members_are_drawn_evenly_and_in_random_order() -> None:
+    labels, draw = torch.tensor([0] * 50 + [1] * 3), generator()
+    rows = torch.cat([balanced_batch(labels, 100, draw) for _ in range(100)])
+    assert torch.bincount(rows)[:50].tolist() == [100] * 50
+    # Each of the three is there 100 times by itself, and shares 4700 draws with the other two.
+    assert torch.bincount(rows)[50:].double().numpy() == pytest.approx(100 + 4700 / 3, abs=4 * 33)
+    assert labels[rows.view(100, 100)].double().mean(dim=0).std() < 0.1
+
+
+@pytest.mark.parametrize("labels", [[3], [1, 1, 1, 1], [0, 1, 2, 3]])
+def test_a_batch_that_is_balanced_is_only_shuffled(labels: list[int]) -> None:
+    rows = balanced_batch(torch.tensor(labels), len(labels), generator())
+    assert sorted(rows.tolist()) == list(range(len(labels)))
+
+
+@pytest.mark.parametrize("alpha", [0.2, 1.0])
+def test_lambda_is_beta_distributed(alpha: float) -> None:
+    draw, n = generator(), 4000
+    values = np.array([draw_lambda(alpha, draw) for _ in range(n)])
+    variance = 1 / (4 * (2 * alpha + 1))
+    assert ((values >= 0) & (values <= 1)).all()
+    assert values.mean() == pytest.approx(0.5, abs=4 * np.sqrt(variance / n))
+    # The deviation of (x - 1/2)^2, which is at most 1/4, is below 1/8.
+    assert ((values - 0.5) ** 2).mean() == pytest.approx(variance, abs=4 / 8 / np.sqrt(n))
+    assert len(set(values)) > 0.9 * n
+
+
+def test_every_draw_comes_from_the_generator() -> None:
+    images, labels = torch.rand(16, 1, 4, 4), torch.arange(16) % 3
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]
+
+    def draws(seed: int) -> list[torch.Tensor]:
+        source = generator(seed)
+        return [balanced_batch(LABELS, 16, source), *mix_batch(images, labels, 3, 0.2, source)]
+
+    one, again, other = draws(1), draws(1), draws(2)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # type: ignore[index]
+    assert all(torch.equal(*pair) for pair in zip(one, again, strict=True))
+    assert not torch.equal(one[0], other[0])
+    assert not torch.equal(one[1], other[1])
+
+
+def test_mixing_is_a_weighted_mean() -> None:
+    values = torch.tensor([[0.0, 8.0], [4.0, 4.0], [8.0, 0.0]])
+    result = mixed(values, torch.tensor([2, 1, 0]), 0.25)
+    assert result.tolist() == [[6.0, 2.0], [4.0, 4.0], [2.0, 6.0]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_mixture_and_its_soft_label_are_of_the_same_two_images(seed: int) -> None:
+    """Image i is i everywhere, label i too: the soft label says what the mixture must be."""
+    labels = torch.arange(12)
+    images = labels.float()[:, None, None, None].expand(12, 2, 3, 3)
+    result, targets, main = mix_batch(images, labels, 14, 0.2, generator(seed))
+    torch.testing.assert_close(targets.sum(dim=1), torch.ones(12))
+    assert ((targets > 0).sum(dim=1) <= 2).all()
+    assert (targets >= 0).all()
+    expected = (targets[:, :12] @ labels.float())[:, None, None, None].expand_as(images)
+    torch.testing.assert_close(result, expected)
+    assert torch.equal(main, targets.argmax(dim=1))
+    shares = targets.max(dim=1).values
+    torch.testing.assert_close(shares[shares < 1], shares.min().expand(int((shares < 1).sum())))
+    # Every image is once the first and once the second of a mixture.
+    torch.testing.assert_close(targets.sum(dim=0)[:12], torch.ones(12))
+
+
+def test_a_mixture_within_a_class_has_a_hard_label() -> None:
+    _, targets, _ = mix_batch(torch.rand(6, 1, 2, 2), torch.ones(6, dtype=torch.int64), 3, 1.0, generator())
+    torch.testing.assert_close(targets, torch.tensor([[0.0, 1.0, 0.0]]).expand(6, 3))
+
+
+def test_mixtures_stay_channels_last() -> None:
+    images = torch.rand(6, 4, 4, 3).permute(0, 3, 1, 2)
+    result, _, _ = mix_batch(images, torch.arange(6) % 2, 2, 0.2, generator())
+    assert result.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_cross_entropy_of_soft_labels() -> None:
+    logits = torch.randn(5, 4, generator=generator())
+    labels, partners = torch.tensor([0, 1, 2, 3, 0]), torch.tensor([4, 3, 2, 1, 0])
+    loss = CrossEntropy([1] * 4)
+    soft = mixed(torch.nn.functional.one_hot(labels, 4).float(), partners, 0.3)
+    expected = 0.3 * loss(logits, labels) + 0.7 * loss(logits, labels[partners])
+    torch.testing.assert_close(loss(logits, soft), expected)
+
+
+@pytest.fixture(scope="module")
+def parts() -> list[Images]:
+    """Training images of three classes, 40, 10 and 4 of them, and 60 test images."""
+    bunch = load_digits(n_class=3)
+    images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
+    members = [np.flatnonzero(bunch.target == label) for label in range(3)]
+    rows = np.concatenate([rows[:count] for rows, count in zip(members, (40, 10, 4), strict=True)])
+    test = np.concatenate([rows[-20:] for rows in members])
+    return [Images(images[part], bunch.target[part]) for part in (rows, test)]
+
+
+def run(parts: list[Images], **options: Any) -> Trained:
+    settings: dict[str, Any] = {"architecture": "resnet8", "loss": "ce", "config": CONFIG, "device": "cpu"}
+    settings |= {"mixing": Remix(alpha=0.2)} | options
+    return train(
+        parts[0],
+        parts[1],
+        n_classes=3,
+        loss_parameters=given("loss", settings["loss"]),
+        **settings,
+    )
+
+
+def test_training_learns(parts: list[Images]) -> None:
+    history = run(parts, config=replace(CONFIG, epochs=12)).history
+    losses = [record.loss for record in history]
+    assert np.mean(losses[-3:]) < 0.7 * losses[0]
+    assert (history[-1].test_BAC or 0) > 0.6  # chance: 1/3
+    assert 0 <= history[-1].train_BAC <= 1
+
+
+def test_without_mixing_batches_are_plain(parts: list[Images]) -> None:
+    plain, mixed = (run(parts, mixing=mixing).history for mixing in (None, Remix(alpha=0.2)))
+    assert plain[0].loss != mixed[0].loss
+    assert plain[0].train_BAC != mixed[0].train_BAC
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_resumed_is_uninterrupted(tmp_path: Path, parts: list[Images]) -> None:
+    def stop(record: EpochRecord) -> None:
+        if record.epoch == 2:
+            raise StoppedError
+
+    whole = run(parts)
+    checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
+    with pytest.raises(StoppedError):
+        run(parts, checkpoint=checkpoint, on_epoch=stop)
+    resumed = run(parts, checkpoint=checkpoint)
+    assert [replace(r, seconds=0) for r in whole.history] == [replace(r, seconds=0) for r in resumed.history]
+    for rule, weights in whole.weights.items():
+        for name, value in weights.items():
+            assert value.numpy().tobytes() == resumed.weights[rule][name].numpy().tobytes(), (rule, name)
+
+
+@pytest.mark.parametrize("loss", ["asl", "focal", "ldam"])
+def test_other_losses_are_refused(loss: str, parts: list[Images]) -> None:
+    with pytest.raises(InputError, match=rf"loss '{loss}' cannot be trained on mixed labels; use the loss 'ce'"):
+        run(parts, loss=loss)
+
+
+@pytest.mark.parametrize("alpha", [0.0, -0.2, float("nan"), float("inf")])
+def test_alpha_must_be_a_number_above_0(alpha: float) -> None:
+    with pytest.raises(InputError, match=r"remix: alpha .*; give a number above 0"):
+        Remix(alpha=alpha)

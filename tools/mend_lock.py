@@ -1,0 +1,60 @@
+"""Take the committed dvc.lock where the one in the working tree is missing, empty or cut off.
+
+DVC rewrites the file in place after every stage. Whoever stops it at that moment has a part of the file, with
+which DVC ends at once, or forgets what was made. `make repro` runs this first; what the committed file does not
+know then comes back from DVC's run cache.
+"""
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
+
+
+def main() -> None:
+    """Mend the file if it needs it, and say so."""
+    show = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
+    if show.returncode != 0:
+        return  # no commit, or none with a lock: there is nothing to take, and nothing that could be missed
+    reason = damage(LOCK.read_bytes() if LOCK.exists() else None, show.stdout)
+    if reason:
+        temporary = LOCK.with_name(f".{LOCK.name}.tmp")
+        temporary.write_bytes(show.stdout)
+        temporary.replace(LOCK)
+        print(f"{LOCK} {reason}: DVC was stopped while it wrote it; the committed one was taken", flush=True)
+
+
+def damage(content: bytes | None, committed: bytes) -> str | None:
+    """Return what is wrong with the lock file, or None."""
+    if content is None:
+        return "is missing"
+    if not content.strip():
+        return "is empty"
+    known, expected = stages(content), stages(committed)
+    if not known or not all(complete(stage) for stage in known.values()):
+        return "is cut off"
+    defined = yaml.safe_load(PIPELINE.read_bytes())["stages"]
+    lost = [name for name in expected if name.partition("@")[0] in defined and name not in known]
+    return f"lacks {lost[0]} and {len(lost) - 1} more stages" if lost else None
+
+
+def stages(content: bytes) -> dict[str, Any]:
+    """Return the entries by stage name; none where the file cannot be read."""
+    try:
+        found = yaml.load(content, Loader=yaml.CSafeLoader)["stages"]
+    except (yaml.YAMLError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def complete(stage: Any) -> bool:
+    """Say whether an entry has its outputs, each with its digest and size."""
+    outs = stage.get("outs") if isinstance(stage, dict) else None
+    return bool(outs) and all(isinstance(out, dict) and {"path", "md5", "size"} <= set(out) for out in outs)
+
+
+if __name__ == "__main__":
+    main()
