@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 Rows = tuple[np.ndarray, np.ndarray]
@@ -43,13 +43,13 @@ def plain_head(train: Rows, test: Rows, epochs: int) -> list[float]:
     return [*losses, accuracy]
 
 
-def _loader(rows: Rows, *, shuffle: bool = False) -> DataLoader:
+def _loader(rows: Rows, *, shuffle: bool = False) -> DataLoader[tuple[Tensor, ...]]:
     dataset = TensorDataset(torch.from_numpy(rows[0]), torch.from_numpy(rows[1]))
     return DataLoader(dataset, batch_size=128, shuffle=shuffle)
 
 
 @torch.no_grad()
-def _accuracy(layer: nn.Module, batches: DataLoader, n_classes: int) -> float:
+def _accuracy(layer: nn.Module, batches: DataLoader[tuple[Tensor, ...]], n_classes: int) -> float:
     hits, members = torch.zeros(n_classes), torch.zeros(n_classes)
     for features, labels in batches:
         right = layer(features).argmax(dim=1) == labels

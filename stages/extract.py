@@ -1,5 +1,6 @@
 """Extract the embeddings of a network's selected epoch: DATASET CUT NETWORK -> data/embeddings/..."""
 
+import time
 from typing import Any
 
 from eos.pipeline.command import digest, parameters, run
@@ -19,6 +20,7 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     from eos.storage.files import write_arrays
     from eos.storage.layouts import IMAGES, SPLIT, read_stored
 
+    start = time.perf_counter()  # after the imports
     settings = machine(parameters(), dataset)
     limit_threads(settings["cpu_threads"])
     data = read_stored(images_file(dataset), IMAGES)
@@ -49,7 +51,7 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
         arrays |= {f"{part}_features": features, f"{part}_logits": logits, f"{part}_labels": labels}
     file = embeddings_file(dataset, cut, network)
     write_arrays(file, arrays)
-    return {"made": digest(file)}
+    return {"seconds": time.perf_counter() - start, "made": digest(file)}
 
 
 if __name__ == "__main__":

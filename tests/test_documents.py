@@ -41,7 +41,10 @@ def test_the_readme_shows_the_committed_results() -> None:
 def test_the_page_on_speed_shows_the_committed_measurements() -> None:
     table = pd.read_csv(ROOT / "benchmarks/results/bench.csv")
     assert table["same_result"].all()
-    lines = ["| Work | Against | Plain, s | Ours, s | Ratio | Asked | Goal |", "|:--|:--|--:|--:|--:|--:|--:|"]
+    lines = [
+        "| Work | Against | Plain, s | Ours, s | Ratio | Asked | Goal |",
+        "|:--|:--|--:|--:|--:|--:|--:|",
+    ]
     for row in table.itertuples():
         seconds = f"{row.baseline_seconds:.3f} | {row.our_seconds:.3f}"
         asked = f"{row.at_least:g} | {row.goal:g}"
@@ -73,7 +76,9 @@ def test_the_make_targets_that_pages_name_exist(page: Path) -> None:
 
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "Makefile"], ids=name_of)
 def test_the_programs_that_pages_name_are_there(page: Path) -> None:
-    for place in re.findall(r"\b((?:stages|tools|tests|src/eos|docs)/[\w/-]+\.(?:py|sh|md))\b", page.read_text()):
+    for place in re.findall(
+        r"\b((?:stages|tools|tests|src/eos|docs)/[\w/-]+\.(?:py|sh|md))\b", page.read_text()
+    ):
         if page.name != "CHANGELOG.md":  # which names what is gone
             assert (ROOT / place).exists(), place
 

@@ -59,7 +59,7 @@ def test_losses_are_losses_and_say_whether_they_take_shares(name: str) -> None:
 
 
 def test_unknown_names() -> None:
-    with pytest.raises(InputError, match="^losses: unknown loss 'focall'; did you mean 'focal'"):
+    with pytest.raises(InputError, match=r"^losses: unknown loss 'focall'; did you mean 'focal'"):
         find(LOSSES, "focall", what="loss")
 
 
@@ -68,9 +68,16 @@ def test_an_entry_loads_what_it_names() -> None:
 
 
 def test_display_names() -> None:
-    assert [display_name(name) for name in ("digits", "svhn", "ce", "wideresnet", "remix", "own", "gamo")] == [
-        "Digits", "SVHN", "CE", "WideResNet-22-4", "ReMix", "Own classifier", "GAMO",
-    ]  # fmt: skip
+    titles = {
+        "digits": "Digits",
+        "svhn": "SVHN",
+        "ce": "CE",
+        "wideresnet": "WideResNet-22-4",
+        "remix": "ReMix",
+        "own": "Own classifier",
+        "gamo": "GAMO",
+    }
+    assert {name: display_name(name) for name in titles} == titles
     assert display_name("a_name_of_nobody") == "a_name_of_nobody"
 
 

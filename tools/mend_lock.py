@@ -1,8 +1,8 @@
 """Take the committed dvc.lock where the one in the working tree is missing, empty or cut off.
 
 DVC rewrites the file in place after every stage. Whoever stops it at that moment has a part of the file, with
-which DVC ends at once, or forgets what was made. `make repro` runs this first; what the committed file does not
-know then comes back from DVC's run cache.
+which DVC ends at once, or forgets what was made. `make repro` runs this first; what the committed file does
+not know then comes back from DVC's run cache.
 """
 
 import subprocess

@@ -30,21 +30,11 @@ Text = Annotated[str, Len(1)]
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered name.
+    """One registered name."""
 
-    Attributes
-    ----------
-    where : str
-        `module:attribute`.
-    title : str
-        What tables and figures call it.
-    parameters : mapping of str to type
-        What a definition in `params.yaml` gives beside the name.
-    """
-
-    where: str
-    title: str
-    parameters: Mapping[str, Any] = field(default_factory=dict)
+    where: str  # module:attribute
+    title: str  # what tables and figures call it
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # by name, their types in params.yaml
 
     def load(self) -> Any:
         """Return what the name stands for."""
@@ -61,11 +51,7 @@ SOURCES: Table = {
     "torchvision": Entry(
         "eos.data.torchvision_datasets:torchvision_dataset",
         "torchvision",
-        {
-            "dataset": Literal["cifar10", "cifar100", "svhn", "celeba"],
-            "balance_test": bool,
-            "seed": Seed,
-        },
+        {"dataset": Literal["cifar10", "cifar100", "svhn", "celeba"], "balance_test": bool, "seed": Seed},
     ),
     "folder": Entry(
         "eos.data.image_folder:image_folder",
@@ -210,15 +196,9 @@ def fits_generators(side: int) -> bool:
 
 
 def find(table: Table, name: str, *, what: str) -> Entry:
-    """Return the entry of a name.
-
-    Raises
-    ------
-    InputError
-        If there is none; `what` says what it should have been.
-    """
+    """Return the entry of a name, or raise the `InputError` that says `what` is unknown."""
     if name not in table:
-        raise unknown_name(name, table, what=what, place=f"{what}s")
+        raise unknown_name(name, table, what=what, place=f"{what}{'es' if what.endswith('s') else 's'}")
     return table[name]
 
 

@@ -1,4 +1,4 @@
-"""Checks of arrays that people hand in: feature matrices and labels."""
+"""The check of feature matrices that people hand in."""
 
 import numpy as np
 import numpy.typing as npt
@@ -48,40 +48,3 @@ def finite_features(
             f"the first is row {unusable[0]}; repair or drop them"
         )
     return matrix
-
-
-def class_numbers(labels: npt.ArrayLike, name: str, n_classes: int, n_samples: int) -> np.ndarray:
-    """Return `labels` as an array, or raise the error that says why they are no class numbers.
-
-    Parameters
-    ----------
-    labels : array-like of int, shape (n_samples,)
-    name : str
-        What the caller's user calls them; the message begins with it.
-    n_classes : int
-        Labels are 0 to ``n_classes - 1``.
-    n_samples : int
-        How many labels there must be.
-
-    Returns
-    -------
-    ndarray of int, shape (n_samples,)
-
-    Raises
-    ------
-    InputError
-        If the length is another, a label is not an integer, or is out of range.
-    """
-    numbers = np.asarray(labels)
-    if numbers.shape != (n_samples,):
-        raise InputError(f"{name}: shape {numbers.shape}; give one label per row, shape ({n_samples},)")
-    if numbers.dtype.kind not in "iu":
-        raise InputError(f"{name}: dtype {numbers.dtype}; give integers from 0 to {n_classes - 1}")
-    outside = np.flatnonzero((numbers < 0) | (numbers >= n_classes))
-    if outside.size:
-        first = outside[0]
-        raise InputError(
-            f"{name}: {outside.size} of {n_samples} rows are not a class from 0 to {n_classes - 1}, "
-            f"the first is row {first} with class {numbers[first]}"
-        )
-    return numbers.astype(np.intp, copy=False)

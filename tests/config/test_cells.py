@@ -65,7 +65,10 @@ def test_a_portable_dataset_is_made_on_one_thread_of_the_cpu_in_float32(paramete
 
 
 def test_a_dataset_changes_some_of_a_generators_parameters(parameters: Parameters) -> None:
-    own, general = parameters.datasets["digits"].generators["cgan"], parameters.generators["cgan"].model_dump()
+    own, general = (
+        parameters.datasets["digits"].generators["cgan"],
+        parameters.generators["cgan"].model_dump(),
+    )
     assert own
     assert own.keys() < general.keys()
     assert generator_on(parameters, "digits", "cgan").model_dump() == general | own

@@ -14,7 +14,6 @@ from eos.errors import InputError
 from eos.registry import SAMPLERS
 from tests.helpers import ROOT, parameters
 
-
 OWN = {
     "name": "folder",
     "path": "flowers.zip",
@@ -152,7 +151,11 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
             "cuda",
             "training.device: 'cuda' is not possible for 'digits', which is portable; set it to auto, or",
         ),
-        ("training.cpu_threads", 2, "training.cpu_threads: 2 is not possible for 'digits', which is portable"),
+        (
+            "training.cpu_threads",
+            2,
+            "training.cpu_threads: 2 is not possible for 'digits', which is portable",
+        ),
         (
             "datasets.digits.training.precision",
             "bf16",

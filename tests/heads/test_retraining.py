@@ -112,6 +112,7 @@ def test_the_rows_may_be_computed_batch_by_batch(parts: tuple[Rows, Rows, Rows])
 
 
 def test_training_heads_loads_no_large_library() -> None:
-    program = "import sys, eos.heads.retraining; print({'torch', 'sklearn', 'scipy', 'pandas'}.intersection(sys.modules))"
+    large = "{'torch', 'sklearn', 'scipy', 'pandas'}"
+    program = f"import sys, eos.heads.retraining; print({large} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

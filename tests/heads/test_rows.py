@@ -1,6 +1,7 @@
 """Rows that are computed when they are read: the same bytes as the array of them."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,6 +59,6 @@ def test_an_array_is_no_source_by_accident() -> None:
         (lambda x, b, p, s: (x, b, p, s / 0), "step: 50 values are NaN or infinite"),
     ],
 )
-def test_triples_that_do_not_fit_are_named(change: Callable, message: str) -> None:
+def test_triples_that_do_not_fit_are_named(change: Callable[..., Any], message: str) -> None:
     with np.errstate(divide="ignore"), pytest.raises(InputError, match=message):
         balanced_rows(*change(*triples()))

@@ -108,7 +108,9 @@ def test_inputs_are_left_alone_and_their_type_does_not_matter() -> None:
     weight, _ = fit(features, labels, 4, HeadConfig(epochs=2), 0)
     np.testing.assert_array_equal(features, features_before)
     np.testing.assert_array_equal(labels, labels_before)
-    as_lists, _ = fit(features.astype(np.float64).tolist(), labels.astype(np.int8), 4, HeadConfig(epochs=2), 0)
+    as_lists, _ = fit(
+        features.astype(np.float64).tolist(), labels.astype(np.int8), 4, HeadConfig(epochs=2), 0
+    )
     np.testing.assert_array_equal(weight, as_lists)
 
 
@@ -118,7 +120,7 @@ def test_rows_that_are_computed_batch_by_batch_give_the_bytes_of_their_array() -
     base, partner, step = rng.integers(0, 300, 500), rng.integers(0, 300, 500), rng.random(500)
     source, balanced = balanced_rows(features, base, partner, step), np.concatenate([labels, labels[base]])
     array = source.block(0, 800).copy()
-    seen: list[list[tuple]] = [[], []]
+    seen: list[list[tuple[Any, ...]]] = [[], []]
     fit(source, balanced, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen[0].append(event))
     fit(array, balanced, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen[1].append(event))
     for ours, expected in zip(*seen, strict=True):
@@ -136,8 +138,10 @@ def test_predictions_are_the_largest_outputs(n: int) -> None:
 
 def test_epochs_are_reported_from_one_with_copies() -> None:
     features, labels = blobs()
-    seen: list[tuple] = []
-    weight, bias = fit(features, labels, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen.append(event))
+    seen: list[tuple[Any, ...]] = []
+    weight, bias = fit(
+        features, labels, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen.append(event)
+    )
     assert [epoch for epoch, *_ in seen] == [1, 2, 3]
     assert not np.array_equal(seen[0][1], seen[1][1])
     np.testing.assert_array_equal(seen[-1][1], weight)
@@ -178,7 +182,7 @@ def test_logits_are_the_linear_layer() -> None:
         (lambda x, y: (x * np.float32(1e37), y), "diverged in epoch 1.*learning_rate"),
     ],
 )
-def test_bad_input_is_named(change: Callable, message: str) -> None:
+def test_bad_input_is_named(change: Callable[..., Any], message: str) -> None:
     features, labels = change(*blobs(n=100))
     with pytest.raises(InputError, match=message):
         fit(features, labels, 4, HeadConfig(), 0)

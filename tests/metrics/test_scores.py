@@ -81,6 +81,6 @@ def test_weight_norms_are_euclidean() -> None:
         ([0, 1], [0.0, 1.0], "predictions: dtype float64"),
     ],
 )
-def test_bad_input_is_named(labels: list, predictions: list, message: str) -> None:
+def test_bad_input_is_named(labels: list[float], predictions: list[float], message: str) -> None:
     with pytest.raises(InputError, match=message):
         score(labels, predictions, 3)

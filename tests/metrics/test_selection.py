@@ -1,12 +1,9 @@
 """Model selection: each rule looks at its own scores, and a loop keeps what the history would choose."""
 
-import doctest
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import eos.metrics.selection
 from eos.errors import InputError
 from eos.metrics.selection import RULES, BestEpochs, selected_epoch
 
@@ -38,7 +35,7 @@ def test_only_validation_needs_a_validation_set() -> None:
         ),
     ],
 )
-def test_bad_input_is_named(rule: str, scores: dict, message: str) -> None:
+def test_bad_input_is_named(rule: str, scores: dict[str, list[float]], message: str) -> None:
     with pytest.raises(InputError, match=message):
         selected_epoch(rule, **scores)
 
@@ -52,7 +49,9 @@ few_scores = st.sampled_from([0.0, 0.25, 0.5, 1.0])  # few values, so that ties 
 
 
 @given(st.lists(st.tuples(few_scores, few_scores), min_size=1, max_size=12), st.booleans())
-def test_weights_kept_in_a_loop_are_those_of_the_best_epoch(history: list, has_validation: bool) -> None:
+def test_weights_kept_in_a_loop_are_those_of_the_best_epoch(
+    history: list[tuple[float, float]], has_validation: bool
+) -> None:
     kept = BestEpochs()
     weights: dict[str, int] = {}
     for epoch, (test_score, validation_score) in enumerate(history):
@@ -67,9 +66,3 @@ def test_weights_kept_in_a_loop_are_those_of_the_best_epoch(history: list, has_v
     assert weights == expected
     assert {rule: kept.epoch(rule) for rule in weights} == expected
     assert set(weights) <= set(RULES)
-
-
-def test_docstring_examples_run() -> None:
-    result = doctest.testmod(eos.metrics.selection)
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -3,10 +3,17 @@
 import pandas as pd
 import pytest
 
-from eos.report.published import with_published
 from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
+from eos.report.published import with_published
 from eos.report.tables import table1, table2, table3, table4, table5
-from tests.report.table_frames import NOTES, PIXEL_NOTES, balanced_frame, example_scores, lines_of, score_frame
+from tests.report.table_frames import (
+    NOTES,
+    PIXEL_NOTES,
+    balanced_frame,
+    example_scores,
+    lines_of,
+    score_frame,
+)
 
 
 @pytest.fixture

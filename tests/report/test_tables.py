@@ -21,7 +21,7 @@ def cell(table: pd.DataFrame, network: str, head: str) -> dict[Any, Any]:
     return row
 
 
-def cells(table: pd.DataFrame, *names: str) -> list[tuple[str, ...]]:
+def cells(table: pd.DataFrame, *names: str) -> list[tuple[Any, ...]]:
     return list(table[list(names)].itertuples(index=False, name=None))
 
 

@@ -1,5 +1,7 @@
 """Balanced SVM: SMOTE's rows, the labels of an SVM written out by hand."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
@@ -80,7 +82,7 @@ def test_class_smaller_than_its_neighborhood_is_refused_as_by_smote() -> None:
 
 
 @pytest.mark.parametrize("parameters", [{"relabel": "none"}, {"k_neighbors": 0}])
-def test_bad_parameters(parameters: dict) -> None:
+def test_bad_parameters(parameters: dict[str, Any]) -> None:
     X, y = overlapping()
     with pytest.raises(InvalidParameterError, match=next(iter(parameters))):
         BalancedSVM(**parameters).fit_resample(X, y)

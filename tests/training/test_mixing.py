@@ -9,17 +9,14 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from eos.errors import InputError
 from eos.losses.cross_entropy import CrossEntropy
 from eos.training.checkpoints import FileCheckpoint
 from eos.training.config import TrainConfig
 from eos.training.loop import EpochRecord, Images, Trained, train
-from eos.training.mixing import Remix, balanced_batch, draw_lambda, mix_batch, mixed
+from eos.training.mixing import Remix, balanced_batch
 from tests.helpers import given
 
-CONFIG = TrainConfig(
-    epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False
-)
+CONFIG = TrainConfig(epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -67,7 +64,7 @@ def test_a_batch_that_is_balanced_is_only_shuffled(labels: list[int]) -> None:
 @pytest.mark.parametrize("alpha", [0.2, 1.0])
 def test_lambda_is_beta_distributed(alpha: float) -> None:
     draw, n = generator(), 4000
-    values = np.array([draw_lambda(alpha, draw) for _ in range(n)])
+    values = np.array([Remix(alpha=alpha).share(draw) for _ in range(n)])
     variance = 1 / (4 * (2 * alpha + 1))
     assert ((values >= 0) & (values <= 1)).all()
     assert values.mean() == pytest.approx(0.5, abs=4 * np.sqrt(variance / n))
@@ -82,7 +79,7 @@ def test_every_draw_comes_from_the_generator() -> None:
 
     def draws(seed: int) -> list[torch.Tensor]:
         source = generator(seed)
-        return [balanced_batch(LABELS, 16, source), *mix_batch(images, labels, 3, 0.2, source)]
+        return [balanced_batch(LABELS, 16, source), *Remix(alpha=0.2).mixed(images, labels, 3, source)]
 
     one, again, other = draws(1), draws(1), draws(2)
     assert torch.equal(torch.get_rng_state(), before[0])
@@ -92,10 +89,20 @@ def test_every_draw_comes_from_the_generator() -> None:
     assert not torch.equal(one[1], other[1])
 
 
-def test_mixing_is_a_weighted_mean() -> None:
+@pytest.mark.parametrize("share", [0.25, 0.75])
+def test_mixing_is_a_weighted_mean(share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Remix, "share", lambda self, generator: share)
     values = torch.tensor([[0.0, 8.0], [4.0, 4.0], [8.0, 0.0]])
-    result = mixed(values, torch.tensor([2, 1, 0]), 0.25)
-    assert result.tolist() == [[6.0, 2.0], [4.0, 4.0], [2.0, 6.0]]
+    partners = torch.randperm(3, generator=generator(1))
+    assert partners.tolist() != [0, 1, 2]
+    result, targets, main = Remix(alpha=0.2).mixed(values, torch.arange(3), 3, generator(1))
+    expected = [
+        [share * a + (1 - share) * b for a, b in zip(*pair, strict=True)]
+        for pair in zip(values.tolist(), values[partners].tolist(), strict=True)
+    ]
+    assert result.tolist() == expected
+    assert torch.equal(targets, share * torch.eye(3) + (1 - share) * torch.eye(3)[partners])
+    assert torch.equal(main, torch.arange(3) if share > 0.5 else partners)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -103,7 +110,7 @@ def test_a_mixture_and_its_soft_label_are_of_the_same_two_images(seed: int) -> N
     """Image i is i everywhere, label i too: the soft label says what the mixture must be."""
     labels = torch.arange(12)
     images = labels.float()[:, None, None, None].expand(12, 2, 3, 3)
-    result, targets, main = mix_batch(images, labels, 14, 0.2, generator(seed))
+    result, targets, main = Remix(alpha=0.2).mixed(images, labels, 14, generator(seed))
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(12))
     assert ((targets > 0).sum(dim=1) <= 2).all()
     assert (targets >= 0).all()
@@ -117,13 +124,14 @@ def test_a_mixture_and_its_soft_label_are_of_the_same_two_images(seed: int) -> N
 
 
 def test_a_mixture_within_a_class_has_a_hard_label() -> None:
-    _, targets, _ = mix_batch(torch.rand(6, 1, 2, 2), torch.ones(6, dtype=torch.int64), 3, 1.0, generator())
+    images, labels = torch.rand(6, 1, 2, 2), torch.ones(6, dtype=torch.int64)
+    _, targets, _ = Remix(alpha=1.0).mixed(images, labels, 3, generator())
     torch.testing.assert_close(targets, torch.tensor([[0.0, 1.0, 0.0]]).expand(6, 3))
 
 
 def test_mixtures_stay_channels_last() -> None:
     images = torch.rand(6, 4, 4, 3).permute(0, 3, 1, 2)
-    result, _, _ = mix_batch(images, torch.arange(6) % 2, 2, 0.2, generator())
+    result, _, _ = Remix(alpha=0.2).mixed(images, torch.arange(6) % 2, 2, generator())
     assert result.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -131,7 +139,8 @@ def test_cross_entropy_of_soft_labels() -> None:
     logits = torch.randn(5, 4, generator=generator())
     labels, partners = torch.tensor([0, 1, 2, 3, 0]), torch.tensor([4, 3, 2, 1, 0])
     loss = CrossEntropy([1] * 4)
-    soft = mixed(torch.nn.functional.one_hot(labels, 4).float(), partners, 0.3)
+    one_hot = torch.nn.functional.one_hot(labels, 4).float()
+    soft = 0.3 * one_hot + 0.7 * one_hot[partners]
     expected = 0.3 * loss(logits, labels) + 0.7 * loss(logits, labels[partners])
     torch.testing.assert_close(loss(logits, soft), expected)
 
@@ -191,15 +200,3 @@ def test_resumed_is_uninterrupted(tmp_path: Path, parts: list[Images]) -> None:
     for rule, weights in whole.weights.items():
         for name, value in weights.items():
             assert value.numpy().tobytes() == resumed.weights[rule][name].numpy().tobytes(), (rule, name)
-
-
-@pytest.mark.parametrize("loss", ["asl", "focal", "ldam"])
-def test_other_losses_are_refused(loss: str, parts: list[Images]) -> None:
-    with pytest.raises(InputError, match=rf"loss '{loss}' cannot be trained on mixed labels; use the loss 'ce'"):
-        run(parts, loss=loss)
-
-
-@pytest.mark.parametrize("alpha", [0.0, -0.2, float("nan"), float("inf")])
-def test_alpha_must_be_a_number_above_0(alpha: float) -> None:
-    with pytest.raises(InputError, match=r"remix: alpha .*; give a number above 0"):
-        Remix(alpha=alpha)

@@ -34,7 +34,7 @@ def load(path: Path) -> Parameters:
     """
     try:
         # DVC's own parser: it writes 5e-05 for 0.00005, which others read as text.
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
+        content = _tuples(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig")))
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file; run this from the repository's root") from error
     except (YAMLError, ValueError, RecursionError) as error:
@@ -42,10 +42,13 @@ def load(path: Path) -> Parameters:
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds no mapping of sections; restore it with `git checkout {path.name}`")
     try:
-        parameters = Parameters.model_validate(_tuples(content))
+        parameters = Parameters.model_validate(content, context=content)
     except ValidationError as error:
-        raise InputError("\n".join(_explain(path, problem) for problem in error.errors())) from error
-    _check_references(path, parameters)
+        problems = [_explain(path.name, content, problem) for problem in error.errors()]
+    else:
+        problems = list(_misfits(path.name, content, parameters))
+    if problems:
+        raise InputError("\n".join(problems))
     return parameters
 
 
@@ -58,43 +61,36 @@ def _tuples(value: Any) -> Any:
     return value
 
 
-def _explain(path: Path, problem: Any) -> str:
-    keys = list(problem["loc"])
-    # A tagged union puts its tag into the location; the file has no such key.
-    if len(keys) > 2 and keys[0] in {"heads", "pixel_samplers", "generators"}:
-        del keys[2]
-    tagged = {("networks", "loss"), ("datasets", "source"), ("datasets", "imbalance")}
-    if len(keys) > 3 and (keys[0], keys[2]) in tagged:
-        del keys[3]
-    place = f"{path.name}: " + "".join(
-        f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys if key != "[key]"
-    ).removeprefix(".")
-    value, kind, context = _plain(problem["input"]), problem["type"], problem.get("ctx", {})
-    if kind == "missing" and isinstance(keys[-1], int):
-        return f"{place.rpartition('[')[0]}: {value!r} is not possible: it has too few values"
-    if kind == "string_type" and isinstance(value, int | float):
-        return f"{place}: {value!r} is a number; a name is text: quote it, or choose another"
-    if kind == "missing":
-        return f"{place}: this key is missing; add it, as `git show HEAD:params.yaml` has it"
-    if kind == "unknown_key":
-        return str(unknown_name(context["key"], context["known"], what="key", place=place.removesuffix(": ")))
-    if kind in {"literal_error", "union_tag_invalid"}:
-        told = context.get("expected") or context["expected_tags"]
-        known = [name.strip("'") for name in re.split(", | or ", told)]
-        if kind == "union_tag_invalid":
-            tag = context["discriminator"].strip("'")
-            place, value = f"{place}.{tag}", context["tag"]
-        return str(unknown_name(value, known, what="value", place=place))
-    if kind == "union_tag_not_found":
-        return f"{place}: the key {context['discriminator']} is missing; it says which definition this is"
-    if kind == "string_pattern_mismatch":
-        rule = "must begin with a letter and hold only a-z, 0-9 and '_' (DVC joins names by '-')"
-        return f"{place}: the name {value!r} {rule}"
+def _explain(file: str, content: Any, problem: Any) -> str:
+    """Return a problem that pydantic found in the content of a file, as a person would tell it."""
+    kind, context, keys = problem["type"], problem.get("ctx", {}), problem["loc"]
+    value = list(problem["input"]) if isinstance(problem["input"], tuple) else problem["input"]
+    place = ": ".join(filter(None, (file, _place(content, keys, missing=kind == "missing"))))
+    match kind:
+        case "missing" if isinstance(keys[-1], int):
+            return f"{place}: {value!r} is not possible: it has too few values"
+        case "missing":
+            return f"{place}: this key is missing; add it, as `git show HEAD:params.yaml` has it"
+        case "unknown_key":
+            return str(unknown_name(context["key"], context["known"], what="key", place=place))
+        case "unknown_name":
+            return str(unknown_name(value, context["known"], what=context["what"], place=place))
+        case "literal_error":
+            return str(unknown_name(value, _listed(context["expected"]), what="value", place=place))
+        case "union_tag_invalid":
+            known, tag = _listed(context["expected_tags"]), context["discriminator"].strip("'")
+            return str(unknown_name(context["tag"], known, what="value", place=f"{place}.{tag}"))
+        case "union_tag_not_found":
+            return f"{place}: the key {context['discriminator']} is missing; it says which definition this is"
+        case "string_type" if isinstance(value, int | float):
+            return f"{place}: {value!r} is a number; a name is text: quote it, or choose another"
+        case "string_pattern_mismatch":
+            rule = "must begin with a letter and hold only a-z, 0-9 and '_' (DVC joins names by '-')"
+            return f"{place}: the name {value!r} {rule}"
     if kind in _SHAPES:
         return f"{place}: {value!r} is not possible: {_SHAPES[kind].format(**context)}"
-    message = problem["msg"].removeprefix("Value error, ").replace("Input", "it", 1)
-    shown = "" if isinstance(value, dict) else f"{value!r} is not possible: "
-    return f"{place}: {shown}{message}"
+    told = problem["msg"].removeprefix("Value error, ").replace("Input", "it", 1)
+    return f"{place}: {told}" if isinstance(value, dict) else f"{place}: {value!r} is not possible: {told}"
 
 
 # Of a value's shape, by pydantic's name for the problem.
@@ -107,120 +103,78 @@ _SHAPES = {
 }
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def _place(content: Any, keys: tuple[int | str, ...], *, missing: bool) -> str:
+    """Return the keys that lead to a value; those that pydantic adds, as a choice's name, are left out."""
+    if keys[-1:] == ("[key]",):  # it is about a key, which the message tells
+        keys = keys[:-2]
+    place = ""
+    for key in keys:
+        if isinstance(content, dict) and key in content:
+            place += f".{key}"
+        elif isinstance(content, tuple) and key in range(len(content)):
+            place += f"[{key}]"
+        else:
+            continue
+        content = content[key]
+    if missing and isinstance(keys[-1], str):
+        place += f".{keys[-1]}"
+    return place.removeprefix(".")
 
 
-# The keys of axes, tables and figures whose values are names, and of what.
-_NAMES = {
-    "datasets": "dataset",
-    "network": "network",
-    "networks": "network",
-    "pixel_networks": "network",
-    "generator_networks": "network",
-    "remix": "network",
-    "head": "head",
-    "heads": "head",
-    "pixel_samplers": "pixel sampler",
-    "generators": "generator",
-}
+def _listed(told: str) -> list[str]:
+    return [name.strip("'") for name in re.split(", | or ", told)]
 
 
-def _check_references(path: Path, parameters: Parameters) -> None:
-    """Raise `InputError` for names that refer to no definition, and for values that do not go together."""
-    problems = [str(error) for error in _unknown_names(path, parameters)]
-    for name, dataset in parameters.datasets.items():
-        for generator in dataset.generators:
-            if generator not in parameters.generators:
-                continue
-            try:
-                generator_on(parameters, name, generator)
-            except ValidationError as error:
-                keys = ("datasets", name, "generators", generator)
-                problems += [
-                    _explain(path, {**one, "loc": (*keys, *one["loc"][1:])}) for one in error.errors()
-                ]
+def _misfits(file: str, content: Any, parameters: Parameters) -> Iterator[str]:
+    """Yield what does not go together, each value by itself being possible."""
+    for name in parameters.datasets:
+        yield from _misfits_of_dataset(file, content, parameters, name)
     for index, head in enumerate(parameters.tables.table4.heads):
-        if head in parameters.heads and parameters.heads[head].sampler != "eos":
-            problems.append(
-                f"{path.name}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares "
-                "EOS by its number of neighbours; name heads with `sampler: eos`"
+        if parameters.heads[head].sampler != "eos":
+            yield (
+                f"{file}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares EOS "
+                "by its number of neighbours; name heads with `sampler: eos`"
             )
-    problems += _unsuitable_datasets(path, parameters)
     if parameters.selection == "validation" and parameters.split.validation_fraction == 0:
-        problems.append(
-            f"{path.name}: selection 'validation' needs held-out images, but split.validation_fraction is 0; "
+        yield (
+            f"{file}: selection 'validation' needs held-out images, but split.validation_fraction is 0; "
             "set it to 0.1, say"
         )
-    if problems:
-        raise InputError("\n".join(problems))
 
 
-def _unknown_names(path: Path, parameters: Parameters) -> Iterator[InputError]:
-    """Yield an error for every name that refers to no definition."""
-    known: dict[str, Any] = {
-        kind: getattr(parameters, f"{kind.replace(' ', '_')}s") for kind in set(_NAMES.values())
-    }
-    named: list[tuple[str, str, Any]] = []
-    for section in ("axes", "tables", "figures"):
-        content = getattr(parameters, section).model_dump()
-        parts = {section: content} if section == "axes" else {f"{section}.{k}": v for k, v in content.items()}
-        for place, values in parts.items():
-            named += [(f"{place}.{key}", _NAMES[key], values[key]) for key in values if key in _NAMES]
-    for name, network in parameters.networks.items():
-        named.append((f"networks.{name}.heads", "head", network.heads))
-    for name, dataset in parameters.datasets.items():
-        named.append((f"datasets.{name}.generators", "generator", tuple(dataset.generators)))
-    named.append(("figures.figure6.classes", "dataset", tuple(parameters.figures.figure6.classes)))
-    for place, kind, value in named:
-        single = isinstance(value, str)
-        for index, name in enumerate([value] if single else value):
-            if name not in known[kind]:
-                where = f"{path.name}: {place}" + ("" if single else f"[{index}]")
-                yield unknown_name(name, known[kind], what=kind, place=where)
+# How many channels the images of a source have, where its definition does not say it.
+_CHANNELS = {"digits": 1, "torchvision": 3}
 
 
-def _unsuitable_datasets(path: Path, parameters: Parameters) -> list[str]:
-    """Return what is wrong with data sets, each key by itself being possible."""
-    problems = []
-    for name, dataset in parameters.datasets.items():
-        place = f"{path.name}: datasets.{name}"
-        channels, given = _channels(dataset.source), dataset.normalization
-        if given and len(given.mean) != channels:
-            problems.append(
-                f"{place}.normalization: values for {len(given.mean)} channel(s), but images of this source "
-                f"have {channels}; give {channels} of each, or null to compute them"
+def _misfits_of_dataset(file: str, content: Any, parameters: Parameters, name: str) -> Iterator[str]:
+    dataset = parameters.datasets[name]
+    source, given = dataset.source, dataset.normalization
+    place = f"{file}: datasets.{name}"
+    for generator in dataset.generators:
+        try:
+            generator_on(parameters, name, generator)
+        except ValidationError as error:
+            for problem in error.errors():
+                keys = ("datasets", name, "generators", generator, *problem["loc"])
+                yield _explain(file, content, {**problem, "loc": keys})
+    channels = getattr(source, "channels", _CHANNELS.get(source.name))
+    if given and channels and len(given.mean) != channels:
+        yield (
+            f"{place}.normalization: values for {len(given.mean)} channel(s), but images of this source have "
+            f"{channels}; give {channels} of each, or null to compute them"
+        )
+    for key, (fixed, other) in PORTABLE.items() if dataset.portable else ():
+        own = getattr(dataset.training, key, None)
+        value = getattr(parameters.training, key) if own is None else own
+        if value not in (fixed, other):
+            section = "training" if own is None else f"datasets.{name}.training"
+            yield (
+                f"{file}: {section}.{key}: {value!r} is not possible for {name!r}, which is portable; set it "
+                f"to {'null' if other is None else other}, or datasets.{name}.portable to false"
             )
-        if dataset.portable:
-            problems += _unportable(path.name, name, parameters)
-        if dataset.source.name != "folder" or name not in parameters.axes.datasets:
-            continue
-        if parameters.axes.generators and not fits_generators(dataset.source.image_size):
-            problems.append(
-                f"{place}.source.image_size: {dataset.source.image_size} does not suit the generators of "
-                f"axes.generators, which need {GENERATOR_SIDES}; change it, or set axes.generators to []"
-            )
-    return problems
-
-
-def _channels(source: Any) -> int:
-    """Return how many channels the images of a source have."""
-    channels: int = {"digits": 1, "torchvision": 3}.get(source.name) or source.channels
-    return channels
-
-
-def _unportable(file: str, name: str, parameters: Parameters) -> list[str]:
-    """Return the settings with which the results of a portable data set would depend on the machine."""
-    problems = []
-    own = parameters.datasets[name].training
-    for key, allowed in PORTABLE.items():
-        at_dataset = getattr(own, key, None)
-        value = getattr(parameters.training, key) if at_dataset is None else at_dataset
-        if value not in allowed:
-            place = "training" if at_dataset is None else f"datasets.{name}.training"
-            other = "null" if allowed[-1] is None else allowed[-1]
-            problems.append(
-                f"{file}: {place}.{key}: {value!r} is not possible for {name!r}, which is portable; set it "
-                f"to {other}, or datasets.{name}.portable to false"
-            )
-    return problems
+    generated = name in parameters.axes.datasets and parameters.axes.generators
+    if source.name == "folder" and generated and not fits_generators(source.image_size):
+        yield (
+            f"{place}.source.image_size: {source.image_size} does not suit the generators of "
+            f"axes.generators, which need {GENERATOR_SIDES}; change it, or set axes.generators to []"
+        )

@@ -14,6 +14,7 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationInfo,
     create_model,
     model_validator,
 )
@@ -22,33 +23,6 @@ from pydantic_core import PydanticCustomError
 from eos import registry
 from eos.metrics.selection import RULES
 from eos.registry import Count, Fraction, NonNegative, Positive, Rate, Seed, Share
-
-# DVC joins the names of a matrix cell by '-' into one stage name: a '-' inside a name could make two
-# different cells share one stage.
-NAME = r"[a-z][a-z0-9_]*"
-
-Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-
-
-def _without_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    repeated = [value for value in values if values.count(value) > 1]
-    if repeated:
-        raise ValueError(f"{repeated[0]!r} is listed twice; remove one")
-    return values
-
-
-def _at_least_one(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    if not values:
-        raise ValueError("list at least one")
-    return values
-
-
-Precision = Literal["auto", "fp32", "bf16"]
-Threads = Annotated[int, Field(ge=1, le=1024)]
-Architecture: Any = Literal[tuple(registry.ARCHITECTURES)]
-Names = Annotated[tuple[Name, ...], AfterValidator(_without_repeats)]
-SomeNames = Annotated[Names, AfterValidator(_at_least_one)]
-SomeSeeds = Annotated[tuple[Seed, ...], AfterValidator(_without_repeats), AfterValidator(_at_least_one)]
 
 
 class _Section(BaseModel):
@@ -64,53 +38,80 @@ class _Section(BaseModel):
         return values
 
 
-class Axes(_Section):
-    """The cells that are run: dataset x cut x network, on balanced images also x sampler."""
-
-    datasets: SomeNames
-    cuts: SomeSeeds
-    networks: SomeNames
-    pixel_samplers: Names
-    pixel_networks: Names
-    generators: Names
-    generator_networks: Names
-
-
-class Split(_Section):
-    """How the imbalanced training images are divided."""
-
-    validation_fraction: Fraction
+def _section(name: str, /, **types: Any) -> Any:
+    """Return a section of these keys."""
+    fields: dict[str, Any] = {key: (kind, ...) for key, kind in types.items()}
+    return create_model(name, __base__=_Section, **fields)
 
 
 def _definitions(tag: str, table: registry.Table) -> Any:
     """Return the type of a definition: under `tag` a name of the table, and beside it its parameters."""
-    models: list[Any] = []
-    for name, entry in table.items():
-        fields: dict[str, Any] = {tag: (Literal[name], ...)}
-        fields |= {parameter: (kind, ...) for parameter, kind in entry.parameters.items()}
-        models.append(create_model(name, __base__=_Section, __doc__=f"Parameters of {name}.", **fields))
-    if len(models) == 1:
-        return models[0]
-    return Annotated[reduce(or_, models), Field(discriminator=tag)]
+    sections = [_section(name, **{tag: Literal[name]}, **entry.parameters) for name, entry in table.items()]
+    return sections[0] if len(sections) == 1 else Annotated[reduce(or_, sections), Field(discriminator=tag)]
 
+
+def _defined(section: str) -> AfterValidator:
+    """Return the check that a section defines a name; the validation's context is all that the file holds."""
+
+    def check(name: str, info: ValidationInfo) -> str:
+        known = info.context.get(section) if info.context else None
+        if isinstance(known, dict) and name not in known:
+            what = section.removesuffix("s").replace("_", " ")
+            raise PydanticCustomError("unknown_name", "", {"known": list(map(str, known)), "what": what})
+        return name
+
+    return AfterValidator(check)
+
+
+def _without_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    repeated = [value for value in values if values.count(value) > 1]
+    if repeated:
+        raise ValueError(f"{repeated[0]!r} is listed twice; remove one")
+    return values
+
+
+def _at_least_one(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not values:
+        raise ValueError("list at least one")
+    return values
+
+
+UNIQUE, SOME = AfterValidator(_without_repeats), AfterValidator(_at_least_one)
+
+# DVC joins the names of a matrix cell by '-' into one stage name: a '-' inside a name could make two
+# different cells share one stage.
+Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
+DatasetName = Annotated[Name, _defined("datasets")]
+NetworkName = Annotated[Name, _defined("networks")]
+HeadName = Annotated[Name, _defined("heads")]
+GeneratorName = Annotated[Name, _defined("generators")]
+Networks = Annotated[tuple[NetworkName, ...], UNIQUE]
+SomeNetworks = Annotated[Networks, SOME]
+SomeHeads = Annotated[tuple[HeadName, ...], UNIQUE, SOME]
+PixelSamplers = Annotated[tuple[Annotated[Name, _defined("pixel_samplers")], ...], UNIQUE]
+Generators = Annotated[tuple[GeneratorName, ...], UNIQUE]
+SomeSeeds = Annotated[tuple[Seed, ...], UNIQUE, SOME]
+Threads = Annotated[int, Field(ge=1, le=1024)]
+Architecture: Any = Literal[tuple(registry.ARCHITECTURES)]
 
 Source: Any = _definitions("name", registry.SOURCES)
+Loss: Any = _definitions("name", registry.LOSSES)
+Mixing: Any = _definitions("name", registry.MIXINGS)
+Head: Any = _definitions("sampler", registry.HEADS)
+PixelSampler: Any = _definitions("sampler", registry.PIXEL_SAMPLERS)
+Generator: Any = _definitions("model", registry.GENERATORS)
 
 
-class ExponentialImbalance(_Section):
-    """Class sizes that fall exponentially from the first class to the last, `ratio` between the two."""
+class Axes(_Section):
+    """The cells that are run: dataset x cut x network, on balanced images also x sampler."""
 
-    profile: Literal["exponential"]
-    ratio: Annotated[float, Field(ge=1)]
-
-
-class NoImbalance(_Section):
-    """The images as they are: for data that are imbalanced already."""
-
-    profile: Literal["as_is"]
-
-
-Imbalance = Annotated[ExponentialImbalance | NoImbalance, Field(discriminator="profile")]
+    datasets: Annotated[tuple[DatasetName, ...], UNIQUE, SOME]
+    cuts: SomeSeeds
+    networks: SomeNetworks
+    pixel_samplers: PixelSamplers
+    pixel_networks: Networks
+    generators: Generators
+    generator_networks: Networks
 
 
 class Training(_Section):
@@ -126,7 +127,7 @@ class Training(_Section):
     factors: tuple[NonNegative, ...]
     crop_padding: Count
     horizontal_flip: bool
-    precision: Precision
+    precision: Literal["auto", "fp32", "bf16"]
     score_every: Positive
     device: Literal["auto", "cpu", "cuda"]
     cpu_threads: Threads | None
@@ -144,19 +145,25 @@ class Training(_Section):
         return self
 
 
-class TrainingOverrides(_Section):
-    """What one dataset changes of `Training`."""
+# What is the same for all datasets; of the rest a dataset may have its own.
+GENERAL = {"momentum", "warmup", "milestones", "factors", "device", "seed"}
+_own: dict[str, Any] = {
+    key: (kind | None, None) for key, kind in Training.__annotations__.items() if key not in GENERAL
+}
+TrainingOverrides: Any = create_model("TrainingOverrides", __base__=_Section, **_own)
 
-    epochs: Positive | None = None
-    batch_size: Positive | None = None
-    learning_rate: Rate | None = None
-    weight_decay: NonNegative | None = None
-    crop_padding: Count | None = None
-    horizontal_flip: bool | None = None
-    precision: Precision | None = None
-    score_every: Positive | None = None
-    cpu_threads: Threads | None = None
-    balanced_epochs_share: Share | None = None
+
+class ExponentialImbalance(_Section):
+    """Class sizes that fall exponentially from the first class to the last, `ratio` between the two."""
+
+    profile: Literal["exponential"]
+    ratio: Annotated[float, Field(ge=1)]
+
+
+class NoImbalance(_Section):
+    """The images as they are: for data that are imbalanced already."""
+
+    profile: Literal["as_is"]
 
 
 class Normalization(_Section):
@@ -176,20 +183,16 @@ class Dataset(_Section):
     """A named source of images with its imbalance profile.
 
     `portable`: its stages give the same bytes on every processor that `eos.pipeline.processor` knows.
+    `generators`: by generator, parameters that differ from its definition.
     """
 
     source: Source
     portable: bool
-    imbalance: Imbalance
+    imbalance: Annotated[ExponentialImbalance | NoImbalance, Field(discriminator="profile")]
     normalization: Normalization | None
     architecture: Architecture
     training: TrainingOverrides
-    # By generator, parameters that differ from its definition.
-    generators: dict[Name, dict[str, Any]]
-
-
-Loss: Any = _definitions("name", registry.LOSSES)
-Mixing: Any = _definitions("name", registry.MIXINGS)
+    generators: dict[GeneratorName, dict[str, Any]]
 
 
 class Network(_Section):
@@ -199,7 +202,7 @@ class Network(_Section):
     mixing: Mixing | None
     architecture: Architecture | None
     epochs_share: Share
-    heads: SomeNames
+    heads: SomeHeads
 
     @model_validator(mode="after")
     def _soft_labels(self) -> "Network":
@@ -209,17 +212,6 @@ class Network(_Section):
                 f"set its name to {' or '.join(registry.SOFT_TARGET_LOSSES)}, or mixing to null"
             )
         return self
-
-
-Head: Any = _definitions("sampler", registry.HEADS)
-PixelSampler: Any = _definitions("sampler", registry.PIXEL_SAMPLERS)
-Generator: Any = _definitions("model", registry.GENERATORS)
-
-
-class Oversampling(_Section):
-    """Phase 2: what all samplers share, those of images and the generators too."""
-
-    random_state: Seed
 
 
 class HeadTraining(_Section):
@@ -241,62 +233,15 @@ class HeadTraining(_Section):
         return self
 
 
-class Grid(_Section):
-    """Networks against heads, as Table II, Figure 3 and Figure 5 show them."""
-
-    networks: SomeNames
-    heads: SomeNames
-
-
-class Row(_Section):
-    """Several heads of one network, as Table IV and Figure 7 show them."""
-
-    network: Name
-    heads: SomeNames
-
-
-class PixelsAgainstEmbeddings(_Section):
-    """Table I: one network on images that were balanced first, the ReMix network, and its heads."""
-
-    network: Name
-    pixel_samplers: SomeNames
-    remix: Name
-    heads: SomeNames
-
-
-class GeneratorsAgainstHead(_Section):
-    """Table III: each network on images of each generator, and its head."""
-
-    networks: SomeNames
-    generators: SomeNames
-    head: Name
-
-
-class Tables(_Section):
-    """The cells of each table."""
-
-    table1: PixelsAgainstEmbeddings
-    table2: Grid
-    table3: GeneratorsAgainstHead
-    table4: Row
-    table5: Grid
-
-
-class Bars(_Section):
-    """The networks of Figure 4."""
-
-    networks: SomeNames
-
-
 class Projection(_Section):
     """Figure 6: one network, a panel per head, of two classes at most `points` rows each.
 
     `classes` names the two of a dataset; for datasets it does not name they are the largest and the smallest.
     """
 
-    network: Name
-    heads: SomeNames
-    classes: dict[Name, tuple[str, str]]
+    network: NetworkName
+    heads: SomeHeads
+    classes: dict[DatasetName, tuple[str, str]]
     points: registry.AtLeastTwo
 
     @model_validator(mode="after")
@@ -307,14 +252,36 @@ class Projection(_Section):
         return self
 
 
-class Figures(_Section):
-    """The cells of each figure."""
+Split: Any = _section("Split", validation_fraction=Fraction)
+Oversampling: Any = _section("Oversampling", random_state=Seed)
 
-    figure3: Grid
-    figure4: Bars
-    figure5: Grid
-    figure6: Projection
-    figure7: Row
+# The cells of a table or a figure: networks against heads, or several heads of one network.
+Grid: Any = _section("Grid", networks=SomeNetworks, heads=SomeHeads)
+Row: Any = _section("Row", network=NetworkName, heads=SomeHeads)
+Tables: Any = _section(
+    "Tables",
+    # One network on images that were balanced first, the ReMix network, and its heads.
+    table1=_section(
+        "Table1",
+        network=NetworkName,
+        pixel_samplers=Annotated[PixelSamplers, SOME],
+        remix=NetworkName,
+        heads=SomeHeads,
+    ),
+    table2=Grid,
+    # Each network on images of each generator, and its head.
+    table3=_section("Table3", networks=SomeNetworks, generators=Annotated[Generators, SOME], head=HeadName),
+    table4=Row,
+    table5=Grid,
+)
+Figures: Any = _section(
+    "Figures",
+    figure3=Grid,
+    figure4=_section("Figure4", networks=SomeNetworks),
+    figure5=Grid,
+    figure6=Projection,
+    figure7=Row,
+)
 
 
 class Parameters(_Section):

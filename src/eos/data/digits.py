@@ -39,10 +39,4 @@ def digits(raw: Path, *, test_per_class: int, seed: int) -> ImageDataset:
     # The source has 17 grey levels, 0 to 16.
     images = np.rint(bunch.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     test = draw_per_class(labels, test_per_class, seed)
-    return ImageDataset(
-        train_images=images[~test],
-        train_labels=labels[~test],
-        test_images=images[test],
-        test_labels=labels[test],
-        class_names=tuple(str(digit) for digit in range(10)),
-    )
+    return ImageDataset(images[~test], labels[~test], images[test], labels[test], tuple("0123456789"))

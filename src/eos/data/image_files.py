@@ -51,8 +51,6 @@ def read_images(
     for index, (name, read) in enumerate(files):
         try:
             images[index] = _square(read(), image_size, channels)
-        except InputError:
-            raise
         except Exception as error:  # on damaged files, Pillow's decoders raise errors of many kinds
             raise InputError(
                 f"{name}: not a readable image ({_reason(error)}); repair or remove it"

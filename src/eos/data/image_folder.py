@@ -22,9 +22,14 @@ TAR_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"
 ZIP_ENDINGS = (".zip",)
 
 # What a folder or an archive holds, by path: the function that reads a file, None for a folder.
-Entries = dict[PurePosixPath, Callable[[], bytes] | None]
+Reader = Callable[[], bytes]
+Entries = dict[PurePosixPath, Reader | None]
 # Class name -> the paths of its images.
 Classes = dict[str, list[PurePosixPath]]
+
+# What opening a damaged archive, or one of another type, raises.
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError)
+_PLAIN = (0, stat.S_IFREG, stat.S_IFDIR)
 
 
 def image_folder(
@@ -74,35 +79,32 @@ def image_folder(
     with _entries(place) as entries:
         train, test = _layout(place, entries)
         _check_classes(place, train, test)
-        train, test = _some(train, train_per_class, seed), test and _some(test, test_per_class, seed)
-        names = sorted(train)
-        ordered = [(label, file) for label, name in enumerate(names) for file in sorted(train[name])]
-        n_train = len(ordered)
-        if test is not None:
-            ordered += [(label, file) for label, name in enumerate(names) for file in sorted(test[name])]
-        print(f"{place}: {len(ordered)} images in {len(names)} classes", flush=True)
-        images = _read(place, entries, [file for _, file in ordered], image_size, channels)
-    labels = np.array([label for label, _ in ordered], dtype=np.int64)
-    in_test = np.arange(len(labels)) >= n_train
-    if test is None:
-        if train_per_class == 1:
+        if test is None and train_per_class == 1:
             raise InputError(
                 "train_per_class 1: without a folder test/ a class needs two images, one to train on and one "
                 "to test; set it to 2 or more"
             )
+        names = sorted(train)
+        train, test = _some(train, train_per_class, seed), test and _some(test, test_per_class, seed)
+        labelled = [
+            (file, label)
+            for tree in (train, test or {})
+            for label, name in enumerate(names)
+            for file in sorted(tree.get(name, ()))
+        ]
+        print(f"{place}: {len(labelled)} images in {len(names)} classes", flush=True)
+        images = _read(place, entries, [file for file, _ in labelled], image_size, channels)
+    labels = np.array([label for _, label in labelled], dtype=np.int64)
+    in_test = np.arange(len(labels)) >= sum(map(len, train.values()))
+    if test is None:
         in_test = hold_out(labels, test_fraction, seed)
         print(
             f"{place}: no folder test/, so {test_fraction:.3g} of each class, drawn with seed {seed}, make "
-            f"the test set: {in_test.sum()} images; {n_train - in_test.sum()} are left to train on",
+            f"the test set: {in_test.sum()} images; {(~in_test).sum()} are left to train on",
             flush=True,
         )
-    return ImageDataset(
-        train_images=images[~in_test],
-        train_labels=labels[~in_test],
-        test_images=images[in_test],
-        test_labels=labels[in_test],
-        class_names=tuple(names),
-    )
+    in_train = ~in_test
+    return ImageDataset(images[in_train], labels[in_train], images[in_test], labels[in_test], tuple(names))
 
 
 def _some(classes: Classes, most: int | None, seed: int) -> Classes:
@@ -123,13 +125,12 @@ def _read(
 
     A compressed archive can be read forward only: to go back is to decompress it again from its beginning.
     """
-    position = {file: index for index, file in enumerate(entries)}
-    order = np.argsort([position[file] for file in files])
-    readers = [(f"{place}: {files[index]}", entries[files[index]]) for index in order]
-    images = read_images(
-        [(name, reader) for name, reader in readers if reader], image_size=image_size, channels=channels
-    )
-    return images[np.argsort(order)]
+    wanted = set(files)
+    readers = {file: reader for file, reader in entries.items() if reader and file in wanted}
+    named = [(f"{place}: {file}", reader) for file, reader in readers.items()]
+    images = read_images(named, image_size=image_size, channels=channels)
+    row = {file: number for number, file in enumerate(readers)}
+    return images[[row[file] for file in files]]
 
 
 def _layout(place: Path, entries: Entries) -> tuple[Classes, Classes | None]:
@@ -203,32 +204,32 @@ def _check_classes(place: Path, train: Classes, test: Classes | None) -> None:
 @contextmanager
 def _entries(place: Path) -> Iterator[Entries]:
     """Open a folder or an archive and yield what it holds, hidden things left out."""
-    if place.is_dir():
-        yield _visible(_folder_entries(place))
-    elif not place.exists():
+    name = place.name.lower()
+    if not place.exists():
         raise InputError(f"{place}: no such folder or archive; a relative path starts at {Path.cwd()}")
-    elif place.name.lower().endswith(TAR_ENDINGS):
-        with ExitStack() as opened:
-            with _sound(place):
-                tar = opened.enter_context(tarfile.open(place, tarinfo=_StrictHeader))
-            yield _visible(_tar_entries(place, tar))
-    elif place.name.lower().endswith(ZIP_ENDINGS):
-        with ExitStack() as opened:
-            with _sound(place):
-                packed = opened.enter_context(zipfile.ZipFile(place))
-            yield _visible(_zip_entries(place, packed))
-    else:
+    if not place.is_dir() and not name.endswith(TAR_ENDINGS + ZIP_ENDINGS):
         raise InputError(
             f"{place}: not a known type of archive; known: {', '.join(TAR_ENDINGS + ZIP_ENDINGS)}"
         )
-
-
-def _visible(entries: Entries) -> Entries:
-    return {
-        file: reader
-        for file, reader in entries.items()
-        if not any(part.startswith(".") or part == "__MACOSX" for part in file.parts)
-    }
+    with ExitStack() as opened:
+        try:
+            if place.is_dir():
+                entries = _folder_entries(place)
+            elif name.endswith(ZIP_ENDINGS):
+                entries = _zip_entries(place, opened.enter_context(zipfile.ZipFile(place)))
+            else:
+                tar = opened.enter_context(tarfile.open(place, tarinfo=_StrictHeader))
+                entries = _tar_entries(place, tar)
+        except _DAMAGE as error:
+            raise InputError(
+                f"{place}: cannot be read ({error}); it may be damaged, cut off or of another type than its "
+                "name says: get or pack it again"
+            ) from error
+        yield {
+            file: reader
+            for file, reader in entries.items()
+            if not any(part.startswith(".") or part == "__MACOSX" for part in file.parts)
+        }
 
 
 def _folder_entries(place: Path) -> Entries:
@@ -251,30 +252,46 @@ def _read_file(file: Path) -> bytes:
     return file.read_bytes()
 
 
-def _tar_entries(place: Path, archive: tarfile.TarFile) -> Entries:
-    with _sound(place):
-        members = archive.getmembers()
-        # On to the end of the file, where compressed data have their checksum.
-        while archive.fileobj and archive.fileobj.read(2**20):
-            pass
+def _zip_entries(place: Path, archive: zipfile.ZipFile) -> Entries:
     entries: Entries = {}
-    for member in members:
-        file = _inside(place, member.name)
-        if member.isdir():
-            entries[file] = None
-        elif member.isfile():
-            entries[file] = partial(_read_member, place, archive, member)
-        else:
-            kind = "a link" if member.issym() or member.islnk() else "a device or a pipe"
-            raise _refused(place, member.name, kind)
+    for member in archive.infolist():
+        # The upper half holds a Unix mode, where the archive was made on Unix.
+        mode = stat.S_IFMT(member.external_attr >> 16)
+        file = _inside(place, member.filename, plain=mode in _PLAIN, link=mode == stat.S_IFLNK)
+        entries[file] = None if member.is_dir() else partial(archive.read, member)
     return entries
 
 
-def _read_member(place: Path, archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
-    with _sound(place):
-        content = archive.extractfile(member)
-        assert content is not None  # it is a file
-        return content.read()
+def _tar_entries(place: Path, archive: tarfile.TarFile) -> Entries:
+    members = archive.getmembers()
+    # On to the end of the file, where compressed data have their checksum.
+    while archive.fileobj and archive.fileobj.read(2**20):
+        pass
+    entries: Entries = {}
+    for member in members:
+        plain, link = member.isfile() or member.isdir(), member.issym() or member.islnk()
+        file = _inside(place, member.name, plain=plain, link=link)
+        entries[file] = None if member.isdir() else partial(_read_member, archive, member)
+    return entries
+
+
+def _read_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    content = archive.extractfile(member)
+    assert content is not None  # it is a file
+    return content.read()
+
+
+def _inside(place: Path, name: str, *, plain: bool, link: bool) -> PurePosixPath:
+    """Return a member's path, or raise `InputError` unless it is a file or folder inside, on any system."""
+    # Windows' rules take in those of the others: "/" and "\\" both separate, and "C:" is absolute too.
+    path = PureWindowsPath(name)
+    if path.anchor or ".." in path.parts:
+        what = "a path that leads out of it"
+    elif not plain:
+        what = "a link" if link else "a device or a pipe"
+    else:
+        return PurePosixPath(name)
+    raise InputError(f"{place}: member {name!r} is {what}; pack the images themselves, by relative paths")
 
 
 class _StrictHeader(tarfile.TarInfo):
@@ -292,53 +309,3 @@ class _StrictHeader(tarfile.TarInfo):
             if buf and not any(buf):  # a block of zeros: the end, as it should be
                 raise
             raise tarfile.ReadError(str(error)) from error
-
-
-def _zip_entries(place: Path, archive: zipfile.ZipFile) -> Entries:
-    entries: Entries = {}
-    for member in archive.infolist():
-        file = _inside(place, member.filename)
-        # The upper half holds a Unix mode, where the archive was made on Unix.
-        kind = stat.S_IFMT(member.external_attr >> 16)
-        if kind not in {0, stat.S_IFREG, stat.S_IFDIR}:
-            raise _refused(place, member.filename, "a link" if kind == stat.S_IFLNK else "a device or a pipe")
-        entries[file] = None if member.is_dir() else partial(_read_packed, place, archive, member)
-    return entries
-
-
-def _read_packed(place: Path, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
-    with _sound(place):
-        return archive.read(member)
-
-
-def _inside(place: Path, name: str) -> PurePosixPath:
-    """Return a member's path, or raise `InputError` if it leads out of the archive on any system."""
-    # Windows' rules take in those of the others: "/" and "\\" both separate, and "C:" is absolute too.
-    path = PureWindowsPath(name)
-    if path.anchor or ".." in path.parts:
-        raise _refused(place, name, "a path that leads out of it")
-    return PurePosixPath(name)
-
-
-def _refused(place: Path, name: str, what: str) -> InputError:
-    return InputError(f"{place}: member {name!r} is {what}; pack the images themselves, by relative paths")
-
-
-@contextmanager
-def _sound(place: Path) -> Iterator[None]:
-    """Turn what reading a damaged archive raises into `InputError`."""
-    try:
-        yield
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        EOFError,
-        OSError,
-        RuntimeError,  # an encrypted zip
-    ) as error:
-        raise InputError(
-            f"{place}: cannot be read ({error}); it may be damaged, cut off or of another type than its "
-            "name says: get or pack it again"
-        ) from error

@@ -1,7 +1,7 @@
 """The paper's data sets, downloaded and checked by torchvision."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,10 @@ HAIR = {
     "gray": "Gray_Hair",
     "bald": "Bald",
 }
+
+# Files that a data set needs, by where they belong: their checksums, and where they come from.
+Files = dict[Path, tuple[str, str]]
+ImagesAndLabels = tuple[np.ndarray, np.ndarray]
 
 
 def torchvision_dataset(raw: Path, *, dataset: str, balance_test: bool, seed: int) -> ImageDataset:
@@ -44,8 +48,7 @@ def torchvision_dataset(raw: Path, *, dataset: str, balance_test: bool, seed: in
     Raises
     ------
     InputError
-        If the name is unknown, or files are missing or damaged and cannot be downloaded; the message says
-        which files belong where.
+        If files are missing or damaged and cannot be downloaded; the message says which belong where.
     """
     data: ImageDataset = find(TORCHVISION_DATASETS, dataset, what="data set").load()(raw)
     if not balance_test:
@@ -54,38 +57,6 @@ def torchvision_dataset(raw: Path, *, dataset: str, balance_test: bool, seed: in
     kept = draw_per_class(data.test_labels, smallest, seed)
     print(f"{dataset}: {smallest} test images of each class, drawn with seed {seed}", flush=True)
     return replace(data, test_images=data.test_images[kept], test_labels=data.test_labels[kept])
-
-
-@dataclass(frozen=True)
-class _Download:
-    """A file that a data set needs: where it belongs, its checksum, where it comes from."""
-
-    path: Path
-    md5: str
-    url: str
-
-    def state(self) -> str:
-        """Return "there", or why not."""
-        if self.path.suffix == ".zip" and self.path.with_suffix("").is_dir():
-            return "unpacked"
-        if not self.path.is_file():
-            return "missing"
-        intact = import_torchvision("datasets.utils").check_integrity(self.path, self.md5)
-        return "there" if intact else "damaged: its checksum is another"
-
-
-def _fetch(dataset: str, expected: Sequence[_Download], open_dataset: Callable[[], Any]) -> Any:
-    """Return torchvision's data set, or raise `InputError` with the files a person can put there."""
-    try:
-        return open_dataset()
-    except Exception as error:  # downloading and unpacking can fail in ways no list of types covers
-        files = "".join(
-            f"\n  {file.path}  {file.state()}  (md5 {file.md5}, from {file.url})" for file in expected
-        )
-        raise InputError(
-            f"{dataset}: not all there, and the download failed ({error}); try again, or put these files "
-            f"in place yourself:{files}"
-        ) from error
 
 
 def cifar10(raw: Path) -> ImageDataset:
@@ -99,33 +70,23 @@ def cifar100(raw: Path) -> ImageDataset:
 
 
 def _cifar(raw: Path, dataset: str, kind: Any) -> ImageDataset:
-    expected = [_Download(raw / kind.filename, kind.tgz_md5, kind.url)]
-    train = _fetch(dataset, expected, lambda: kind(raw, train=True, download=True))
-    test = _fetch(dataset, expected, lambda: kind(raw, train=False, download=True))
-    return ImageDataset(
-        train_images=np.ascontiguousarray(train.data),
-        train_labels=np.array(train.targets, dtype=np.int64),
-        test_images=np.ascontiguousarray(test.data),
-        test_labels=np.array(test.targets, dtype=np.int64),
-        class_names=tuple(train.classes),
+    return _read(
+        dataset,
+        {raw / kind.filename: (kind.tgz_md5, kind.url)},
+        lambda split: kind(raw, train=split == "train", download=True),
+        lambda part: (part.data, np.array(part.targets)),
     )
 
 
 def svhn(raw: Path) -> ImageDataset:
     """Return SVHN."""
     kind = import_torchvision("datasets").SVHN
-    expected = [
-        _Download(raw / name, md5, url)
-        for url, name, md5 in (kind.split_list[split] for split in ("train", "test"))
-    ]
-    train = _fetch("svhn", expected, lambda: kind(raw, split="train", download=True))
-    test = _fetch("svhn", expected, lambda: kind(raw, split="test", download=True))
-    return ImageDataset(
-        train_images=np.ascontiguousarray(train.data.transpose(0, 2, 3, 1)),
-        train_labels=train.labels,
-        test_images=np.ascontiguousarray(test.data.transpose(0, 2, 3, 1)),
-        test_labels=test.labels,
-        class_names=tuple(str(digit) for digit in range(10)),
+    return _read(
+        "svhn",
+        {raw / name: (md5, url) for url, name, md5 in (kind.split_list["train"], kind.split_list["test"])},
+        lambda split: kind(raw, split=split, download=True),
+        lambda part: (part.data.transpose(0, 2, 3, 1), part.labels),
+        "0123456789",
     )
 
 
@@ -133,37 +94,66 @@ def celeba(raw: Path) -> ImageDataset:
     """Return the faces of CelebA that have exactly one of five kinds of hair."""
     kind = import_torchvision("datasets").CelebA
     folder = raw / kind.base_folder
-    expected = [
-        _Download(folder / name, md5, f"https://drive.google.com/uc?id={identifier}")
+    files = {
+        folder / name: (md5, f"https://drive.google.com/uc?id={identifier}")
         for identifier, md5, name in kind.file_list
-    ]
+    }
 
     def open_split(split: str) -> Any:
-        _unpack_faces(expected)
+        # An archive that a person put there: torchvision unpacks one only after a download.
+        for path, (md5, _) in files.items():
+            if path.suffix == ".zip" and _state(path, md5) == "there":
+                import_torchvision("datasets.utils").extract_archive(path)
         return kind(raw, split=split, target_type="attr", download=True)
 
-    train = _fetch("celeba", expected, lambda: open_split("train"))
-    test = _fetch("celeba", expected, lambda: open_split("test"))
-    train_images, train_labels = _faces(folder, train)
-    test_images, test_labels = _faces(folder, test)
+    return _read("celeba", files, open_split, lambda part: _faces(folder, part), HAIR)
+
+
+def _read(
+    dataset: str,
+    files: Files,
+    open_split: Callable[[str], Any],
+    content: Callable[[Any], ImagesAndLabels],
+    class_names: Iterable[str] | None = None,
+) -> ImageDataset:
+    """Open torchvision's data set of each split and bring its content into our form.
+
+    Raises
+    ------
+    InputError
+        If that fails: the message lists the files that a person can put there.
+    """
+    try:
+        train, test = open_split("train"), open_split("test")
+    except Exception as error:  # downloading and unpacking can fail in ways no list of types covers
+        listed = "".join(
+            f"\n  {path}  {_state(path, md5)}  (md5 {md5}, from {url})" for path, (md5, url) in files.items()
+        )
+        raise InputError(
+            f"{dataset}: not all there, and the download failed ({error}); try again, or put these files "
+            f"in place yourself:{listed}"
+        ) from error
+    (train_images, train_labels), (test_images, test_labels) = content(train), content(test)
     return ImageDataset(
-        train_images=train_images,
-        train_labels=train_labels,
-        test_images=test_images,
-        test_labels=test_labels,
-        class_names=tuple(HAIR),
+        train_images=np.ascontiguousarray(train_images),
+        train_labels=train_labels.astype(np.int64, copy=False),
+        test_images=np.ascontiguousarray(test_images),
+        test_labels=test_labels.astype(np.int64, copy=False),
+        class_names=tuple(class_names or train.classes),
     )
 
 
-def _unpack_faces(expected: Sequence[_Download]) -> None:
-    """Unpack the archive of faces where a person put it: torchvision does so only after a download."""
-    utils = import_torchvision("datasets.utils")
-    for download in expected:
-        if download.path.suffix == ".zip" and download.state() == "there":
-            utils.extract_archive(download.path)
+def _state(path: Path, md5: str) -> str:
+    """Return whether a file is "there", or why not."""
+    if path.suffix == ".zip" and path.with_suffix("").is_dir():
+        return "unpacked"
+    if not path.is_file():
+        return "missing"
+    intact = import_torchvision("datasets.utils").check_integrity(path, md5)
+    return "there" if intact else "damaged: its checksum is another"
 
 
-def _faces(folder: Path, part: Any) -> tuple[np.ndarray, np.ndarray]:
+def _faces(folder: Path, part: Any) -> ImagesAndLabels:
     """Return images and labels of the faces that have exactly one of the five attributes."""
     columns = [part.attr_names.index(attribute) for attribute in HAIR.values()]
     attributes = part.attr.numpy()[:, columns]
@@ -177,4 +167,4 @@ def _faces(folder: Path, part: Any) -> tuple[np.ndarray, np.ndarray]:
             f"{missing[0].parent} and run again, and img_align_celeba.zip is unpacked anew"
         )
     images = read_images([(str(file), file.read_bytes) for file in files], image_size=32, channels=3)
-    return images, attributes[rows].argmax(axis=1).astype(np.int64)
+    return images, attributes[rows].argmax(axis=1)

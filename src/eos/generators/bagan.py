@@ -6,6 +6,7 @@ Mariani, Scheidegger, Istrate, Bekas and Malossi, "BAGAN: Data augmentation with
 
 from math import ceil
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -87,18 +88,22 @@ class Bagan(Model):
             "discriminator": adam(self.discriminator, learning_rate),
             "generator": adam(self.generator, learning_rate),
         }
-        if autoencoder_epochs == 0:
-            self._begin_adversarial()
 
     def advance(self) -> dict[str, float]:
         """Train for one epoch: the autoencoder at first, then the generator against the discriminator."""
-        step = self._reproduce if self.done < self.autoencoder_epochs else self._compete
-        self.networks.train()
-        losses = means([step(rows) for rows in self.batches()])
-        self.done += 1
         if self.done == self.autoencoder_epochs:
             self._begin_adversarial()
-        return losses
+        step = self._reproduce if self.done < self.autoencoder_epochs else self._compete
+        self.networks.train()
+        losses = [step(rows) for rows in self.batches()]
+        self.done += 1
+        return means(losses)
+
+    def fill(self) -> dict[int, np.ndarray]:
+        """Return the images, uint8 (m, side, side, channels), that each class lacks, by class."""
+        if self.done == self.autoencoder_epochs:  # no adversarial epoch was asked for
+            self._begin_adversarial()
+        return super().fill()
 
     def draw(self, label: int, count: int) -> Tensor:
         """Return new images of a class."""

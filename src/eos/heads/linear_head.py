@@ -32,11 +32,12 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     batch_size : int, default=128
         Rows per step; the last batch of an epoch may be smaller.
     momentum : float, default=0.9
-        Momentum of SGD, in [0, 1).
+        Momentum of SGD, in [0, 1), without dampening.
     weight_decay : float, default=2e-4
         Factor of the L2 penalty's gradient; it acts on the weight and on the bias.
     warmup_epochs : int, default=5
-        Epochs over which the learning rate grows linearly to `learning_rate`; 0 is no warm-up.
+        Epochs of warm-up, in which the learning rate is ``learning_rate * epoch / warmup_epochs`` (the epoch
+        counted from 1); 0 is no warm-up.
     random_state : int, RandomState instance or None, default=None
         Seeds the initial layer and the order of the rows. Pass an int for the same result in every call.
 
@@ -111,7 +112,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         self.warmup_epochs = warmup_epochs
         self.random_state = random_state
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn's
     def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
         """Train the layer.
 
@@ -133,34 +134,25 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             If there is only one class, or training diverges. It is a ValueError, as are scikit-learn's own
             errors for NaN, sparse matrices and mismatched lengths.
         """
-        X, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, numbers = np.unique(y, return_inverse=True)
+        features, labels = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(labels)
+        self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(
                 f"y: only one class ({self.classes_[0]}); a classifier needs at least two classes"
             )
-        config = HeadConfig(
-            epochs=self.epochs,
-            learning_rate=self.learning_rate,
-            batch_size=self.batch_size,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            warmup_epochs=self.warmup_epochs,
-        )
-        weight, bias = fit(X, numbers, len(self.classes_), config, self._seed())
+        config = self.get_params()
+        seed = config.pop("random_state")
+        if not isinstance(seed, Integral):
+            seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
+        weight, bias = fit(features, numbers, len(self.classes_), HeadConfig(**config), int(seed))
         if len(self.classes_) == 2:
             weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
         self.coef_, self.intercept_ = weight, bias
         return self
 
     def decision_function(self, X: npt.ArrayLike) -> np.ndarray:
-        """Return the outputs of the layer.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Feature embeddings.
+        """Return the outputs of the layer for `X`, array-like of shape (n_samples, n_features).
 
         Returns
         -------
@@ -170,16 +162,11 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         # In float64, so that a row's score does not depend on which rows it is computed with.
         X = validate_data(self, X, dtype=np.float64, reset=False)
-        scores: np.ndarray = X @ self.coef_.T + self.intercept_
+        scores = X @ self.coef_.T + self.intercept_
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: npt.ArrayLike) -> np.ndarray:
         """Return the probability of each class, the softmax of the layer's outputs.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Feature embeddings.
 
         Returns
         -------
@@ -192,24 +179,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         return softmax(scores, axis=1)
 
     def predict(self, X: npt.ArrayLike) -> np.ndarray:
-        """Return the most probable class of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Feature embeddings.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Labels out of `classes_`.
-        """
+        """Return the most probable class of each row, out of `classes_`: ndarray of shape (n_samples,)."""
         scores = self.decision_function(X)
         winners = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[winners]
-
-    def _seed(self) -> int:
-        """Return `random_state` if it is a number, so that `eos.heads.softmax.fit` agrees, else draw one."""
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 from eos.heads import softmax
 from eos.heads.rows import RowSource
 from eos.metrics.scores import score
-from eos.metrics.selection import selected_epoch
+from eos.metrics.selection import BestEpochs
 
 
 def retrain(
@@ -32,11 +32,11 @@ def retrain(
     n_classes
         C, the number of classes.
     config
-        The config. The head is taken from its epochs.
+        The head is taken from its epochs.
     curve_epochs
         Train on to this epoch, at least the config's, for the learning curves alone.
     rule
-        `last`, `validation` or `test`: which epoch's weights are kept.
+        Which epoch's weights are kept; see `eos.metrics.selection`.
     seed
         Of the initial weights and the order of the rows.
 
@@ -50,13 +50,10 @@ def retrain(
     Raises
     ------
     InputError
-        If the rule is unknown or has nothing to select by, or a feature is not finite.
+        If the rule has nothing to select by, or training diverges.
     """
     curves: dict[str, list[float]] = {"loss": [], "train_BAC": [], "test_BAC": []}
-    f1: dict[str, list[float]] = {"test": [], "validation": []}
-    snapshots: list[tuple[np.ndarray, np.ndarray]] = []
-
-    # Checked once, not after every epoch.
+    best, kept = BestEpochs(), {}
     sources = {
         name: (softmax.row_source(features), labels)
         for name, (features, labels) in {"train": train, "test": test, "validation": validation}.items()
@@ -72,22 +69,21 @@ def retrain(
         curves["train_BAC"].append(scored("train", weight, bias)["BAC"])
         curves["test_BAC"].append(test_scores["BAC"])
         if epoch <= config.epochs:
-            snapshots.append((weight, bias))
-            f1["test"].append(test_scores["FM"])
-            if len(validation[1]):
-                f1["validation"].append(scored("validation", weight, bias)["FM"])
+            held_out = scored("validation", weight, bias)["FM"] if len(validation[1]) else None
+            improved = best.update(test_score=test_scores["FM"], validation_score=held_out)
+            kept.update(dict.fromkeys(improved, (weight, bias)))
 
     # The rate is constant after the warm-up, so training on does not change the epochs before.
     longer = replace(config, epochs=curve_epochs)
     # These products are small: more threads are slower, and would make the sums depend on their number.
     with threadpool_limits(limits=1, user_api="blas"):
         softmax.fit(*sources["train"], n_classes, longer, seed, on_epoch=after_epoch)
-    chosen = selected_epoch(rule, test_scores=f1["test"], validation_scores=f1["validation"] or None)
-    weight, bias = snapshots[chosen]
+    epoch = best.epoch(rule)
+    weight, bias = kept[rule]
     return {
         "weight": weight,
         "bias": bias,
-        "epoch": np.array(chosen + 1),
+        "epoch": np.array(epoch + 1),
         "test_logits": softmax.logits(test[0], weight, bias),
         **{name: np.array(values) for name, values in curves.items()},
     }

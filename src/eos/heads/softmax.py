@@ -8,11 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from eos.errors import InputError
 from eos.heads.rows import RowSource, StoredRows
-from eos.validation import class_numbers, finite_features
 
 EpochCallback = Callable[[int, np.ndarray, np.ndarray, float], None]
 
@@ -22,24 +20,7 @@ _BLOCK = 2048
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """How a head is trained; the defaults are those of the paper's released code.
-
-    Parameters
-    ----------
-    epochs : int
-        Passes over the training rows, at least 1.
-    learning_rate : float
-        Step size after the warm-up, above 0.
-    batch_size : int
-        Rows per step, at least 1; the last batch of an epoch may be smaller.
-    momentum : float
-        In [0, 1), without dampening.
-    weight_decay : float
-        Factor of the L2 penalty's gradient, at least 0; it acts on the weight and on the bias.
-    warmup_epochs : int
-        During the first `warmup_epochs` epochs the learning rate grows linearly, ``learning_rate * epoch /
-        warmup_epochs`` with the epoch counted from 1. 0 is no warm-up.
-    """
+    """How a head is trained: the parameters of `eos.LinearHead`, which says what they are."""
 
     epochs: int = 10
     learning_rate: float = 0.1
@@ -50,27 +31,26 @@ class HeadConfig:
 
 
 def fit(
-    features: npt.ArrayLike | RowSource,
-    labels: npt.ArrayLike,
+    features: np.ndarray | RowSource,
+    labels: np.ndarray,
     n_classes: int,
     config: HeadConfig,
     random_state: int | np.random.Generator,
     *,
     on_epoch: EpochCallback | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train a fresh linear layer with softmax cross-entropy.
+    """Train a fresh linear layer with softmax cross-entropy, in float32.
 
     The result is that of a plain PyTorch loop: ``torch.nn.Linear`` with its default initialisation,
     mini-batches in a new random order every epoch, the mean cross-entropy of each, ``torch.optim.SGD``.
-    Arithmetic is in float32.
 
     Parameters
     ----------
-    features : array-like of shape (n_samples, n_features), or RowSource
-        Feature embeddings, used as they are (the paper does not normalise them). A source, as from
-        `eos.heads.rows.balanced_rows`, is read a batch at a time; the result is that of the array of its
-        rows.
-    labels : array-like of int, shape (n_samples,)
+    features : ndarray of shape (n_samples, n_features), or RowSource
+        Feature embeddings, finite, at least one row; used as they are (the paper does not normalise them). A
+        source, as from `eos.heads.rows.balanced_rows`, is read a batch at a time; the result is that of the
+        array of its rows.
+    labels : ndarray of int, shape (n_samples,)
         Classes 0 to ``n_classes - 1``; a class may be without rows.
     n_classes : int
         Number of outputs.
@@ -90,22 +70,16 @@ def fit(
     Raises
     ------
     InputError
-        If the features are not a finite matrix with at least one row, if the labels do not fit it, if the
-        config is out of range, or if training diverges.
+        If training diverges.
 
     References
     ----------
     Dablain et al., "Efficient Augmentation for Imbalanced Deep Learning", third phase of the framework
-    (classifier retraining); the config is that of its released code.
+    (classifier retraining).
     """
-    _check_config(config)
     source = row_source(features)
     n_samples, n_features = source.shape
-    if n_samples == 0:
-        raise InputError("features: there are no rows to train on; give at least one")
-    labels = class_numbers(labels, "labels", n_classes, n_samples)
     rng = np.random.default_rng(random_state)
-
     layer = _linear_init(rng, n_classes, n_features)
     momentum_buffer = np.zeros_like(layer)
     for epoch in range(1, config.epochs + 1):
@@ -122,56 +96,22 @@ def fit(
     return _weight_and_bias(layer)
 
 
-def logits(features: npt.ArrayLike, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Return the outputs of a linear layer.
-
-    Parameters
-    ----------
-    features : array-like of shape (n_samples, n_features)
-    weight : ndarray of shape (n_classes, n_features)
-    bias : ndarray of shape (n_classes,)
-
-    Returns
-    -------
-    ndarray of shape (n_samples, n_classes), float32
-
-    Raises
-    ------
-    InputError
-        If the features are not a finite matrix: the class with the largest output would mean nothing.
-    """
-    outputs: np.ndarray = finite_features(features, "features", dtype=np.float32) @ weight.T
+def logits(features: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Return the outputs of a linear layer (C, d), (C,) for features (n, d): float32 of shape (n, C)."""
+    outputs = features.astype(np.float32, copy=False) @ weight.T
     outputs += bias
     return outputs
 
 
-def row_source(features: npt.ArrayLike | RowSource) -> RowSource:
-    """Return `features` if it is a source of rows, else a source of its rows in float32.
-
-    Raises
-    ------
-    InputError
-        If they are not a finite matrix.
-    """
+def row_source(features: np.ndarray | RowSource) -> RowSource:
+    """Return `features` if it is a source of rows, else a source of its rows in float32."""
     if isinstance(features, RowSource):
         return features
-    return StoredRows(finite_features(features, "features", dtype=np.float32))
+    return StoredRows(features.astype(np.float32, copy=False))
 
 
 def predictions(source: RowSource, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Return the class with the largest output of a linear layer, for every row of a source.
-
-    Parameters
-    ----------
-    source : RowSource
-        See `row_source`.
-    weight : ndarray of shape (n_classes, n_features)
-    bias : ndarray of shape (n_classes,)
-
-    Returns
-    -------
-    ndarray of int, shape (n_rows,)
-    """
+    """Return the class with the largest output of a linear layer (C, d), (C,) for each of n rows: (n,)."""
     winners = np.empty(source.shape[0], dtype=np.intp)
     for start in range(0, len(winners), _BLOCK):
         outputs = source.block(start, start + _BLOCK) @ weight.T
@@ -246,17 +186,3 @@ def _linear_init(rng: np.random.Generator, n_classes: int, n_features: int) -> n
 
 def _weight_and_bias(layer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return layer[:, :-1].copy(), layer[:, -1].copy()
-
-
-def _check_config(config: HeadConfig) -> None:
-    rules = {
-        "epochs": (config.epochs >= 1, "at least 1"),
-        "learning_rate": (0 < config.learning_rate < np.inf, "above 0"),
-        "batch_size": (config.batch_size >= 1, "at least 1"),
-        "momentum": (0 <= config.momentum < 1, "in [0, 1)"),
-        "weight_decay": (0 <= config.weight_decay < np.inf, "at least 0"),
-        "warmup_epochs": (config.warmup_epochs >= 0, "at least 0"),
-    }
-    for name, (holds, wanted) in rules.items():
-        if not holds:
-            raise InputError(f"{name}: {getattr(config, name)!r} is not {wanted}")

@@ -39,8 +39,7 @@ def find_loss(name: str) -> type[Loss]:
     InputError
         If there is none.
     """
-    loss: type[Loss] = find(LOSSES, name, what="loss").load()
-    return loss
+    return find(LOSSES, name, what="loss").load()
 
 
 def build_loss(name: str, class_counts: Sequence[int], parameters: Mapping[str, float]) -> Loss:

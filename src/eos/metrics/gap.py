@@ -62,9 +62,8 @@ def generalization_gap(
     >>> generalization_gap([[0.0], [1.0], [5.0]], [0, 0, 1], [[-0.5], [3.0], [5.0]], [0, 0, 1])
     array([2.5, 0. ])
     """
-    classes, train_ranges = _train_ranges(train_features, train_labels)
-    test_features, test_numbers = _test_rows(test_features, test_labels, classes, train_ranges)
-    return _excess(train_ranges, _ranges(test_features, test_numbers, len(classes)))
+    train_ranges, rows, numbers = _checked(train_features, train_labels, test_features, test_labels)
+    return _excess(train_ranges, rows, numbers)
 
 
 def outcome_gaps(
@@ -82,28 +81,19 @@ def outcome_gaps(
     Parameters
     ----------
     train_features, train_labels, test_features, test_labels
-        As in `generalization_gap`.
+        As in `generalization_gap`, which says what errors they raise.
     predictions : array-like of shape (n_test,)
         The class predicted for each test row.
 
     Returns
     -------
-    true_positive : ndarray of shape (n_classes,), float64
-        Gap of the correctly classified rows of each class; NaN for a class without any.
-    false_positive : ndarray of shape (n_classes,), float64
-        Gap of the misclassified rows of each class; NaN for a class without any.
-
-    Raises
-    ------
-    InputError
-        As in `generalization_gap`, or if there is not one prediction per test row.
+    true_positive, false_positive : ndarray of shape (n_classes,), float64
+        Gap of the rows of each class that were classified rightly, and wrongly; NaN for a class without any.
     """
-    classes, train_ranges = _train_ranges(train_features, train_labels)
-    test_features, test_numbers = _test_rows(test_features, test_labels, classes, train_ranges)
-    correct = _labels(predictions, "predictions", len(test_features)) == np.asarray(test_labels)
+    train_ranges, rows, numbers = _checked(train_features, train_labels, test_features, test_labels)
+    right = _labels(predictions, "predictions", len(rows)) == np.asarray(test_labels)
     true_positive, false_positive = (
-        _excess(train_ranges, _ranges(test_features[rows], test_numbers[rows], len(classes)))
-        for rows in (correct, ~correct)
+        _excess(train_ranges, rows[these], numbers[these]) for these in (right, ~right)
     )
     return true_positive, false_positive
 
@@ -111,22 +101,17 @@ def outcome_gaps(
 def net_gap(per_class: npt.ArrayLike) -> float:
     """Return the mean gap of the classes that have one (paper, Section III-B); NaN if none has.
 
-    Parameters
-    ----------
-    per_class : array-like of shape (n_classes,)
-        What `generalization_gap` returned.
+    `per_class` is what `generalization_gap` returned.
     """
     gaps = np.asarray(per_class, dtype=np.float64)
     defined = gaps[~np.isnan(gaps)]
     return float(defined.mean()) if defined.size else float("nan")
 
 
-def _excess(train: Ranges, test: Ranges) -> np.ndarray:
-    """Sum over features how far the test ranges reach beyond the training ranges; NaN stays NaN."""
-    (train_low, train_high), (test_low, test_high) = train, test
-    above = np.maximum(0.0, test_high - train_high)
-    below = np.maximum(0.0, train_low - test_low)
-    return np.asarray((above + below).sum(axis=1))
+def _excess(train_ranges: Ranges, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+    """Sum over features how far the classes of test rows reach beyond the training ranges; NaN stays NaN."""
+    (train_low, train_high), (low, high) = train_ranges, _ranges(rows, numbers, len(train_ranges[0]))
+    return (np.maximum(0.0, high - train_high) + np.maximum(0.0, train_low - low)).sum(axis=1)
 
 
 def _ranges(features: np.ndarray, numbers: np.ndarray, n_classes: int) -> Ranges:
@@ -143,34 +128,31 @@ def _ranges(features: np.ndarray, numbers: np.ndarray, n_classes: int) -> Ranges
     return low, high
 
 
-def _train_ranges(features: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[np.ndarray, Ranges]:
-    """Return the sorted classes and their training ranges."""
-    features = finite_features(features, "train_features")
-    if len(features) == 0:
+def _checked(
+    train_features: npt.ArrayLike,
+    train_labels: npt.ArrayLike,
+    test_features: npt.ArrayLike,
+    test_labels: npt.ArrayLike,
+) -> tuple[Ranges, np.ndarray, np.ndarray]:
+    """Return the training ranges, by class in sorted order; the test rows, and their classes' numbers."""
+    train = finite_features(train_features, "train_features")
+    if len(train) == 0:
         raise InputError("train_features: there are no rows; give at least one")
-    classes, numbers = np.unique(_labels(labels, "train_labels", len(features)), return_inverse=True)
-    return classes, _ranges(features, numbers, len(classes))
-
-
-def _test_rows(
-    features: npt.ArrayLike, labels: npt.ArrayLike, classes: np.ndarray, train_ranges: Ranges
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the test features and the positions of their labels among the training `classes`."""
-    features = finite_features(features, "test_features")
-    width = train_ranges[0].shape[1]
-    if features.shape[1] != width:
+    classes, train_numbers = np.unique(_labels(train_labels, "train_labels", len(train)), return_inverse=True)
+    test = finite_features(test_features, "test_features")
+    if test.shape[1] != train.shape[1]:
         raise InputError(
-            f"test_features: {features.shape[1]} columns, but train_features has {width}; give embeddings of "
-            "the same network"
+            f"test_features: {test.shape[1]} columns, but train_features has {train.shape[1]}; give "
+            "embeddings of the same network"
         )
-    labels = _labels(labels, "test_labels", len(features))
+    labels = _labels(test_labels, "test_labels", len(test))
     unknown = np.setdiff1d(labels, classes)
     if unknown.size:
         raise InputError(
             f"test_labels: class {unknown[0]} has no training rows to compare with "
             f"({unknown.size} such of {len(classes) + unknown.size} classes); drop its test rows"
         )
-    return features, np.searchsorted(classes, labels)
+    return _ranges(train, train_numbers, len(classes)), test, np.searchsorted(classes, labels)
 
 
 def _labels(labels: npt.ArrayLike, name: str, n_samples: int) -> np.ndarray:
@@ -179,7 +161,11 @@ def _labels(labels: npt.ArrayLike, name: str, n_samples: int) -> np.ndarray:
         raise InputError(f"{name}: shape {array.shape}; give one per row of features, shape ({n_samples},)")
     if array.dtype.kind in "fO":
         values = array.tolist()
-        missing = [row for row, label in enumerate(values) if label is None or _is_nan(label)]
+        missing = [
+            row
+            for row, label in enumerate(values)
+            if label is None or (isinstance(label, float) and math.isnan(label))
+        ]
         if missing:
             raise InputError(
                 f"{name}: {len(missing)} are missing, the first in row {missing[0]}; drop such rows"
@@ -188,7 +174,3 @@ def _labels(labels: npt.ArrayLike, name: str, n_samples: int) -> np.ndarray:
         if len(kinds) > 1:
             raise InputError(f"{name}: {' and '.join(kinds)} among each other; give labels of one kind")
     return array
-
-
-def _is_nan(label: object) -> bool:
-    return isinstance(label, float) and math.isnan(label)

@@ -6,21 +6,15 @@ wanted after every epoch.
 """
 
 import numpy as np
-import numpy.typing as npt
-
-from eos.errors import InputError
-from eos.validation import class_numbers
 
 
-def confusion(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> np.ndarray:
+def confusion(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> np.ndarray:
     """Count the rows of each true class that were predicted as each class.
 
     Parameters
     ----------
-    labels : array-like of int, shape (n_samples,)
-        True classes, 0 to ``n_classes - 1``, at least one row.
-    predictions : array-like of int, shape (n_samples,)
-        Predicted classes.
+    labels, predictions : ndarray of int, shape (n_samples,)
+        True and predicted classes, 0 to ``n_classes - 1``, of at least one row.
     n_classes : int
         Number of classes.
 
@@ -28,18 +22,9 @@ def confusion(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int)
     -------
     ndarray of int, shape (n_classes, n_classes)
         True classes are rows, predicted classes are columns.
-
-    Raises
-    ------
-    InputError
-        If there are no rows, lengths differ, or a value is not a class number.
     """
-    size = np.size(labels)
-    if size == 0:
-        raise InputError("labels: there are no rows to score; give at least one")
-    rows = class_numbers(labels, "labels", n_classes, size)
-    columns = class_numbers(predictions, "predictions", n_classes, size)
-    return np.bincount(rows * n_classes + columns, minlength=n_classes**2).reshape(n_classes, n_classes)
+    cells = np.asarray(labels, dtype=np.intp) * n_classes + predictions
+    return np.bincount(cells, minlength=n_classes**2).reshape(n_classes, n_classes)
 
 
 def recalls(confusion: np.ndarray) -> np.ndarray:
@@ -76,45 +61,21 @@ def macro_f1(confusion: np.ndarray) -> float:
     predicted has an F1 of 0.
     """
     confusion = _seen(confusion)
-    hits = confusion.diagonal()
-    return float((2 * hits / (confusion.sum(axis=1) + confusion.sum(axis=0))).mean())
+    return float((2 * confusion.diagonal() / (confusion.sum(axis=1) + confusion.sum(axis=0))).mean())
 
 
-def score(labels: npt.ArrayLike, predictions: npt.ArrayLike, n_classes: int) -> dict[str, float]:
-    """Return the paper's three scores, each in [0, 1].
-
-    Parameters
-    ----------
-    labels, predictions, n_classes
-        As in `confusion`.
-
-    Returns
-    -------
-    dict
-        ``BAC``: balanced accuracy; ``GM``: geometric mean; ``FM``: macro-F1.
-
-    Raises
-    ------
-    InputError
-        As in `confusion`.
-    """
+def score(labels: np.ndarray, predictions: np.ndarray, n_classes: int) -> dict[str, float]:
+    """Return the paper's three scores, each in [0, 1], by name; the arguments are those of `confusion`."""
     counts = confusion(labels, predictions, n_classes)
     return {"BAC": balanced_accuracy(counts), "GM": geometric_mean(counts), "FM": macro_f1(counts)}
 
 
-def weight_norms(weight: npt.ArrayLike) -> np.ndarray:
+def weight_norms(weight: np.ndarray) -> np.ndarray:
     """Return the Euclidean norm of each class's weight vector, without its bias (paper, Figure 5).
 
-    Parameters
-    ----------
-    weight : array-like of shape (n_classes, n_features)
-        Weight of a linear classifier.
-
-    Returns
-    -------
-    ndarray of shape (n_classes,), float64
+    For the weight (n_classes, n_features) of a linear classifier it is float64 of shape (n_classes,).
     """
-    return np.asarray(np.linalg.norm(np.asarray(weight, dtype=np.float64), axis=1))
+    return np.linalg.norm(weight.astype(np.float64), axis=1)
 
 
 def _seen(confusion: np.ndarray) -> np.ndarray:

@@ -11,62 +11,22 @@ Three rules, named for what they look at:
 Ties go to the earliest epoch.
 """
 
-from collections.abc import Sequence
-
-from eos.errors import InputError, unknown_name
+from eos.errors import InputError
 
 RULES = ("last", "validation", "test")
 
 
-def selected_epoch(
-    rule: str, *, test_scores: Sequence[float], validation_scores: Sequence[float] | None = None
-) -> int:
-    """Return the epoch that a rule chooses after training.
-
-    Parameters
-    ----------
-    rule : {"last", "validation", "test"}
-        See the module.
-    test_scores : sequence of float, one per epoch
-        Macro-F1 on the test set; of the rule `last` only its length matters.
-    validation_scores : sequence of float, one per epoch, optional
-        Macro-F1 on the validation set, if there is one.
-
-    Returns
-    -------
-    int
-        The epoch, counted from 0.
-
-    Raises
-    ------
-    InputError
-        If the rule is unknown, there are no epochs, the numbers of scores differ, or the rule is
-        `validation` and there is no validation set.
-    """
-    if len(test_scores) == 0:
-        raise InputError("test_scores: empty; at least one epoch is needed to select from")
-    if validation_scores is not None and len(validation_scores) != len(test_scores):
-        raise InputError(
-            f"validation_scores: {len(validation_scores)} epochs, but test_scores has {len(test_scores)}"
-        )
-    kept = BestEpochs()
-    for epoch, test_score in enumerate(test_scores):
-        validation_score = None if validation_scores is None else validation_scores[epoch]
-        kept.update(test_score=test_score, validation_score=validation_score)
-    return kept.epoch(rule)
-
-
 class BestEpochs:
-    """The epoch that each rule would choose so far, for use inside a training loop.
+    """The epoch that each rule chooses among those seen so far, for use inside a training loop.
 
     Examples
     --------
-    >>> kept = BestEpochs()
-    >>> kept.update(test_score=0.5)
+    >>> best = BestEpochs()
+    >>> best.update(test_score=0.5)
     ['last', 'test']
-    >>> kept.update(test_score=0.4)  # the weights kept for `test` stay those of epoch 0
+    >>> best.update(test_score=0.4)  # the weights kept for `test` stay those of epoch 0
     ['last']
-    >>> kept.epoch("test"), kept.epoch("last")
+    >>> best.epoch("test"), best.epoch("last")
     (0, 1)
     """
 
@@ -75,14 +35,7 @@ class BestEpochs:
         self._best: dict[str, tuple[float, int]] = {}
 
     def update(self, *, test_score: float | None, validation_score: float | None = None) -> list[str]:
-        """Take the scores of the next epoch.
-
-        Parameters
-        ----------
-        test_score : float or None
-            Macro-F1 on the test set; None for an epoch that was not scored, which `test` does not choose.
-        validation_score : float, optional
-            Macro-F1 on the validation set; None where there is none, or the epoch was not scored.
+        """Take the next epoch's macro-F1 on the test and on the validation set; None where not scored.
 
         Returns
         -------
@@ -91,27 +44,21 @@ class BestEpochs:
         """
         scores = {"last": float(self._count), "validation": validation_score, "test": test_score}
         improved = []
-        for rule in RULES:
-            value = scores[rule]
+        for rule, value in scores.items():
             if value is not None and (rule not in self._best or value > self._best[rule][0]):
-                self._best[rule] = (value, self._count)
+                self._best[rule] = value, self._count
                 improved.append(rule)
         self._count += 1
         return improved
 
     def epoch(self, rule: str) -> int:
-        """Return the epoch, from 0, that `rule` chooses among those seen.
+        """Return the epoch, from 0, that `rule` chooses.
 
         Raises
         ------
         InputError
-            If the rule is unknown, there were no epochs, or the rule is `validation` and there were no
-            validation scores.
+            If no epoch has been scored as the rule asks for.
         """
-        if rule not in RULES:
-            raise unknown_name(rule, RULES, what="rule", place="selection")
-        if self._count == 0:
-            raise InputError(f"selection: rule {rule!r} has no epochs to choose from; train for at least one")
         if rule not in self._best:
             raise InputError(
                 f"selection: rule {rule!r} needs scores on a validation set, and none was held out; "

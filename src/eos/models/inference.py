@@ -11,6 +11,8 @@ from eos.errors import InputError
 from eos.models.devices import deterministic, pick_device, pick_precision
 from eos.models.network import Classifier, Network, build_network
 
+_CACHED_PIXELS = 64 * 32 * 32  # what passes from one of a CPU's caches to the next
+
 
 def load_network(
     weights: Mapping[str, Tensor],
@@ -85,7 +87,8 @@ def extract(
     network.eval()
     stored = torch.as_tensor(images)
     if batch_size is None:
-        batch_size = _batch_size(place, stored.shape[1] * stored.shape[2])
+        pixels = stored.shape[1] * stored.shape[2]
+        batch_size = 1024 if place.type == "cuda" else max(1, _CACHED_PIXELS // pixels)
     features, logits = [], []
     half = pick_precision(precision, place) == "bf16"
     with deterministic(place), torch.inference_mode():
@@ -112,11 +115,3 @@ def move(network: Network, device: torch.device) -> None:
     """Move a network to a device, its weights in the memory format of `network_input`."""
     module: Any = network  # torch's type hints lack memory_format
     module.to(device, memory_format=torch.channels_last)
-
-
-def _batch_size(device: torch.device, pixels: int) -> int:
-    """Return how many images of so many pixels a step takes; a CPU has them pass from cache to cache."""
-    return 1024 if device.type == "cuda" else max(1, _CACHED_PIXELS // pixels)
-
-
-_CACHED_PIXELS = 64 * 32 * 32

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.errors import unknown_name
 from eos.registry import ARCHITECTURES, find
 
 Classifier = Literal["linear", "cosine"]
@@ -47,8 +46,7 @@ class Network(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of normalised images."""
-        logits: Tensor = self.classifier(self.backbone(images))
-        return logits
+        return self.classifier(self.backbone(images))
 
 
 class CosineClassifier(nn.Module):
@@ -99,15 +97,14 @@ def build_network(
     Raises
     ------
     InputError
-        If there is no such architecture or classifier.
+        If there is no such architecture.
     """
     entry = find(ARCHITECTURES, architecture, what="architecture")
-    if classifier not in _CLASSIFIERS:
-        raise unknown_name(classifier, _CLASSIFIERS, what="classifier", place="build_network")
+    layer = {"linear": nn.Linear, "cosine": CosineClassifier}[classifier]
     # torch draws weights as it builds a layer; all of them are drawn again below, from the one generator.
     with torch.random.fork_rng(devices=[]):
         backbone: Backbone = entry.load()(channels=channels)
-        network = Network(backbone, _CLASSIFIERS[classifier](backbone.n_features, n_classes))
+        network = Network(backbone, layer(backbone.n_features, n_classes))
     _initialize(network, generator)
     return network
 
@@ -120,14 +117,7 @@ def classifier_weights(network: Network) -> np.ndarray:
     weight = network.classifier.weight
     if isinstance(network.classifier, CosineClassifier):
         weight = functional.normalize(weight)
-    rows: np.ndarray = weight.detach().cpu().numpy()
-    return rows
-
-
-_CLASSIFIERS: dict[str, type[nn.Linear] | type[CosineClassifier]] = {
-    "linear": nn.Linear,
-    "cosine": CosineClassifier,
-}
+    return weight.detach().cpu().numpy()
 
 
 @torch.no_grad()

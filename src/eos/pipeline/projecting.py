@@ -6,11 +6,8 @@ import pandas as pd
 from eos.config.schema import Parameters
 from eos.errors import placed, unknown_name
 from eos.pipeline import paths
-from eos.report.figures import figure6_data
-from eos.report.tsne import FEWEST, Rows
+from eos.report.tsne import FEWEST, Rows, project_classes
 from eos.storage.layouts import EMBEDDINGS, IMAGES, OVERSAMPLED, read_stored
-
-COLUMNS = ["head", "class_name", "synthetic", "available", "x", "y"]
 
 
 def project_heads(parameters: Parameters, dataset: str) -> tuple[pd.DataFrame, tuple[str, str]]:
@@ -24,30 +21,22 @@ def project_heads(parameters: Parameters, dataset: str) -> tuple[pd.DataFrame, t
     settings, cut = parameters.figures.figure6, parameters.axes.cuts[0]
     names = read_stored(paths.images_file(dataset), IMAGES, "class_names")["class_names"].tolist()
     heads: dict[str, Rows] = {}
-    classes, data = (0, 1), pd.DataFrame(columns=COLUMNS)
+    classes = 0, 1
     if settings.network in parameters.axes.networks:  # else no panel has anything to show
         path = paths.embeddings_file(dataset, cut, settings.network)
         real = read_stored(path, EMBEDDINGS, "train_features", "train_labels")
-        classes = _chosen_classes(parameters, dataset, names, real["train_labels"])
-        shown = sum(min(int((real["train_labels"] == label).sum()), settings.points) for label in classes)
+        features, labels = real["train_features"], real["train_labels"]
+        classes = _chosen_classes(parameters, dataset, names, labels)
+        shown = sum(min(int((labels == label).sum()), settings.points) for label in classes)
         if shown < FEWEST:
-            print(
-                f"classes {classes[0]} and {classes[1]} have {shown} images: too few for a t-SNE", flush=True
-            )
+            print(f"classes {classes} have {shown} images in all: too few for a t-SNE", flush=True)
         for head in settings.heads if shown >= FEWEST else ():
             if head in parameters.networks[settings.network].heads:
-                heads[head] = _rows_of(
-                    parameters, dataset, head, real["train_features"], real["train_labels"]
-                )
-        with placed(f"{paths.PARAMETERS}: figures.figure6 on {dataset}"):
-            data = figure6_data(
-                heads,
-                classes,
-                (names[classes[0]], names[classes[1]]),
-                points=settings.points,
-                seed=parameters.oversampling.random_state,
-            )
-    return data, (names[classes[0]], names[classes[1]])
+                heads[head] = _rows_of(parameters, dataset, head, features, labels)
+    pair = names[classes[0]], names[classes[1]]
+    seed = parameters.oversampling.random_state
+    with placed(f"{paths.PARAMETERS}: figures.figure6 on {dataset}"):
+        return project_classes(heads, classes, pair, points=settings.points, seed=seed), pair
 
 
 def _chosen_classes(

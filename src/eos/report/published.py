@@ -31,12 +31,12 @@ from importlib import resources
 import pandas as pd
 
 from eos.errors import unknown_name
-from eos.report.wording import METRICS, space_of
+from eos.report.tables import CELL, with_cells
+from eos.report.wording import METRICS
 
 # Where the cells of each of our tables are published; the first that has a cell gives it. Ours has more rows
 # than the paper's Table I, and they are found where the paper reports the same experiment.
 _TABLES = {1: ("I", "V-E3", "II"), 2: ("II",), 3: ("III",), 4: ("IV",), 5: ("V",)}
-_CELL = ["dataset", "network", "space", "method"]
 
 
 def published() -> pd.DataFrame:
@@ -81,17 +81,11 @@ def with_published(table: pd.DataFrame, which: int) -> pd.DataFrame:
     if which not in _TABLES:
         raise unknown_name(which, [str(number) for number in _TABLES], what="table", place="with_published")
     paper = published().set_index("table").loc[list(_TABLES[which])]
-    cells = table if "method" in table else table.assign(method=table["head"])
-    if which == 4:
-        # Every row is a head of its own there; K says which one it is.
-        cells = cells.assign(method="eos")
-    if "space" not in cells:
-        cells = cells.assign(space=cells["method"].map(space_of))
-    key = [*_CELL, "k_neighbors"] if which == 4 else _CELL
-    found = cells[key].merge(paper.drop_duplicates(key)[[*key, *METRICS]], on=key, how="left")
-    wide = table.copy()
-    for metric in METRICS:
-        wide[f"paper_{metric}"] = found[metric].to_numpy()
-    for metric in METRICS:
-        wide[f"difference_{metric}"] = wide[metric].astype(float) - wide[f"paper_{metric}"]
-    return wide
+    cells, key = with_cells(table), ["dataset", *CELL]
+    if which == 4:  # where every row is a head of its own, and K says which
+        cells, key = with_cells(table.assign(head="eos")), [*key, "k_neighbors"]
+    found = cells[key].merge(paper.drop_duplicates(key), on=key, how="left").set_index(table.index)
+    return table.assign(
+        **{f"paper_{metric}": found[metric] for metric in METRICS},
+        **{f"difference_{metric}": table[metric].astype(float) - found[metric] for metric in METRICS},
+    )

@@ -1,7 +1,6 @@
 """The run times of balancing images and of balancing embeddings (Section V-E2 of the paper)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -9,8 +8,8 @@ from eos.errors import InputError, unknown_name
 from eos.registry import display_name
 from eos.report.markdown import grid, wrap
 
+# The ways to a balanced classifier, and what each kind consists of, in the order it is done.
 PIXEL, GENERATOR, EMBEDDING = "pixel", "generator", "embedding"
-# What each kind of way consists of, in the order it is done.
 _PHASES = {
     PIXEL: ("augment", "train"),
     GENERATOR: ("generate", "train"),
@@ -18,9 +17,15 @@ _PHASES = {
 }
 PHASES = ("augment", "generate", "train", "extract", "oversample", "retrain")
 _PLAIN_PHASES = ("train", "extract")  # an embedding way does these with the network trained on plain images
-_OTHER_MODEL = ("generate", "retrain")  # phases that train something else than the network
-_SIZES = ("epochs", "rows", "parameters")
 
+_SIZES = ("rows", "epochs", "parameters")
+# The columns with the sizes of what a phase trains: the network, or something else.
+_OTHER_SIZES = ("other_rows", "other_epochs", "other_parameters")
+_SIZE_COLUMNS = {"train": _SIZES, "generate": _OTHER_SIZES, "retrain": _OTHER_SIZES}
+_COLUMNS = [
+    *("dataset", "network", "kind", "sampler", "way", "cuts", *PHASES, "total", "ratio"),
+    *("epochs", "rows", "parameters", "other_epochs", "other_rows", "other_parameters"),
+]
 _NOT_MEASURED = "not measured"
 
 
@@ -51,10 +56,9 @@ def runtime(
           it trains none.
     network
         The network to show.
-    pixel, generators
-        The samplers and generators whose images a network was trained on, one line each, in this order.
-    head
-        The head of the embedding way, which the others are compared with.
+    pixel, generators, head
+        The samplers and generators whose images a network was trained on, and the head of the embedding way:
+        one line each, in this order.
 
     Returns
     -------
@@ -66,10 +70,9 @@ def runtime(
         - augment, generate, train, extract, oversample, retrain: seconds, means over these cuts, or, where
           there are none, over the cuts on which the phase was measured; NaN where it was not measured or is
           no part of the way;
-        - total: their sum (seconds), NaN unless every phase of the way was measured;
-        - ratio: total over that of the embedding way;
-        - epochs, rows, parameters: means over the cuts, of the network's training;
-        - other_epochs, other_rows, other_parameters: the same of the generator or the head; empty for pixels.
+        - total: their sum, NaN unless every phase was measured; ratio: that over the embedding way's;
+        - epochs, rows, parameters: means over the cuts, of the network's training; with `other_`, of that of
+          the generator or the head; empty for pixels.
 
     Raises
     ------
@@ -79,25 +82,24 @@ def runtime(
     for phase in measured["phase"].unique():
         if phase not in PHASES:
             raise unknown_name(phase, PHASES, what="phase", place="run times, column phase")
-    named = measured.assign(
-        **{name: measured[name].astype(object).fillna("") for name in ("sampler", "network")}
-    )
+    filled = {name: measured[name].astype(object).fillna("") for name in ("sampler", "network")}
+    named = measured.assign(**filled)
     named = named[named["network"].isin([network, ""])]
-    _check(named)
-    ways = [_Way(PIXEL, name) for name in pixel]
-    ways += [_Way(GENERATOR, name) for name in generators]
-    ways.append(_Way(EMBEDDING, head))
-    table = pd.DataFrame(
-        [
-            {"dataset": dataset, "network": network, **_measure(named[named["dataset"] == dataset], way)}
-            for dataset in measured["dataset"].unique()
-            for way in ways
-        ],
-        columns=_columns(),
-    )
+    key = ["dataset", "cut", "phase", "sampler"]  # of one network: a shared phase must not be there as well
+    twice = named.loc[named.duplicated(key), key]
+    if len(twice):
+        where = ", ".join(f"{name} {str(value) or '(empty)'}" for name, value in twice.iloc[0].items())
+        raise InputError(f"run times: the measurement ({where}) is there twice; hand in each once")
+    samplers = {PIXEL: pixel, GENERATOR: generators, EMBEDDING: [head]}
+    lines = [
+        {"dataset": dataset, "network": network, **_measure(named[named["dataset"] == dataset], kind, name)}
+        for dataset in measured["dataset"].unique()
+        for kind, names in samplers.items()
+        for name in names
+    ]
+    table = pd.DataFrame(lines, columns=_COLUMNS)
     embedding = table[table["kind"] == EMBEDDING].set_index("dataset")["total"]
-    table["ratio"] = table["total"] / table["dataset"].map(embedding)
-    return table
+    return table.assign(ratio=table["total"] / table["dataset"].map(embedding))
 
 
 def markdown_runtime(table: pd.DataFrame) -> str:
@@ -105,11 +107,6 @@ def markdown_runtime(table: pd.DataFrame) -> str:
 
     Per dataset: the totals with their ratio to the embedding way, what rows x epochs alone would make of
     that ratio, and the phases.
-
-    Parameters
-    ----------
-    table
-        From `runtime`.
     """
     networks = ", ".join(display_name(name) for name in table["network"].unique())
     text = [
@@ -122,113 +119,70 @@ def markdown_runtime(table: pd.DataFrame) -> str:
         ),
     ]
     if table.empty:
-        return "\n\n".join([*text, "Nothing was measured."]) + "\n"
+        text.append("Nothing was measured.")
     for dataset, block in table.groupby("dataset", sort=False):
-        text += [f"## {display_name(str(dataset))}", _totals(block)]
-        if words := _training_words(block):
-            text.append(wrap(words))
-        text.append(_details(block))
+        words = _training_words(block)
+        text += [f"## {display_name(str(dataset))}", _totals(block), *words, _details(block)]
     return "\n\n".join(text) + "\n"
 
 
-@dataclass(frozen=True)
-class _Way:
-    kind: str
-    sampler: str
-
-    @property
-    def title(self) -> str:
-        prefix = "pixel " if self.kind == PIXEL else ""
-        return f"{prefix}{display_name(self.sampler)}"
-
-    @property
-    def name(self) -> str:
-        return f"training + {self.title} + head" if self.kind == EMBEDDING else f"{self.title} + training"
-
-    def rows_of(self, measured: pd.DataFrame, phase: str) -> pd.DataFrame:
-        plain = self.kind == EMBEDDING and phase in _PLAIN_PHASES
-        sampler = "" if plain else self.sampler
-        return measured[(measured["phase"] == phase) & (measured["sampler"] == sampler)]
+def _title(kind: str, sampler: str) -> str:
+    return f"{'pixel ' if kind == PIXEL else ''}{display_name(sampler)}"
 
 
-def _columns() -> list[str]:
-    other = [f"other_{size}" for size in _SIZES]
-    return [
-        *["dataset", "network", "kind", "sampler", "way", "cuts"],
-        *PHASES,
-        *["total", "ratio"],
-        *_SIZES,
-        *other,
-    ]
-
-
-def _check(measured: pd.DataFrame) -> None:
-    key = ["dataset", "cut", "phase", "sampler"]  # of one network: a shared phase must not be there as well
-    twice = measured[measured.duplicated(key)]
-    if len(twice):
-        where = ", ".join(f"{name} {str(twice.iloc[0][name]) or '(empty)'}" for name in key)
-        raise InputError(f"run times: the measurement ({where}) is there twice; hand in each once")
-
-
-def _measure(measured: pd.DataFrame, way: _Way) -> dict[str, object]:
+def _measure(measured: pd.DataFrame, kind: str, sampler: str) -> dict[str, object]:
     """Return the line of a way, from the measurements of one dataset."""
-    phases = {phase: way.rows_of(measured, phase) for phase in _PHASES[way.kind]}
-    seconds = pd.DataFrame({phase: rows.set_index("cut")["seconds"] for phase, rows in phases.items()})
+    title = _title(kind, sampler)
+    way = f"training + {title} + head" if kind == EMBEDDING else f"{title} + training"
+    phases = {}
+    for phase in _PHASES[kind]:
+        of = "" if kind == EMBEDDING and phase in _PLAIN_PHASES else sampler
+        chosen = (measured["phase"] == phase) & (measured["sampler"] == of)
+        phases[phase] = measured[chosen].set_index("cut")
+    seconds = pd.DataFrame({phase: rows["seconds"] for phase, rows in phases.items()})
     complete = seconds.dropna()
     means = (seconds if complete.empty else complete).mean()
-    line: dict[str, object] = {"kind": way.kind, "sampler": way.sampler, "way": way.name}
-    line |= {"cuts": len(complete), **means}
-    line["total"] = means.sum() if means.notna().all() else float("nan")
-    line |= {size: phases["train"][size].mean() for size in _SIZES}
-    for phase in set(phases) & set(_OTHER_MODEL):
-        line |= {f"other_{size}": phases[phase][size].mean() for size in _SIZES}
+    line: dict[str, object] = {"kind": kind, "sampler": sampler, "way": way, "cuts": len(complete), **means}
+    line["total"] = means.sum(skipna=False)
+    for phase in phases.keys() & _SIZE_COLUMNS.keys():
+        line |= dict(zip(_SIZE_COLUMNS[phase], phases[phase][list(_SIZES)].mean(), strict=True))
     return line
 
 
 def _totals(block: pd.DataFrame) -> str:
-    columns = (block[name] for name in ("way", "cuts", "total", "ratio"))
     return grid(
         ["Way", "Cuts", "Total seconds", "Ratio"],
         [
             [way, str(cuts), _seconds(total), _NOT_MEASURED if pd.isna(ratio) else f"{ratio:.2f}"]
-            for way, cuts, total, ratio in zip(*columns, strict=True)
+            for way, cuts, total, ratio in block[["way", "cuts", "total", "ratio"]].itertuples(index=False)
         ],
     )
 
 
-def _training_words(block: pd.DataFrame) -> str:
-    """Say what ratio the rows and epochs of the networks' trainings make on their own."""
-    plain = block[block["kind"] == EMBEDDING].iloc[0]
-    others = block[block["kind"] != EMBEDDING].dropna(subset=["rows", "epochs"])
-    work = plain["rows"] * plain["epochs"]
-    if others.empty or not work > 0:
-        return ""
-    ratios = others["rows"] * others["epochs"] / work
-    ends = [others.loc[ratios.idxmin()], others.loc[ratios.idxmax()]]
-    sizes = " to ".join(dict.fromkeys(_size(end) for end in ends))
-    ratio = " to ".join(dict.fromkeys(f"{value:.2f}" for value in (ratios.min(), ratios.max())))
-    return (
-        f"The network is trained on {sizes} rows x epochs of balanced images, against {_size(plain)} of "
-        f"imbalanced ones for embeddings, which makes a ratio of {ratio} before anything else is counted."
+def _training_words(block: pd.DataFrame) -> list[str]:
+    """Say, in one paragraph or none, what ratio the rows and epochs of the networks' trainings make alone."""
+    work, embedding = block["rows"] * block["epochs"], block["kind"] == EMBEDDING
+    plain, others = work[embedding].iloc[0], work[~embedding].dropna()
+    if others.empty or not plain > 0:
+        return []
+    sizes = block["rows"].map("{:,.0f}".format) + " x " + block["epochs"].map("{:,.0f}".format)
+    ends = [others.idxmin(), others.idxmax()]
+    ratios = (others[ends] / plain).map("{:.2f}".format)
+    words = (
+        f"The network is trained on {' to '.join(sizes[ends].unique())} rows x epochs of balanced images, "
+        f"against {sizes[embedding].iloc[0]} of imbalanced ones for embeddings, which makes a ratio of "
+        f"{' to '.join(ratios.unique())} before anything else is counted."
     )
-
-
-def _size(line: "pd.Series[float]") -> str:
-    return f"{line['rows']:,.0f} x {line['epochs']:,.0f}"
+    return [wrap(words)]
 
 
 def _details(block: pd.DataFrame) -> str:
     cells = []
     for _, line in block.iterrows():
-        title = _Way(line["kind"], line["sampler"]).title
+        title = _title(line["kind"], line["sampler"])
         for phase in _PHASES[line["kind"]]:
-            prefix = {"train": "", **dict.fromkeys(_OTHER_MODEL, "other_")}.get(phase)
-            sizes = (
-                []
-                if prefix is None
-                else [line[f"{prefix}{size}"] for size in ("rows", "epochs", "parameters")]
-            )
-            numbers = ["" if pd.isna(size) else f"{size:,.0f}" for size in sizes] or ["", "", ""]
+            sizes = [line[column] for column in _SIZE_COLUMNS.get(phase, ())] or [float("nan")] * 3
+            numbers = ["" if pd.isna(size) else f"{size:,.0f}" for size in sizes]
             cells.append([title, phase, _seconds(line[phase]), *numbers])
             title = ""
     return grid(["Way", "Phase", "Seconds", "Rows", "Epochs", "Parameters"], cells)

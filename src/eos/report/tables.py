@@ -1,9 +1,25 @@
 """Tables from tidy results: means over cuts and seeds, one row per cell, and a few headline numbers.
 
-Every function takes and returns plain frames. The frames that come in hold one row per observation, named as
-in the parameters: `scores` one row per dataset, cut, network, head and head seed; `balanced` one row per
-dataset, cut, sampler, network and seed, for networks trained on images that `sampler` had balanced before
-training; `classes` one row per dataset, cut, network, head and class. `eos.report.markdown` lays tables out.
+Every function takes and returns plain frames. Two of them hold one row per observation, and none twice:
+
+- `scores`, of heads: dataset, cut, network, head, seed, selection, BAC, GM, FM;
+- `balanced`, of networks on images that were balanced before training: dataset, cut, sampler (or generator),
+  network, seed, selection, BAC, GM, FM. It may have no rows.
+
+`table1` to `table5` are the paper's tables. They have one row per dataset (in order of appearance) and cell,
+cells in the order asked for. A cell is a network and a head in Tables II and IV; in the others a network, a
+space ("pixel", "embedding", or "none" for heads without samples) and a method, which is a head, or a sampler
+or generator of images. Of each they tell:
+
+- status: "run", or "not run" for a cell without scores, whose values are empty;
+- selection: the rule that chose the epochs;
+- n, cuts, seeds: the number of observations, of distinct cuts and of distinct seeds;
+- BAC, GM, FM: means over the n observations (fractions of 1);
+- BAC_sd, GM_sd, FM_sd: standard deviations (n - 1) between all n observations, so with several cuts they hold
+  the variation between cuts as well as between seeds; empty for one observation.
+
+All raise `InputError` if a frame holds an observation twice or selection rules are mixed.
+`eos.report.published` sets the paper's numbers beside a table, `eos.report.markdown` lays it out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +30,11 @@ import pandas as pd
 from eos.errors import InputError
 from eos.report.wording import METRICS, NO_SPACE, NOT_RUN, PIXEL, RUN, space_of
 
+Cell = tuple[str, str, str]
+CELL = ["network", "space", "method"]
+
 _SUMMARY = ["status", "selection", "n", "cuts", "seeds", "BAC", "BAC_sd", "GM", "GM_sd", "FM", "FM_sd"]
-_METHOD = ["network", "space", "method"]
-_OBSERVATION = ["dataset", "cut", *_METHOD, "seed", "selection", *METRICS]
+_HEADLINE_HEADS = ("own", "none", "smote", "eos")
 
 
 def table1(
@@ -28,34 +46,18 @@ def table1(
     remix: str | None,
     heads: Sequence[str],
 ) -> pd.DataFrame:
-    """Summarise over-sampling of images before training beside that of embeddings (Table I of the paper).
+    """Summarise over-sampling of images before training beside that of embeddings.
 
     Parameters
     ----------
-    scores
-        As for `table2`.
-    balanced
-        Columns dataset, cut, sampler, network, seed, selection, BAC, GM, FM; it may have no rows.
+    scores, balanced
+        Observations.
     network
-        The network, and so the loss, of both kinds of cells.
-    pixel_samplers
-        The samplers in pixel space, in this order.
+        The network, and so the loss, of the cells.
+    pixel_samplers, heads
+        The methods in pixel space and behind the network.
     remix
-        The network trained with ReMix, whose own classifier is a cell in pixel space; None for none.
-    heads
-        The heads of `network`, in this order.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of `table2` with space ("pixel", "embedding", or "none" for heads without samples) and
-        method (sampler or head) in the place of head. The cell of ReMix has its network's name, the space
-        "pixel" and the method "own".
-
-    Raises
-    ------
-    InputError
-        As `table2`, for both frames; also if they have different selection rules.
+        The network trained with ReMix: a cell between them, of space "pixel" and method "own". None for none.
     """
     seen = observations(scores, balanced)
     cells = [(network, PIXEL, sampler) for sampler in pixel_samplers]
@@ -64,38 +66,13 @@ def table1(
         mixed = (seen["network"] == remix) & (seen["space"] == NO_SPACE) & (seen["method"] == "own")
         seen = seen.assign(space=seen["space"].mask(mixed, PIXEL))
         cells.append((remix, PIXEL, "own"))
-    cells += [(network, space_of(head), head) for head in heads]
-    return _table(seen, _METHOD, cells)
+    return _table(seen, cells + [(network, space_of(head), head) for head in heads])
 
 
 def table2(scores: pd.DataFrame, networks: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
-    """Summarise each cell of dataset, network and head (Table II of the paper).
-
-    Parameters
-    ----------
-    scores
-        Columns dataset, cut, network, head, seed, selection, BAC, GM, FM.
-    networks, heads
-        The cells to show, in this order.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per dataset (in order of appearance), network and head:
-
-        - status: "run", or "not run" for a cell without scores, whose values are empty;
-        - n, cuts, seeds: the number of observations, of distinct cuts and of distinct head seeds;
-        - BAC, GM, FM: means over the n observations (fractions of 1);
-        - BAC_sd, GM_sd, FM_sd: standard deviations (n - 1) between all n observations, so with several cuts
-          they hold the variation between cuts as well as between head seeds; empty for one observation.
-
-    Raises
-    ------
-    InputError
-        If `scores` holds an observation twice or mixes selection rules.
-    """
-    _check(scores, "scores", ["dataset", "cut", "network", "head", "seed"])
-    return _table(scores, ["network", "head"], product(networks, heads))
+    """Summarise each head of each network (loss)."""
+    table = table5(scores, networks=networks, heads=heads)
+    return table.drop(columns="space").rename(columns={"method": "head"})
 
 
 def table3(
@@ -106,111 +83,46 @@ def table3(
     generators: Sequence[str],
     head: str,
 ) -> pd.DataFrame:
-    """Summarise generative over-sampling of images beside one head (Table III of the paper).
-
-    Parameters
-    ----------
-    scores, balanced
-        As for `table1`.
-    networks
-        The networks (losses), in this order.
-    generators
-        The samplers of `balanced`, in this order.
-    head
-        The head to compare them with.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of `table1`; per network the generators, then the head.
-
-    Raises
-    ------
-    InputError
-        As `table1`.
-    """
+    """Summarise generative over-sampling of images: per network the generators, then the head beside them."""
     methods = [*((PIXEL, generator) for generator in generators), (space_of(head), head)]
-    cells = [(network, *method) for network in networks for method in methods]
-    return _table(observations(scores, balanced), _METHOD, cells)
+    cells = [(network, *method) for network, method in product(networks, methods)]
+    return _table(observations(scores, balanced), cells)
 
 
 def table4(scores: pd.DataFrame, network: str, neighbors: Mapping[str, int]) -> pd.DataFrame:
-    """Summarise EOS by its number of neighbours K on one network (Table IV of the paper).
-
-    Parameters
-    ----------
-    scores
-        As for `table2`.
-    network
-        The network whose heads are compared.
-    neighbors
-        K by head name, in the order to show.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of `table2` with k_neighbors, the K asked for, after head.
-
-    Raises
-    ------
-    InputError
-        As `table2`.
-    """
+    """Summarise EOS on one network by its number of neighbours K, given by head; it is column k_neighbors."""
     table = table2(scores, [network], list(neighbors))
     table.insert(3, "k_neighbors", table["head"].map(dict(neighbors)).astype(int))
     return table
 
 
 def table5(scores: pd.DataFrame, *, networks: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
-    """Summarise heads on several architectures (Table V of the paper).
-
-    Parameters
-    ----------
-    scores
-        As for `table2`.
-    networks, heads
-        The cells to show, in this order.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of `table1`.
-
-    Raises
-    ------
-    InputError
-        As `table2`.
-    """
+    """Summarise each head of each network (architecture)."""
     cells = [(network, space_of(head), head) for network, head in product(networks, heads)]
-    return _table(observations(scores), _METHOD, cells)
+    return _table(observations(scores), cells)
 
 
 def observations(scores: pd.DataFrame, balanced: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Return the scores of heads and of networks on balanced images as one frame, both named alike.
-
-    Parameters
-    ----------
-    scores, balanced
-        As for `table1`.
+    """Return the scores of heads and of networks on balanced images as one frame, cells named alike.
 
     Returns
     -------
     pandas.DataFrame
         Columns dataset, cut, network, space, method, seed, selection, BAC, GM, FM.
-
-    Raises
-    ------
-    InputError
-        As `table1`.
     """
     _check(scores, "scores", ["dataset", "cut", "network", "head", "seed"])
-    parts = [scores.assign(space=scores["head"].map(space_of), method=scores["head"])]
+    parts = [with_cells(scores)]
     if balanced is not None and len(balanced):
         _check(balanced, "balanced", ["dataset", "cut", "sampler", "network", "seed"])
         parts.append(balanced.assign(space=PIXEL, method=balanced["sampler"]))
-    seen = pd.concat([part[_OBSERVATION] for part in parts if len(part)] or [parts[0][_OBSERVATION]])
+    seen = pd.concat([part for part in parts if len(part)] or parts, ignore_index=True)
     _one_rule(seen, "scores and balanced")
-    return seen.reset_index(drop=True)
+    return seen[["dataset", "cut", *CELL, "seed", "selection", *METRICS]]
+
+
+def with_cells(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with space and method in its columns; where it has heads, they are the methods."""
+    return table.assign(space=table["head"].map(space_of), method=table["head"]) if "head" in table else table
 
 
 def summary(scores: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float]:
@@ -225,30 +137,29 @@ def summary(scores: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float]:
     Parameters
     ----------
     scores
-        As for `table2`.
+        Observations.
     classes
         Columns dataset, cut, network, head, class, gap.
     """
     numbers: dict[str, float] = {}
-    for dataset in scores["dataset"].unique():
-        scored, measured = (frame[frame["dataset"] == dataset] for frame in (scores, classes))
-        networks = _comparable_networks(scored, ("own", "none", "smote", "eos"))
-        wanted = [("BAC", scored, ("own", "none", "smote", "eos")), ("gap", measured, ("own", "eos"))]
-        for value, frame, heads in wanted:
+    for dataset, scored in scores.groupby("dataset", sort=False):
+        measured = classes[classes["dataset"] == dataset]
+        having = [set(rows["network"]) for head, rows in scored.groupby("head") if head in _HEADLINE_HEADS]
+        networks = set.intersection(*having) if having else set()
+        for value, frame, heads in (("BAC", scored, _HEADLINE_HEADS), ("gap", measured, ("own", "eos"))):
             for head in heads:
-                cell = frame[(frame["head"] == head) & frame["network"].isin(networks)]
-                if cell[value].notna().any():
-                    mean = cell.groupby("network")[value].mean().mean()
-                    numbers[f"{dataset}_{value}_{head}"] = round(float(mean), 6)
+                cells = frame[(frame["head"] == head) & frame["network"].isin(networks)]
+                means = cells.groupby("network")[value].mean()
+                if means.notna().any():
+                    numbers[f"{dataset}_{value}_{head}"] = round(float(means.mean()), 6)
         numbers[f"{dataset}_cells"] = len(scored.drop_duplicates(["cut", "network", "head"]))
     return numbers
 
 
 def _check(frame: pd.DataFrame, name: str, key: list[str]) -> None:
-    twice = frame[frame.duplicated(key)]
+    twice = frame.loc[frame.duplicated(key), key]
     if len(twice):
-        first = twice.iloc[0]
-        where = ", ".join(f"{column} {first[column]}" for column in key)
+        where = ", ".join(f"{column} {value}" for column, value in twice.iloc[0].items())
         raise InputError(f"{name}: the observation ({where}) is there twice; hand in each scores file once")
     _one_rule(frame, name)
 
@@ -262,34 +173,18 @@ def _one_rule(frame: pd.DataFrame, name: str) -> None:
         )
 
 
-def _table(seen: pd.DataFrame, key: list[str], cells: Iterable[tuple[str, ...]]) -> pd.DataFrame:
-    """Return one row per dataset and cell, a cell being the values of the columns `key`."""
-    held = dict(iter(seen.groupby(["dataset", *key])))
-    rows = [
-        {"dataset": dataset, **dict(zip(key, cell, strict=True)), **_summarise(held.get((dataset, *cell)))}
-        for dataset, cell in product(seen["dataset"].unique(), cells)
-    ]
-    return pd.DataFrame(rows, columns=["dataset", *key, *_SUMMARY])
-
-
-def _summarise(cell: pd.DataFrame | None) -> dict[str, object]:
-    if cell is None:
-        return {"status": NOT_RUN, "selection": "", "n": 0, "cuts": 0, "seeds": 0}
-    row: dict[str, object] = {
-        "status": RUN,
-        "selection": cell["selection"].iloc[0],
-        "n": len(cell),
-        "cuts": cell["cut"].nunique(),
-        "seeds": cell["seed"].nunique(),
-    }
-    for metric in METRICS:
-        row[metric] = cell[metric].mean()
-        row[f"{metric}_sd"] = cell[metric].std(ddof=1)
-    return row
-
-
-def _comparable_networks(scored: pd.DataFrame, heads: Iterable[str]) -> list[str]:
-    """Return the networks that have every one of `heads` that any network has."""
-    having = {head: set(scored.loc[scored["head"] == head, "network"]) for head in heads}
-    held = [networks for networks in having.values() if networks]
-    return sorted(set.intersection(*held)) if held else []
+def _table(seen: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
+    """Return one row per dataset and cell of the observations."""
+    held = dict(iter(seen.groupby(["dataset", *CELL])))
+    rows = []
+    for dataset, cell in product(seen["dataset"].unique(), cells):
+        row: dict[str, object] = {"dataset": dataset, **dict(zip(CELL, cell, strict=True))}
+        row |= {"status": NOT_RUN, "selection": "", "n": 0, "cuts": 0, "seeds": 0}
+        found = held.get((dataset, *cell))
+        if found is not None:
+            row |= {"status": RUN, "selection": found["selection"].iloc[0], "n": len(found)}
+            row |= {"cuts": found["cut"].nunique(), "seeds": found["seed"].nunique()}
+            row |= {metric: found[metric].mean() for metric in METRICS}
+            row |= {f"{metric}_sd": found[metric].std(ddof=1) for metric in METRICS}
+        rows.append(row)
+    return pd.DataFrame(rows, columns=["dataset", *CELL, *_SUMMARY])

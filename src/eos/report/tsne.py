@@ -126,24 +126,16 @@ def _project_head(
             raise InputError(f"{name}: shape {array.shape}; give one per row of features {features.shape}")
     parts = []  # their index is the number of the row
     for number, name in zip(classes, class_names, strict=True):
-        kinds = [np.flatnonzero((labels == number) & (synthetic == made)) for made in (False, True)]
-        if not any(kind.size for kind in kinds):
-            known = ", ".join(str(label) for label in np.unique(labels))
+        if number not in labels:
+            known = ", ".join(map(str, np.unique(labels)))
             raise InputError(f"class {number} ({name}) has no rows; there are rows of classes {known}")
-        drawn = _draw(kinds, points, np.random.default_rng([seed, number]))
-        for made, kind, kept in zip((False, True), kinds, drawn, strict=True):
+        generator, room = np.random.default_rng([seed, number]), points
+        for made in (False, True):
+            kind = np.flatnonzero((labels == number) & (synthetic == made))
+            kept = generator.choice(kind, min(len(kind), room), replace=False, shuffle=False)
+            room -= len(kept)
             told = {"head": head, "class_name": name, "synthetic": made, "available": len(kind)}
-            parts.append(pd.DataFrame(told, index=kept))
+            parts.append(pd.DataFrame(told, index=np.sort(kept)))
     table = pd.concat(parts)
     plane = tsne(features[table.index], seed).round(3)
     return table.assign(x=plane[:, 0], y=plane[:, 1])
-
-
-def _draw(kinds: Sequence[np.ndarray], points: int, generator: np.random.Generator) -> list[np.ndarray]:
-    """Keep at most so many rows in all, those of the first kind before those of the next."""
-    drawn = []
-    for kind in kinds:
-        kept = generator.choice(kind, min(len(kind), points), replace=False, shuffle=False)
-        drawn.append(np.sort(kept))
-        points -= len(kept)
-    return drawn

@@ -31,15 +31,8 @@ class BalancedSVM(BaseSampler):
 
     Parameters
     ----------
-    sampling_strategy : float, str, dict or callable, default="auto"
-        Which classes SMOTE extends, and how far, as in every over-sampler of imbalanced-learn. ``"auto"``
-        brings every class to the size of the largest before the labels are replaced.
-
-    random_state : int, RandomState instance or None, default=None
-        The seed, the generator, or None for NumPy's global legacy generator.
-
-    k_neighbors : int or object, default=5
-        SMOTE's: the number of neighbors within the class, or a nearest-neighbor object.
+    sampling_strategy, random_state, k_neighbors : default="auto", None, 5
+        Those of `imblearn.over_sampling.SMOTE`, which is run with them.
 
     relabel : {"synthetic", "all"}, default="synthetic"
         Which rows get the label that the SVM predicts: the synthetic ones, or the real ones too, as in
@@ -53,17 +46,14 @@ class BalancedSVM(BaseSampler):
     svm_ : Pipeline
         The fitted `StandardScaler` and `SVC`.
 
-    n_features_in_ : int
-        Number of features in the input.
-
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where `X` has names that are all strings.
+    n_features_in_, feature_names_in_
+        Number of features in the input, and their names, where `X` has names that are all strings.
 
     See Also
     --------
     imblearn.over_sampling.SMOTE : The first step alone.
     imblearn.over_sampling.SVMSMOTE : Another method: SMOTE from the support vectors of an SVM.
-    eos.samplers.eos.EOS : Samples towards the nearest enemies.
+    eos.EOS : Samples towards the nearest enemies.
 
     Notes
     -----
@@ -87,7 +77,7 @@ class BalancedSVM(BaseSampler):
     # The base class needs it to read `sampling_strategy` as an over-sampler does.
     _sampling_type = "over-sampling"
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **SMOTE._parameter_constraints,
         "relabel": [StrOptions({"synthetic", "all"})],
     }
@@ -121,22 +111,10 @@ class BalancedSVM(BaseSampler):
 
 
 def fitted_svm(rows: np.ndarray, labels: np.ndarray) -> Pipeline:
-    """Return ``make_pipeline(StandardScaler(), SVC()).fit(rows, labels)``, in less time.
+    """Return ``make_pipeline(StandardScaler(), SVC()).fit(rows, labels)`` for dense rows, in less time.
 
     The solver looks at the rows of two classes at a time, in their order. With the rows of a class side by
     side in memory it takes a quarter less, and finds the same machine up to the rounding of ``gamma``.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_samples, n_features)
-        Dense rows.
-    labels : ndarray of shape (n_samples,)
-        Their classes.
-
-    Returns
-    -------
-    Pipeline
-        The fitted `StandardScaler` and `SVC`.
     """
     order = np.argsort(labels, kind="stable")
     scaler = StandardScaler().fit(rows)
@@ -158,11 +136,6 @@ def predicted_labels(svm: Pipeline, rows: np.ndarray) -> np.ndarray:
         A fitted transformer or several, then an `SVC` with an RBF kernel that is fitted to dense rows.
     rows : ndarray of shape (n_samples, n_features)
         Rows in the form that `svm` takes.
-
-    Returns
-    -------
-    ndarray of shape (n_samples,)
-        Labels out of ``svm.classes_``.
     """
     svc = svm[-1]
     scaled = svm[:-1].transform(rows).astype(np.float64, copy=False)

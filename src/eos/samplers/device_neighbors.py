@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
+
+if TYPE_CHECKING:
+    import torch
 
 # Values of one block of distances or differences: 1 GB of float32.
 _BLOCK = 2**28
@@ -49,6 +52,8 @@ class DeviceNeighbors(BaseEstimator):
 
     def fit(self, X: Any, y: Any = None) -> DeviceNeighbors:
         """Copy the rows, shape (n, d), to the device."""
+        import torch
+
         self._rows = self._sent(X)
         # Around their middle the products are smaller, and so is their rounding.
         self._middle = self._rows.mean(dim=0)
@@ -74,13 +79,13 @@ class DeviceNeighbors(BaseEstimator):
 
     def kneighbors_graph(self, X: Any, n_neighbors: int | None = None) -> Any:
         """Return the neighbors as a sparse matrix of ones (imbalanced-learn asks for the method)."""
-        from scipy.sparse import csr_matrix
-
         rows = self.kneighbors(X, n_neighbors, return_distance=False)
         starts = np.arange(0, rows.size + 1, rows.shape[1])
         return csr_matrix((np.ones(rows.size), rows.ravel(), starts), shape=(len(rows), self.n_samples_fit_))
 
     def _sent(self, rows: np.ndarray) -> torch.Tensor:
+        import torch
+
         return torch.as_tensor(np.ascontiguousarray(rows), dtype=torch.float32, device=self.device)
 
     def _nearest(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,7 +33,7 @@ class Interpolations:
     step : ndarray of float64, shape (n_samples,)
         The fraction of the way to the partner; negative away from it.
     labels : ndarray of shape (n_samples,)
-        The classes of the samples, those of their bases.
+        The classes of the samples.
     """
 
     base: np.ndarray
@@ -53,7 +52,7 @@ class Interpolations:
         X : {array-like, sparse matrix} of shape (n, n_features)
             The data set that the triples were drawn from.
         selection : slice, or ndarray of int or bool, default=slice(None)
-            Which samples; all, if not given.
+            Which samples.
 
         Returns
         -------
@@ -72,17 +71,6 @@ class Interpolations:
         difference *= steps
         difference += start
         return difference
-
-    @classmethod
-    def none(cls, dtype: np.dtype) -> Interpolations:
-        """Return no samples, of labels of this dtype."""
-        nowhere = np.empty(0, dtype=np.intp)
-        return cls(nowhere, nowhere, np.empty(0), np.empty(0, dtype=dtype))
-
-    @classmethod
-    def concatenated(cls, parts: Sequence[Interpolations]) -> Interpolations:
-        """Return the samples of all parts, at least one, in their order."""
-        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 class EOS(BaseOverSampler):
@@ -103,11 +91,10 @@ class EOS(BaseOverSampler):
         The seed, the generator, or None for NumPy's global legacy generator.
 
     k_neighbors : int or object, default=10
-        How many nearest neighbors of a member are searched for enemies, the member itself not
-        counted. Or a nearest-neighbor object with scikit-learn's interface (``fit``, ``kneighbors``,
-        ``kneighbors_graph``), of which a clone is fitted; as elsewhere in imbalanced-learn its
-        ``n_neighbors`` does count the point itself, so it is K + 1. An int stands for the exact search
-        `eos.samplers.neighbors.ExactNeighbors`, which can also share its lists among samplers of different K.
+        How many nearest neighbors of a member are searched for enemies, the member itself not counted: the
+        exact search `eos.samplers.neighbors.ExactNeighbors` finds them. Or a nearest-neighbor object with
+        scikit-learn's interface (``fit``, ``kneighbors``, ``kneighbors_graph``), of which a clone is fitted;
+        as elsewhere in imbalanced-learn its ``n_neighbors`` counts the point itself, so it is K + 1.
 
     variant : {"toward", "away", "released"}, default="toward"
         - ``"toward"``: ``base + r * (enemy - base)``, the text and results of [1]_.
@@ -130,27 +117,19 @@ class EOS(BaseOverSampler):
         The nearest-neighbor search, fitted on all rows.
 
     k_neighbors_ : int
-        The K that was used: `k_neighbors`, or the number of other rows where that is less.
+        The K that was used: `k_neighbors`, or the number of other rows where that is less, with a warning.
 
     fallback_classes_ : ndarray of shape (n_fallback_classes,)
         The classes of which no member had an enemy among its K neighbors, so that every member was
         paired with its K nearest enemies instead (with all of them where there are fewer).
 
-    n_features_in_ : int
-        Number of features in the input.
-
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, where `X` has names that are all strings.
-
-    Warns
-    -----
-    UserWarning
-        If there are fewer than K other rows, so that K is clipped.
+    n_features_in_, feature_names_in_
+        Number of features in the input, and their names, where `X` has names that are all strings.
 
     See Also
     --------
     imblearn.over_sampling.SMOTE : Interpolates between members of one class.
-    eos.samplers.balanced_svm.BalancedSVM : SMOTE with the labels of a support-vector machine.
+    eos.BalancedSVM : SMOTE with the labels of a support-vector machine.
 
     Notes
     -----
@@ -179,7 +158,7 @@ class EOS(BaseOverSampler):
     [(0, 270), (1, 270)]
     """
 
-    _parameter_constraints: ClassVar[dict] = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseOverSampler._parameter_constraints,
         "k_neighbors": [
             Interval(numbers.Integral, 1, None, closed="left"),
@@ -218,10 +197,8 @@ class EOS(BaseOverSampler):
 
         Parameters
         ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The features, as for `fit_resample`.
-        y : array-like of shape (n_samples,)
-            Their labels.
+        X, y
+            As for `fit_resample`: {array-like, sparse matrix} of shape (n_samples, n_features), and labels.
 
         Returns
         -------
@@ -262,21 +239,23 @@ class EOS(BaseOverSampler):
         random_state = check_random_state(self.random_state)
         self._fit_neighbors(X)
         members_of = _members(y)
-        filled = [label for label, n_samples in self.sampling_strategy_.items() if n_samples]
+        filled = {label: count for label, count in self.sampling_strategy_.items() if count}
         neighbors = self._nearest_rows(X, [members_of[label] for label in filled])
         fallback_classes = []
-        drawn = [Interpolations.none(y.dtype)]
-        for label, rows in zip(filled, neighbors, strict=True):
-            members, n_samples = members_of[label], self.sampling_strategy_[label]
-            pairs = self._neighbor_pairs(y, members, rows)
-            if not len(pairs.bases):
+        nowhere = np.empty(0, dtype=np.intp)
+        drawn = [(nowhere, nowhere, np.empty(0), y[:0])]
+        for (label, n_samples), rows in zip(filled.items(), neighbors, strict=True):
+            bases, partners, enemies = self._candidates(y, members_of[label], rows)
+            if not enemies.any():
                 fallback_classes.append(label)
-                pairs = self._enemy_pairs(X, y, members)
-            base, partner, step = pairs.draw(n_samples, random_state)
-            step *= -self.step_size if self.variant == "away" else self.step_size
-            drawn.append(Interpolations(base, partner, step, np.full(n_samples, label, dtype=y.dtype)))
+                bases, partners = members_of[label], self._nearest_enemies(X, y, members_of[label])
+                enemies = np.ones(partners.shape, dtype=bool)
+            triples = _draw(bases, partners, enemies, n_samples, random_state)
+            drawn.append((*triples, np.full(n_samples, label, dtype=y.dtype)))
         self.fallback_classes_ = np.array(fallback_classes, dtype=y.dtype)
-        return Interpolations.concatenated(drawn)
+        base, partner, step, labels = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
+        step *= -self.step_size if self.variant == "away" else self.step_size
+        return Interpolations(base, partner, step, labels)
 
     def _fit_neighbors(self, X: Any) -> None:
         """Fit the search on all rows and set K, clipped to the number of other rows."""
@@ -299,63 +278,53 @@ class EOS(BaseOverSampler):
         self.nn_k_ = search.fit(X)
         self.k_neighbors_ = min(asked, others)
 
-    def _nearest_rows(self, X: Any, members: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def _nearest_rows(self, X: Any, members: list[np.ndarray]) -> list[np.ndarray]:
         """Return, for each class's members, their K + 1 nearest rows, themselves among them."""
         if not members:
             return []
         queries = np.concatenate(members)
         length = max(1, _QUERIED_VALUES // X.shape[1])
+        n_neighbors = self.k_neighbors_ + 1
         found = [
-            self.nn_k_.kneighbors(
-                X[queries[start : start + length]],
-                n_neighbors=self.k_neighbors_ + 1,
-                return_distance=False,
-            )
+            self.nn_k_.kneighbors(X[queries[start : start + length]], n_neighbors, return_distance=False)
             for start in range(0, len(queries), length)
         ]
         return np.split(np.concatenate(found), np.cumsum([len(rows) for rows in members[:-1]]))
 
-    def _neighbor_pairs(self, y: np.ndarray, members: np.ndarray, rows: np.ndarray) -> _Pairs:
-        """Pair the members with the enemies among their neighbors; members without one drop out."""
+    def _candidates(
+        self, y: np.ndarray, members: np.ndarray, rows: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return n bases, K possible partners of each, and which of them may be drawn, (n, K)."""
         label = y[members[0]]
         if self.variant == "released":
             # The published slip: a place among neighbors 1..K is looked up in the list 0..K.
-            return _Pairs.where(y[rows[:, 1:]] != label, bases=rows[:, 0], partners=rows[:, :-1])
+            return rows[:, 0], rows[:, :-1], y[rows[:, 1:]] != label
         rows = _without_self(rows, members)
-        return _Pairs.where(y[rows] != label, bases=members, partners=rows)
+        return members, rows, y[rows] != label
 
-    def _enemy_pairs(self, X: Any, y: np.ndarray, members: np.ndarray) -> _Pairs:
-        """Pair every member with its K nearest enemies."""
+    def _nearest_enemies(self, X: Any, y: np.ndarray, members: np.ndarray) -> np.ndarray:
+        """Return the K nearest enemies of every member, (n, K)."""
         enemies = np.flatnonzero(y != y[members[0]])
         search = clone(self.nn_k_).fit(X[enemies])
         n_neighbors = min(self.k_neighbors_, len(enemies))
-        rows = enemies[search.kneighbors(X[members], n_neighbors=n_neighbors, return_distance=False)]
-        return _Pairs.where(np.ones(rows.shape, dtype=bool), bases=members, partners=rows)
+        return enemies[search.kneighbors(X[members], n_neighbors, return_distance=False)]
 
 
-@dataclass(frozen=True)
-class _Pairs:
-    """Bases, and for each of them the rows it may be paired with, one list after the other."""
-
-    bases: np.ndarray  # (n_bases,) row numbers
-    counts: np.ndarray  # (n_bases,) partners of each base, at least one
-    partners: np.ndarray  # (sum of counts,) row numbers
-
-    @classmethod
-    def where(cls, allowed: np.ndarray, *, bases: np.ndarray, partners: np.ndarray) -> _Pairs:
-        """Keep the allowed partners (arrays of n by K) and the bases (n) that have any."""
-        counts = np.count_nonzero(allowed, axis=1)
-        return cls(bases[counts > 0], counts[counts > 0], partners[allowed])
-
-    def draw(
-        self, n_samples: int, random_state: np.random.RandomState
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Draw bases, partners and steps in [0, 1), each of shape (n_samples,), in this order."""
-        base = random_state.choice(len(self.bases), size=n_samples)
-        place = _places(random_state.random_sample(n_samples), self.counts[base])
-        step = random_state.random_sample(n_samples)
-        starts = np.cumsum(self.counts) - self.counts
-        return self.bases[base], self.partners[starts[base] + place], step
+def _draw(
+    bases: np.ndarray,
+    partners: np.ndarray,
+    allowed: np.ndarray,
+    n_samples: int,
+    random_state: np.random.RandomState,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw bases that have an allowed partner, such partners and steps in [0, 1), each (n_samples,)."""
+    counts = np.count_nonzero(allowed, axis=1)
+    bases, partners, counts = bases[counts > 0], partners[allowed], counts[counts > 0]
+    base = random_state.choice(len(bases), size=n_samples)
+    place = _places(random_state.random_sample(n_samples), counts[base])
+    step = random_state.random_sample(n_samples)
+    starts = np.cumsum(counts) - counts
+    return bases[base], partners[starts[base] + place], step
 
 
 def _members(y: np.ndarray) -> dict[Any, np.ndarray]:

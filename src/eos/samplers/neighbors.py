@@ -67,20 +67,12 @@ class ExactNeighbors(NearestNeighbors):
     def _nearest(self, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
         rows = self._fit_X
         if max(largest_magnitude(rows), largest_magnitude(queries)) > _LARGEST:
-            return self._plain(queries, n_neighbors)
-        found = np.empty((len(queries), n_neighbors), dtype=np.intp)
+            with threadpool_limits(1):  # which of equals scikit-learn takes depends on how many there are
+                return super().kneighbors(queries, n_neighbors, return_distance=False)
         products = _Products(rows, n_neighbors)
         length = max(1, _BLOCK // len(rows))
-        for start in range(0, len(queries), length):
-            block = slice(start, start + length)
-            found[block] = products.nearest(queries[block])
-        return found
-
-    def _plain(self, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
-        """Leave it to scikit-learn, on one thread: which of equals it takes depends on how many there are."""
-        with threadpool_limits(1):
-            found: np.ndarray = super().kneighbors(queries, n_neighbors, return_distance=False)
-        return found
+        blocks = (queries[start : start + length] for start in range(0, len(queries), length))
+        return np.concatenate([products.nearest(block) for block in blocks])
 
 
 class SharedLists:
@@ -177,8 +169,7 @@ class _Products:
         size = max(1, min(32, n_rows // (8 * self.n_neighbors)))
         groups = distances[:, : n_rows // size * size].reshape(len(distances), size, -1)
         place = self.n_neighbors - 1
-        bound: np.ndarray = np.partition(groups.min(axis=1), place, axis=1)[:, place]
-        return bound
+        return np.partition(groups.min(axis=1), place, axis=1)[:, place]
 
     def _ordered(
         self, queries: np.ndarray, query: np.ndarray, row: np.ndarray, distance: np.ndarray, error: np.ndarray
@@ -224,8 +215,7 @@ def _error(bound: np.ndarray, own: np.ndarray, n_features: int) -> np.ndarray:
     unit = single.eps / 2
     length = np.sqrt(own)
     reach = length + np.sqrt(np.maximum(bound + own, 0) + 8 * (n_features + 4) * unit * own)
-    error: np.ndarray = 1.1 * unit * reach * (2 * (n_features + 4) * length + 4 * reach)
-    return error + n_features * single.tiny
+    return 1.1 * unit * reach * (2 * (n_features + 4) * length + 4 * reach) + n_features * single.tiny
 
 
 def largest_magnitude(values: np.ndarray) -> float:

@@ -63,25 +63,16 @@ def oversample(
     **parameters
         The sampler's parameters, as registered.
 
-    Returns
-    -------
-    Oversampled
-        The synthetic rows, the labels of all rows, and notes.
-
     Raises
     ------
     InputError
-        If the sampler or a parameter's value is unknown, the arrays do not fit together, a feature is not
-        finite, or a class is too small for the sampler.
+        If the sampler is unknown or cannot work with the data: a class is too small, say.
     """
     sampler = find(samplers, name, what="sampler").load()
-    _check_data(name, features, labels)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
             resampled, new_labels = sampler(features, labels, random_state, **parameters)
-        except InputError:
-            raise
         except (ValueError, RuntimeError) as error:
             raise InputError(f"sampler {name}: {error}") from error
     if not np.array_equal(resampled[: len(features)], features):
@@ -91,7 +82,11 @@ def oversample(
             f"sampler {name}: the synthetic rows overflow {features.dtype}: values as large as "
             f"{np.abs(features).max():g} cannot be interpolated; scale the features down"
         )
-    return Oversampled(resampled[len(features) :], new_labels, _notes(caught))
+    notes = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+    for warning in caught:
+        if not issubclass(warning.category, UserWarning):  # meant for developers
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return Oversampled(resampled[len(features) :], new_labels, tuple(dict.fromkeys(notes)))
 
 
 def random(features: np.ndarray, labels: np.ndarray, seed: int) -> Resampled:
@@ -123,9 +118,10 @@ def borderline_smote(
     short = classes[counts < counts.max()]
     if not len(short):
         return rows, new_labels
-    _warn(
+    warnings.warn(
         "filled by SMOTE, because no member is in danger (at least half of its m_neighbors, but not all, of "
-        f"other classes): {_listed(short)}"
+        f"other classes): {_listed(short)}",
+        stacklevel=1,
     )
     targets = {label: counts.max() for label in short.tolist()}
     filler = SMOTE(sampling_strategy=targets, random_state=seed, k_neighbors=k_neighbors)
@@ -152,9 +148,10 @@ def eos(features: np.ndarray, labels: np.ndarray, seed: int, **parameters: Any) 
     sampler = EOS(random_state=seed, **parameters)
     resampled = sampler.fit_resample(features, labels)
     if len(sampler.fallback_classes_):
-        _warn(
+        warnings.warn(
             "paired with their k_neighbors nearest enemies, because no member has an enemy among its "
-            f"k_neighbors nearest rows: {_listed(sampler.fallback_classes_)}"
+            f"k_neighbors nearest rows: {_listed(sampler.fallback_classes_)}",
+            stacklevel=1,
         )
     return resampled
 
@@ -177,44 +174,9 @@ def _within_smallest_class(k_neighbors: int, labels: np.ndarray) -> int:
 def _lowered(parameter: str, asked: int, most: int, reason: str) -> int:
     if asked <= most:
         return asked
-    _warn(f"{parameter} was reduced from {asked} to {most}, because {reason}")
+    warnings.warn(f"{parameter} was reduced from {asked} to {most}, because {reason}", stacklevel=1)
     return most
-
-
-def _warn(message: str) -> None:
-    warnings.warn(message, UserWarning, stacklevel=3)
 
 
 def _listed(classes: np.ndarray) -> str:
     return f"class{'es' if len(classes) > 1 else ''} {', '.join(map(str, classes))}"
-
-
-def _check_data(name: str, features: np.ndarray, labels: np.ndarray) -> None:
-    if features.ndim != 2 or labels.shape != (len(features),):
-        raise InputError(
-            f"sampler {name}: features of shape {features.shape} and labels of shape {labels.shape}; "
-            "needed are (n, d) and (n,)"
-        )
-    bad = np.argwhere(~np.isfinite(features))
-    if len(bad):
-        row, column = bad[0]
-        raise InputError(
-            f"sampler {name}: {len(bad)} feature values are not finite, the first is "
-            f"{features[row, column]} in row {row}, column {column}; "
-            "drop such rows, or look at the training that made them"
-        )
-    if len(np.unique(labels)) < 2:
-        raise InputError(
-            f"sampler {name}: {len(np.unique(labels))} class in {len(labels)} labels; at least two are needed"
-        )
-
-
-def _notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
-    """Return the user warnings as sentences, each once; hand on the others, meant for developers."""
-    notes: dict[str, None] = {}  # a set that keeps the order
-    for warning in caught:
-        if issubclass(warning.category, UserWarning):
-            notes[str(warning.message)] = None
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return tuple(notes)

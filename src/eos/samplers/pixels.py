@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from eos.errors import InputError
 from eos.registry import PIXEL_SAMPLERS
 from eos.samplers.oversampling import Oversampled, Resampled, oversample, smote
 
@@ -40,13 +39,8 @@ def oversample_images(
     Raises
     ------
     InputError
-        If the sampler is unknown, the arrays do not fit together, or a class is too small for the sampler.
+        If the sampler is unknown, or a class is too small for it.
     """
-    if images.dtype != np.uint8 or images.ndim != 4:
-        raise InputError(
-            f"images: {images.dtype} of shape {images.shape}; "
-            "give uint8 of shape (n, height, width, channels)"
-        )
     rows = images.reshape(len(images), -1).astype(np.float32)
     balanced = oversample(
         name, rows, labels, random_state=random_state, samplers=PIXEL_SAMPLERS, **parameters
@@ -95,9 +89,6 @@ def _stratified(labels: np.ndarray, size: int, seed: int) -> np.ndarray:
     """Return about `size` rows, of every class the same share but at least one."""
     random = np.random.default_rng(seed)
     share = size / len(labels)
-    chosen = [
-        random.permutation(members)[: max(1, round(share * len(members)))]
-        for label in np.unique(labels)
-        if len(members := np.flatnonzero(labels == label))
-    ]
+    members_of = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    chosen = [random.permutation(rows)[: max(1, round(share * len(rows)))] for rows in members_of]
     return np.sort(np.concatenate(chosen))

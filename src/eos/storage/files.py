@@ -89,18 +89,20 @@ def read_arrays(path: Path, *names: str) -> Arrays:
     """
     require_file(path)
     try:
-        with zipfile.ZipFile(path):  # `numpy.load` would also read a lone array
-            pass
-        with np.load(path, allow_pickle=False) as archive:
-            missing = [name for name in names if name not in archive]
-            if missing:
-                held = ", ".join(archive.files)
-                raise InputError(f"{path}: has no array {missing[0]!r} (it holds {held}); {REMAKE}")
-            return {name: archive[name] for name in (names or archive.files)}
-    except InputError:
-        raise
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(path) as archive:
+            held = [member.removesuffix(".npy") for member in archive.namelist()]
+            arrays = {name: _read_array(archive, name) for name in names or held if name in held}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: damaged or not an .npz archive ({error}); {REMAKE}") from error
+    for name in names:
+        if name not in held:
+            raise InputError(f"{path}: has no array {name!r} (it holds {', '.join(held)}); {REMAKE}")
+    return arrays
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    with archive.open(f"{name}.npy") as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
 
 
 def write_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
@@ -138,16 +140,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
 
 
 def read_table(path: Path, columns: Sequence[str], *, text: Container[str] = ()) -> "pd.DataFrame":
-    """Read a CSV table.
-
-    Parameters
-    ----------
-    path
-        The file.
-    columns
-        The columns it must have.
-    text
-        Those of them that hold text, whatever it looks like; the others hold numbers.
+    """Read a CSV table that must have these columns; those in `text` hold text, the others numbers.
 
     Raises
     ------

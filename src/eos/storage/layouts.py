@@ -26,21 +26,17 @@ EMBEDDINGS: Layout = {
     "weight": "f classes features",
     "epoch": "i",
     "precision": "U",  # of the arithmetic that made them
-    **{
-        f"{part}_{name}": shape.format(part=part)
-        for part in ("train", "validation", "test")
-        for name, shape in {
-            "features": "f {part} features",
-            "logits": "f {part} classes",
-            "labels": "i {part}",
-        }.items()
-    },
+    "train_features": "f train features",
+    "train_logits": "f train classes",
+    "train_labels": "i train",
+    "validation_features": "f validation features",
+    "validation_logits": "f validation classes",
+    "validation_labels": "i validation",
+    "test_features": "f test features",
+    "test_logits": "f test classes",
+    "test_labels": "i test",
 }
-GAP: Layout = {
-    "gap": "f classes",
-    "true_positive_gap": "f classes",
-    "false_positive_gap": "f classes",
-}
+GAP: Layout = {"gap": "f classes", "true_positive_gap": "f classes", "false_positive_gap": "f classes"}
 OVERSAMPLED: Layout = {"synthetic": "f synthetic features", "labels": "i all", "gap": "f classes"}
 HEAD: Layout = {
     "weight": "f seeds classes features",

@@ -1,7 +1,6 @@
 """Figures 3 and 5: a value per class, one panel per network and one line per head."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
@@ -13,8 +12,18 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from eos.registry import display_name
-from eos.report.figures.style import MUTED, cuts_of, cuts_text, house_style, in_order, look_of, say_missing
+from eos.report.figures import style
 
+_LABELS = {
+    "gap": (
+        "Figure 3: generalization gap per class",
+        "generalization gap\n(sum over features, embedding units)",
+    ),
+    "weight_norm": (
+        "Figure 5: classifier weight norm per class",
+        "Euclidean norm of the class's weight vector",
+    ),
+}
 _BARS = "#ececec"
 _IMBALANCE = "training samples (right axis)"
 _PLAIN = ("own", "none")  # heads trained on the embeddings as they are
@@ -50,161 +59,85 @@ def figure3_data(
 
 
 def figure3(classes: pd.DataFrame, dataset: str, networks: Sequence[str], heads: Sequence[str]) -> Figure:
-    """Draw the generalization gap per class, one panel per network and one line per head (Figure 3).
+    """Draw the generalization gap per class, from what `figure3_data` takes.
 
     Samplers that interpolate inside a class leave its range, and so its gap, as it was: their lines coincide.
     The plain embeddings are therefore a wide grey line, and the heads that coincide with it are dashes on it
     that take turns.
-
-    Parameters
-    ----------
-    classes, dataset, networks, heads
-        As for `figure3_data`.
     """
-    return _class_panels(
-        figure3_data(classes, dataset, networks, heads),
-        _Subject(
-            value="gap",
-            title="Figure 3: generalization gap per class",
-            label="generalization gap\n(sum over features, embedding units)",
-            dataset=dataset,
-            cuts=cuts_of(classes, dataset),
-            from_zero=True,
-            plain_line=True,
-        ),
-        networks,
-        _distinct_embeddings(heads),
-    )
+    return _class_panels(classes, "gap", dataset, networks, _distinct_embeddings(heads))
 
 
 def figure5_data(
     classes: pd.DataFrame, dataset: str, networks: Sequence[str], heads: Sequence[str]
 ) -> pd.DataFrame:
-    """Return the classifier weight norm per class that `figure5` shows.
-
-    Parameters
-    ----------
-    classes
-        Columns dataset, cut, network, head, class, class_name, train_count, weight_norm.
-    dataset, networks, heads
-        As for `figure3_data`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        As `figure3_data`, with weight_norm in place of gap.
-    """
+    """Return the classifier weight norm per class that `figure5` shows: as `figure3_data`, of weight_norm."""
     return _class_data(classes, "weight_norm", dataset, networks, heads)
 
 
 def figure5(classes: pd.DataFrame, dataset: str, networks: Sequence[str], heads: Sequence[str]) -> Figure:
-    """Draw the norm of each class's classifier weights, one panel per network, one line per head (Figure 5).
-
-    Parameters
-    ----------
-    classes, dataset, networks, heads
-        As for `figure5_data`.
-    """
-    return _class_panels(
-        figure5_data(classes, dataset, networks, heads),
-        _Subject(
-            value="weight_norm",
-            title="Figure 5: classifier weight norm per class",
-            label="Euclidean norm of the class's weight vector",
-            dataset=dataset,
-            cuts=cuts_of(classes, dataset),
-            from_zero=False,
-            plain_line=False,
-        ),
-        networks,
-        heads,
-    )
-
-
-@dataclass(frozen=True)
-class _Subject:
-    """What a figure of panels over the classes is about."""
-
-    value: str
-    title: str
-    label: str
-    dataset: str
-    cuts: list[int]
-    from_zero: bool
-    plain_line: bool  # the plain embeddings are a wide line that others may coincide with
+    """Draw the norm of each class's classifier weights, from what `figure5_data` takes."""
+    return _class_panels(classes, "weight_norm", dataset, networks, heads)
 
 
 def _class_data(
     classes: pd.DataFrame, value: str, dataset: str, networks: Sequence[str], heads: Sequence[str]
 ) -> pd.DataFrame:
-    chosen = classes[
-        (classes["dataset"] == dataset) & classes["network"].isin(networks) & classes["head"].isin(heads)
-    ]
-    data = (
-        chosen[chosen[value].notna()]
-        .groupby(["dataset", "network", "head", "class"], as_index=False)
-        .agg(
-            **{
-                "class_name": ("class_name", "first"),
-                "cuts": ("cut", "nunique"),
-                "train_count": ("train_count", "mean"),
-                value: (value, "mean"),
-                f"{value}_min": (value, "min"),
-                f"{value}_max": (value, "max"),
-            }
-        )
+    shown = (classes["dataset"] == dataset) & classes["network"].isin(networks) & classes["head"].isin(heads)
+    grouped = classes[shown & classes[value].notna()].groupby(
+        ["dataset", "network", "head", "class"], as_index=False
     )
-    return in_order(data, {"network": networks, "head": heads}, "class")
+    columns = {
+        "class_name": ("class_name", "first"),
+        "cuts": ("cut", "nunique"),
+        "train_count": ("train_count", "mean"),
+        value: (value, "mean"),
+        f"{value}_min": (value, "min"),
+        f"{value}_max": (value, "max"),
+    }
+    return style.in_order(grouped.agg(**columns), {"network": networks, "head": heads})
 
 
 def _distinct_embeddings(heads: Sequence[str]) -> list[str]:
     return [head for head in heads if not (head == "none" and "own" in heads)]
 
 
-@house_style
+@style.house_style
 def _class_panels(
-    data: pd.DataFrame, subject: _Subject, networks: Sequence[str], heads: Sequence[str]
+    classes: pd.DataFrame, value: str, dataset: str, networks: Sequence[str], heads: Sequence[str]
 ) -> Figure:
+    data = _class_data(classes, value, dataset, networks, heads)
     columns = len(networks) if len(networks) <= 3 else 2
-    rows = ceil(len(networks) / columns)
-    figure = Figure(figsize=(max(7.0, (4.6 if columns > 2 else 5.6) * columns), 3.0 * rows + 1.6))
-    figure.set_layout_engine("constrained")
-    panels = list(figure.subplots(rows, columns, sharex=True, squeeze=False).flat)
-    names = data.drop_duplicates("class").sort_values("class").set_index("class")["class_name"]
+    size = (4.6 if columns > 2 else 5.6, 3.0)
+    figure, panels = style.titled_panels(networks, columns, size, rest=1.6, sharex=True)
     handles: dict[str, Any] = {}
-    for axes, network in zip(panels, networks, strict=False):
-        axes.set_title(display_name(network), loc="left", fontweight="bold")
-        handles |= _draw_panel(axes, data[data["network"] == network], subject, heads)
-    for axes in panels[len(networks) :]:
-        axes.set_visible(False)
-    for axes in panels[max(0, len(networks) - columns) : len(networks)]:
+    for axes, network in zip(panels, networks, strict=True):
+        handles |= _draw_panel(axes, data[data["network"] == network], value, heads)
+    names = data.drop_duplicates("class").sort_values("class").set_index("class")["class_name"]
+    for axes in panels[-columns:]:
         axes.tick_params(labelbottom=True)  # a panel with an empty place below it keeps its class names
         _name_classes(axes, names)
-    figure.suptitle(_panel_title(subject))
-    figure.supylabel(subject.label, fontsize=10)
-    if ordered := [handles[key] for key in [*heads, _IMBALANCE] if key in handles]:
-        ncols = min(2 * columns, 4, len(ordered))
-        figure.legend(handles=ordered, loc="outside lower center", ncols=ncols, handlelength=4.5)
+    title, label = _LABELS[value]
+    cuts = classes.loc[classes["dataset"] == dataset, "cut"]
+    spread = "; mean over the cuts, band: lowest to highest cut" if cuts.nunique() > 1 else ""
+    figure.suptitle(f"{title}\n{display_name(dataset)}, {style.cuts_text(classes, dataset)}{spread}")
+    figure.supylabel(label, fontsize=10)
+    ordered = [handles[key] for key in [*heads, _IMBALANCE] if key in handles]
+    style.legend_below(figure, ordered, ncols=min(2 * columns, 4, len(ordered)), handlelength=4.5)
     return figure
 
 
-def _panel_title(subject: _Subject) -> str:
-    spread = "; mean over the cuts, band: lowest to highest cut" if len(subject.cuts) > 1 else ""
-    return f"{subject.title}\n{display_name(subject.dataset)}, {cuts_text(subject.cuts)}{spread}"
-
-
-def _draw_panel(axes: Axes, panel: pd.DataFrame, subject: _Subject, heads: Sequence[str]) -> dict[str, Any]:
+def _draw_panel(axes: Axes, panel: pd.DataFrame, value: str, heads: Sequence[str]) -> dict[str, Any]:
     """Draw one network, and return the legend's handles by head."""
     handles: dict[str, Any] = {}
-    axes.spines["right"].set_visible(False)
     if len(panel):
         handles[_IMBALANCE] = _draw_imbalance(axes, panel)
-    spots = _coinciding(panel, subject.value)
+    spots = _coinciding(panel, value)
     for head, line in panel.groupby("head", sort=False):
-        handles[str(head)] = _draw_line(axes, line, subject, look_of(str(head), heads), spots[str(head)])
-    if subject.from_zero:
+        handles[str(head)] = _draw_line(axes, line, value, style.look_of(str(head), heads), spots[str(head)])
+    if value == "gap":
         axes.set_ylim(bottom=0)
-    say_missing(axes, [head for head in heads if head not in handles], all_of=heads)
+    style.say_missing(axes, [head for head in heads if head not in handles], all_of=heads)
     return handles
 
 
@@ -222,9 +155,9 @@ def _draw_imbalance(axes: Axes, panel: pd.DataFrame) -> BarContainer:
     right.yaxis.set_major_locator(LogLocator(numticks=6))
     right.yaxis.set_minor_locator(NullLocator())
     right.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
-    right.tick_params(axis="y", colors=MUTED)
-    right.spines["right"].set_color(MUTED)
-    right.set_ylabel("training samples", color=MUTED, fontsize=9)
+    right.tick_params(axis="y", colors=style.MUTED)
+    right.spines["right"].set(visible=True, color=style.MUTED)
+    right.set_ylabel("training samples", color=style.MUTED, fontsize=9)
     return bars
 
 
@@ -243,12 +176,11 @@ def _coinciding(panel: pd.DataFrame, value: str) -> dict[str, list[str]]:
 
 
 def _draw_line(
-    axes: Axes, line: pd.DataFrame, subject: _Subject, look: tuple[str, str], spot: Sequence[str]
+    axes: Axes, line: pd.DataFrame, value: str, look: tuple[str, str], spot: Sequence[str]
 ) -> Line2D:
     """Draw one head, and return its handle for the legend; the heads on one `spot` share it."""
-    head = str(line["head"].iloc[0])
-    sharing = [other for other in spot if not (subject.plain_line and other in _PLAIN)]
-    style: dict[str, Any] = {
+    head, wide = str(line["head"].iloc[0]), _PLAIN if value == "gap" else ()
+    drawn: dict[str, Any] = {
         "color": look[0],
         "marker": "" if len(line) > _NAMED_CLASSES else look[1],
         "label": display_name(head),
@@ -256,14 +188,17 @@ def _draw_line(
         "markeredgewidth": 0.6,
         "zorder": 5 if head == "eos" else 3,
     }
-    if subject.plain_line and head in _PLAIN:
-        style |= {"lw": 7, "alpha": 0.25, "marker": "", "label": _PLAIN_LABEL, "zorder": 2}
-    turns = _turn(sharing.index(head), len(sharing)) if head in sharing and len(spot) > 1 else {}
-    axes.plot(line["class"].to_numpy(), line[subject.value].to_numpy(), **(style | turns))
+    turns: dict[str, Any] = {}
+    if head in wide:
+        drawn |= {"lw": 7, "alpha": 0.25, "marker": "", "label": _PLAIN_LABEL, "zorder": 2}
+    elif len(spot) > 1:
+        sharing = [other for other in spot if other not in wide]
+        turns = _turn(sharing.index(head), len(sharing))
+    axes.plot(line["class"].to_numpy(), line[value].to_numpy(), **(drawn | turns))
     if line["cuts"].max() > 1 and head == spot[0]:
-        low, high = line[f"{subject.value}_min"], line[f"{subject.value}_max"]
+        low, high = line[f"{value}_min"], line[f"{value}_max"]
         axes.fill_between(line["class"], low, high, color=look[0], alpha=0.13, lw=0)
-    return Line2D([], [], **style)
+    return Line2D([], [], **drawn)
 
 
 def _turn(turn: int, of: int) -> dict[str, Any]:
@@ -273,10 +208,10 @@ def _turn(turn: int, of: int) -> dict[str, Any]:
     return {**dashes, "markevery": (turn, of), "zorder": 4}
 
 
-def _name_classes(axes: Axes, names: "pd.Series[str]") -> None:
+def _name_classes(axes: Axes, names: "pd.Series[Any]") -> None:
     """Label the classes: all of them, or every so many where they are too many to read."""
     step = max(1, ceil(len(names) / _NAMED_CLASSES))
-    shown = [_short(name) for name in names.iloc[::step]]
+    shown = [name if len(name) <= 16 else f"{name[:15]}…" for name in map(str, names.iloc[::step])]
     turned: dict[str, Any] = {}
     if step > 1:
         turned = {"rotation": 90}
@@ -284,8 +219,3 @@ def _name_classes(axes: Axes, names: "pd.Series[str]") -> None:
         turned = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"}
     axes.set_xticks(list(names.index[::step]), shown, **turned)
     axes.set_xlabel("class" if step == 1 else f"class, in label order (one in {step} is named)")
-
-
-def _short(name: object) -> str:
-    text = str(name)
-    return text if len(text) <= 16 else f"{text[:15]}…"

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from eos.registry import display_name
-from eos.report.figures.style import LOOKS, cuts_of, cuts_text, house_style, in_order, look_of, say_missing
+from eos.report.figures import style
 
 
 def figure7_data(curves: pd.DataFrame, dataset: str, network: str, heads: Sequence[str]) -> pd.DataFrame:
@@ -32,19 +32,18 @@ def figure7_data(curves: pd.DataFrame, dataset: str, network: str, heads: Sequen
         (means over the cuts), train_BAC_sd and test_BAC_sd (between head seeds: the root mean square of the
         cuts' standard deviations; empty with one seed).
     """
-    chosen = curves[
-        (curves["dataset"] == dataset) & (curves["network"] == network) & curves["head"].isin(heads)
-    ]
-    squared = chosen.assign(train_BAC_sd=chosen["train_BAC_sd"] ** 2, test_BAC_sd=chosen["test_BAC_sd"] ** 2)
+    shown = (curves["dataset"] == dataset) & (curves["network"] == network) & curves["head"].isin(heads)
+    deviations = ["train_BAC_sd", "test_BAC_sd"]
+    squared = curves[shown].assign(**{name: curves[name] ** 2 for name in deviations})
     means = ["train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"]
     data = squared.groupby(["dataset", "network", "head", "epoch"], as_index=False).agg(
-        **{"cuts": ("cut", "nunique"), **{name: (name, "mean") for name in means}}
+        cuts=("cut", "nunique"), **{name: (name, "mean") for name in means}
     )
-    data[["train_BAC_sd", "test_BAC_sd"]] = np.sqrt(data[["train_BAC_sd", "test_BAC_sd"]].astype(float))
-    return in_order(data, {"head": heads}, "epoch")
+    data[deviations] = np.sqrt(data[deviations].astype(float))
+    return style.in_order(data, {"head": heads})
 
 
-@house_style
+@style.house_style
 def figure7(
     curves: pd.DataFrame,
     dataset: str,
@@ -54,7 +53,7 @@ def figure7(
     table_epochs: int = 10,
     own: float | None = None,
 ) -> Figure:
-    """Draw train (dashed) and test (solid) balanced accuracy by head epoch, one colour per head (Figure 7).
+    """Draw train (dashed) and test (solid) balanced accuracy by head epoch, one colour per head.
 
     Parameters
     ----------
@@ -67,42 +66,33 @@ def figure7(
     """
     data = figure7_data(curves, dataset, network, heads)
     figure = Figure(figsize=(8.5, 5.2), layout="constrained")
-    axes = figure.add_subplot()
-    cuts = cuts_of(curves, dataset)
-    title = f"Figure 7: balanced accuracy by head epoch, {display_name(network)}"
-    spread = "; band: ± 1 standard deviation over the head seeds" if data["test_BAC_sd"].notna().any() else ""
-    figure.suptitle(f"{title}\n{display_name(dataset)}, {cuts_text(cuts)}{spread}")
-    axes.set_xlabel("epoch of the classifier head")
-    axes.set_ylabel("balanced accuracy (0 to 1)")
+    axes = figure.add_subplot(xlabel="epoch of the classifier head", ylabel="balanced accuracy (0 to 1)")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    missing = [head for head in heads if head not in set(data["head"])]
+    style.rule(axes)
+    spread = "; band: ± 1 standard deviation over the head seeds" if data["test_BAC_sd"].notna().any() else ""
+    figure.suptitle(
+        f"Figure 7: balanced accuracy by head epoch, {display_name(network)}\n"
+        f"{display_name(dataset)}, {style.cuts_text(curves, dataset)}{spread}"
+    )
     for head, line in data.groupby("head", sort=False):
-        _draw_curves(axes, line, str(head), look_of(str(head), heads))
+        _draw_curves(axes, line, str(head), style.look_of(str(head), heads)[0])
     if own is not None:
-        axes.axhline(own, color=LOOKS["own"][0], lw=1.2, ls=":", label=f"{display_name('own')}, test")
-    if not data.empty:
-        axes.axvline(
-            table_epochs, color="#9a9a9a", lw=1, zorder=0, label=f"epochs behind the tables: {table_epochs}"
-        )
-        axes.margins(x=0.02)
-    else:
+        axes.axhline(own, color=style.LOOKS["own"][0], lw=1.2, ls=":", label=f"{display_name('own')}, test")
+    if data.empty:
         axes.set_xticks([])
-    say_missing(axes, missing, all_of=heads)
-    axes.spines["right"].set_visible(False)
-    axes.grid(axis="y", color="#efefef", lw=0.8)
-    axes.set_axisbelow(True)
-    if handles := axes.get_legend_handles_labels()[0]:
-        figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3)
+    else:
+        label = f"epochs behind the tables: {table_epochs}"
+        axes.axvline(table_epochs, color="#9a9a9a", lw=1, zorder=0, label=label)
+        axes.margins(x=0.02)
+    style.say_missing(axes, [head for head in heads if head not in set(data["head"])], all_of=heads)
+    style.legend_below(figure, axes.get_legend_handles_labels()[0], ncols=3, handlelength=3)
     return figure
 
 
-def _draw_curves(axes: Axes, line: pd.DataFrame, head: str, look: tuple[str, str]) -> None:
+def _draw_curves(axes: Axes, line: pd.DataFrame, head: str, colour: str) -> None:
+    epochs = line["epoch"]
     for part, dashes, weight in (("test", "-", 2.0), ("train", "--", 1.4)):
         mean, deviation = line[f"{part}_BAC"], line[f"{part}_BAC_sd"]
-        axes.plot(
-            line["epoch"], mean, color=look[0], ls=dashes, lw=weight, label=f"{display_name(head)}, {part}"
-        )
+        axes.plot(epochs, mean, color=colour, ls=dashes, lw=weight, label=f"{display_name(head)}, {part}")
         if deviation.notna().any():
-            axes.fill_between(
-                line["epoch"], mean - deviation, mean + deviation, color=look[0], alpha=0.15, lw=0
-            )
+            axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=0.15, lw=0)

@@ -1,17 +1,15 @@
 """Figure 4: the generalization gap of the test images that were, and that were not, classified correctly."""
 
 from collections.abc import Sequence
-from math import ceil
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 
 from eos.registry import display_name
-from eos.report.figures.style import MUTED, cuts_of, cuts_text, house_style, in_order, say_instead
+from eos.report.figures import style
 
 # Light and dark, told apart without any colour; no head has these looks.
 _LOOKS = {
@@ -52,129 +50,96 @@ def figure4_data(gaps: pd.DataFrame, datasets: Sequence[str], networks: Sequence
     chosen = gaps[gaps["dataset"].isin(datasets) & gaps["network"].isin(networks)]
     both = chosen[list(_LOOKS)].notna().all(axis=1)
     paired = chosen.assign(compared=both, **{name: chosen[name].where(both) for name in _LOOKS})
-    cell = ["dataset", "network"]
-    per_cut = paired.groupby([*cell, "cut"], as_index=False).agg(
+    per_cut = paired.groupby(["dataset", "network", "cut"], as_index=False).agg(
         classes=("class", "nunique"),
         compared=("compared", "sum"),
         **{name: (name, "mean") for name in _LOOKS},
     )
-    data = per_cut.groupby(cell, as_index=False).agg(
+    ends = {"": "mean", "_min": "min", "_max": "max"}
+    data = per_cut.groupby(["dataset", "network"], as_index=False).agg(
         cuts=("true_positive_gap", "count"),
         classes=("classes", "max"),
         compared_min=("compared", "min"),
         compared_max=("compared", "max"),
-        **{
-            f"{name}{end}": (name, how)
-            for name in _LOOKS
-            for end, how in (("", "mean"), ("_min", "min"), ("_max", "max"))
-        },
+        **{f"{name}{end}": (name, how) for name in _LOOKS for end, how in ends.items()},
     )
-    data["ratio"] = data["false_positive_gap"] / data["true_positive_gap"].where(
-        data["true_positive_gap"] > 0
-    )
-    ranks = {name: rank for rank, name in enumerate(networks)}
-    data["rank"] = data["network"].map(ranks)
-    return in_order(data, {"dataset": datasets}, "rank").drop(columns="rank")
+    true_positive_gap = data["true_positive_gap"]
+    data["ratio"] = data["false_positive_gap"] / true_positive_gap.where(true_positive_gap > 0)
+    return style.in_order(data, {"dataset": datasets, "network": networks})
 
 
-@house_style
+@style.house_style
 def figure4(gaps: pd.DataFrame, datasets: Sequence[str], networks: Sequence[str]) -> Figure:
-    """Draw the gap of true and of false positives, one panel per dataset, one pair per network (Figure 4).
+    """Draw what `figure4_data` returns, one panel per dataset, one pair of bars per network.
 
     Above each pair stands how many times larger the gap of the false positives is. Datasets have panels of
     their own, with axes of their own, because the scale of the embeddings differs between them.
-
-    Parameters
-    ----------
-    gaps, datasets, networks
-        As for `figure4_data`.
     """
     data = figure4_data(gaps, datasets, networks)
     columns = len(datasets) if len(datasets) <= 3 else 2
-    rows = ceil(len(datasets) / columns)
-    width = max(3.6, 1.15 * len(networks) + 0.8)
-    figure = Figure(figsize=(max(7.0, width * columns), 3.1 * rows + 1.5), layout="constrained")
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    several = bool(len(data)) and bool((data["cuts"] > 1).any())
-    for axes, dataset in zip(panels, datasets, strict=False):
-        _draw_dataset(axes, data[data["dataset"] == dataset].set_index("network"), networks)
-        cuts = cuts_text(cuts_of(gaps, dataset))
-        axes.set_title(display_name(dataset), loc="left", fontweight="bold")
-        axes.set_title(cuts, loc="right", fontsize=9, color=MUTED)
-    for axes in panels[len(datasets) :]:
-        axes.set_visible(False)
+    size = (max(3.6, 1.15 * len(networks) + 0.8), 3.1)
+    figure, panels = style.titled_panels(datasets, columns, size, rest=1.5)
+    handles: dict[str, Any] = {}
+    for axes, dataset in zip(panels, datasets, strict=True):
+        axes.set_title(style.cuts_text(gaps, dataset), loc="right", fontsize=9, color=style.MUTED)
+        handles |= _draw_dataset(axes, data[data["dataset"] == dataset].set_index("network"), networks)
+    several = (data["cuts"] > 1).any()
     spread = " and over the cuts; whiskers: lowest to highest cut" if several else ""
     figure.suptitle(
         "Figure 4: generalization gap of true and of false positives\n"
         f"mean over the classes that have both{spread}"
     )
     figure.supylabel("generalization gap\n(sum over features, embedding units)", fontsize=10)
-    handles: dict[str, Any] = {
-        str(bars.get_label()): bars
-        for axes in panels
-        for bars in axes.containers
-        if isinstance(bars, BarContainer)
-    }
-    if handles:
-        figure.legend(handles=list(handles.values()), loc="outside lower center", ncols=2)
+    style.legend_below(figure, list(handles.values()), ncols=2)
     return figure
 
 
-def _draw_dataset(axes: Axes, cells: pd.DataFrame, networks: Sequence[str]) -> None:
-    axes.spines["right"].set_visible(False)
+def _draw_dataset(axes: Axes, cells: pd.DataFrame, networks: Sequence[str]) -> dict[str, Any]:
+    """Draw the bars of one dataset, and return the legend's handles."""
     if cells.empty:
         axes.set_xticks([])
-        say_instead(axes, "not run")
-        return
-    run = [network for network in networks if network in cells.index]
-    places = np.array([networks.index(network) for network in run], dtype=float)
-    shown = cells.loc[run]
+        style.say_instead(axes, "not run")
+        return {}
+    handles: dict[str, Any] = {}
+    shown = cells.reindex(list(networks))
+    run, several = shown["cuts"].notna(), shown["cuts"] > 1
+    places = np.arange(len(networks), dtype=float)
     for side, (name, (colour, label)) in zip((-0.5, 0.5), _LOOKS.items(), strict=True):
-        low, mean, high = (shown[f"{name}{end}"].to_numpy(float) for end in ("_min", "", "_max"))
-        axes.bar(places + side * _BAR, mean, _BAR, color=colour, label=label, edgecolor="white", lw=0.8)
-        several = (shown["cuts"] > 1).to_numpy()
+        at, mean = places + side * _BAR, shown[name]
+        drawn: dict[str, Any] = {"color": colour, "label": label, "edgecolor": "white", "lw": 0.8}
+        handles[name] = axes.bar(at[run], mean[run], _BAR, **drawn)
         if several.any():
-            axes.errorbar(
-                (places + side * _BAR)[several],
-                mean[several],
-                yerr=[(mean - low)[several], (high - mean)[several]],
-                fmt="none",
-                ecolor="#000000",
-                elinewidth=1.1,
-                capsize=3.5,
-            )
-    for place, (_, cell) in zip(places, shown.iterrows(), strict=True):
-        _write_ratio(axes, place, cell)
-    for place, network in enumerate(networks):
-        if network not in cells.index:
-            _write_above(axes, place, 0.0, "not run", color=MUTED)
-    labels = [f"{display_name(name)}\n{_compared(cells, name)}" for name in networks]
-    axes.set_xticks(range(len(networks)), labels)
+            reach = [mean - shown[f"{name}_min"], shown[f"{name}_max"] - mean]
+            whiskers: dict[str, Any] = {"fmt": "none", "ecolor": "#000000", "elinewidth": 1.1, "capsize": 3.5}
+            axes.errorbar(at[several], mean[several], yerr=[part[several] for part in reach], **whiskers)
+    labels = []
+    for place, (network, cell) in zip(places, shown.iterrows(), strict=True):
+        _write_above(axes, place, cell)
+        labels.append(f"{display_name(str(network))}\n{_compared(cell)}")
+    axes.set_xticks(places, labels)
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.6, len(networks) - 0.4)
     axes.margins(y=0.14)  # room for the ratios
     axes.set_ylim(bottom=0)
-    axes.grid(axis="y", color="#efefef", lw=0.8)
-    axes.set_axisbelow(True)
+    style.rule(axes)
+    return handles
 
 
-def _write_ratio(axes: Axes, place: float, cell: "pd.Series[float]") -> None:
-    tops = [cell["true_positive_gap_max"], cell["false_positive_gap_max"]]
-    if np.isnan(tops).all():
-        _write_above(axes, place, 0.0, "no class\nhas both", color=MUTED)
+def _write_above(axes: Axes, place: float, cell: "pd.Series[float]") -> None:
+    """Write the ratio above a pair, or why there is none."""
+    top = cell[[f"{name}_max" for name in _LOOKS]].max()
+    drawn: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
+    if np.isnan(top):
+        text = "not run" if np.isnan(cell["cuts"]) else "no class\nhas both"
+        axes.annotate(text, (place, 0.0), (0, 4), color=style.MUTED, **drawn)
     elif not np.isnan(cell["ratio"]):
-        _write_above(axes, place, max(tops), f"{cell['ratio']:.1f}x", fontweight="bold")
+        text = f"{cell['ratio']:.1f}x"
+        axes.annotate(text, (place, top), (0, 4), fontweight="bold", **drawn)
 
 
-def _write_above(axes: Axes, place: float, height: float, text: str, **style: Any) -> None:
-    axes.annotate(
-        text, (place, height), (0, 4), textcoords="offset points", ha="center", va="bottom", **style
-    )
-
-
-def _compared(cells: pd.DataFrame, network: str) -> str:
+def _compared(cell: "pd.Series[float]") -> str:
     """Say how many classes a pair is a mean over."""
-    if network not in cells.index:
+    if np.isnan(cell["cuts"]):
         return ""
-    fewest, most, of = (int(cells.at[network, name]) for name in ("compared_min", "compared_max", "classes"))
+    fewest, most, of = (int(cell[name]) for name in ("compared_min", "compared_max", "classes"))
     return f"{fewest if fewest == most else f'{fewest}-{most}'} of {of}\nclasses"

@@ -4,12 +4,12 @@ Figures are drawn under matplotlib's own defaults plus `_STYLE`, whatever the us
 equal data give equal bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from typing import IO, Any
 
 import matplotlib as mpl
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -35,6 +35,7 @@ _STYLE: dict[Any, Any] = {
     "figure.titlesize": 11,
     "axes.titlesize": 11,
     "axes.spines.top": False,
+    "axes.spines.right": False,
     "legend.frameon": False,
     "lines.linewidth": 1.8,
     "lines.markersize": 6.5,
@@ -66,11 +67,43 @@ def save_svg(figure: Figure, target: Path | IO[bytes]) -> None:
         figure.savefig(target, format="svg", metadata={"Date": None})
 
 
-def in_order(data: pd.DataFrame, orders: dict[str, Sequence[str]], last: str) -> pd.DataFrame:
-    """Sort rows by the given orders of names, then by the column `last`."""
-    keys = [data[name].map({key: i for i, key in enumerate(order)}) for name, order in orders.items()]
-    ranks = np.lexsort([data[last], *reversed(keys)])
-    return data.iloc[ranks].reset_index(drop=True)
+def titled_panels(
+    names: Sequence[str], columns: int, size: tuple[float, float], *, rest: float, sharex: bool = False
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with a panel for each name, titled with it, in so many columns.
+
+    `size` is the width and height of a panel, `rest` the height of what stands above and below them (inches).
+    """
+    rows = ceil(len(names) / columns)
+    figure = Figure(figsize=(max(7.0, size[0] * columns), size[1] * rows + rest), layout="constrained")
+    panels = list(figure.subplots(rows, columns, sharex=sharex, squeeze=False).flat)
+    for axes in panels[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(panels, names, strict=False):
+        axes.set_title(display_name(name), loc="left", fontweight="bold")
+    return figure, panels[: len(names)]
+
+
+def legend_below(figure: Figure, handles: Sequence[Any], **style: Any) -> None:
+    """Set the legend below the panels; none without handles."""
+    if handles:
+        figure.legend(handles=handles, loc="outside lower center", **style)
+
+
+def rule(axes: Axes) -> None:
+    """Draw light lines at the heights that the axis names, behind all else."""
+    axes.grid(axis="y", color="#efefef", lw=0.8)
+    axes.set_axisbelow(True)
+
+
+def in_order(data: pd.DataFrame, orders: Mapping[Any, Sequence[str]]) -> pd.DataFrame:
+    """Sort rows by the given orders of the columns' names; equal ones stay as they are."""
+    return data.sort_values(
+        list(orders),
+        key=lambda names: names.map({name: place for place, name in enumerate(orders[names.name])}),
+        kind="stable",
+        ignore_index=True,
+    )
 
 
 def say_instead(axes: Axes, text: str) -> None:
@@ -85,7 +118,7 @@ def say_missing(axes: Axes, missing: Sequence[str], *, all_of: Sequence[str]) ->
     if len(missing) == len(all_of):
         say_instead(axes, "not run")
     elif missing:
-        names = ", ".join(display_name(head) for head in missing)
+        names = ", ".join(map(display_name, missing))
         axes.set_title(f"not run: {names}", loc="right", fontsize=8, color=MUTED)
 
 
@@ -97,13 +130,7 @@ def look_of(head: str, heads: Sequence[str]) -> tuple[str, str]:
     return _MORE_LOOKS[others.index(head) % len(_MORE_LOOKS)]
 
 
-def cuts_of(frame: pd.DataFrame, dataset: str) -> list[int]:
-    """Return the cuts that a dataset was run on."""
-    return sorted(int(cut) for cut in frame.loc[frame["dataset"] == dataset, "cut"].unique())
-
-
-def cuts_text(cuts: Sequence[int]) -> str:
-    """Name the cuts in a figure's title."""
-    if not cuts:
-        return "no cut run"
-    return f"cut{'s' if len(cuts) > 1 else ''} {', '.join(str(cut) for cut in cuts)}"
+def cuts_text(frame: pd.DataFrame, dataset: str) -> str:
+    """Name the cuts that a dataset was run on."""
+    cuts = sorted(frame.loc[frame["dataset"] == dataset, "cut"].unique())
+    return f"cut{'s' if len(cuts) > 1 else ''} {', '.join(map(str, cuts))}" if cuts else "no cut run"

@@ -1,0 +1,145 @@
+"""Phase 1 for a cell: what is written, that it goes together, and what the epochs print."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from eos.config.schema import Parameters
+from eos.models.inference import extract
+from eos.models.saved import load_saved
+from eos.pipeline import fitting, paths
+from eos.pipeline.results import BALANCED
+from eos.storage.files import read_json, write_arrays
+from tests import helpers
+
+FOLDER = Path("models/any")
+
+
+@pytest.fixture
+def cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Stand in an empty project with images and a split of `digits-0` that are made up; two are held out."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (30, 8, 8, 1), dtype=np.uint8)
+    labels = np.arange(30) % 2
+    write_arrays(
+        paths.images_file("digits"),
+        {
+            "train_images": images[:20],
+            "train_labels": labels[:20],
+            "test_images": images[20:],
+            "test_labels": labels[20:],
+            "class_names": np.array(["even", "odd"]),
+        },
+    )
+    split = {"train": np.arange(18), "validation": np.arange(18, 20), "class_counts": np.array([9, 9])}
+    write_arrays(paths.split_file("digits", 0), split)
+    return tmp_path
+
+
+def parameters(*, epochs: int = 2, precision: str = "fp32") -> Parameters:
+    """Return those of params.yaml with a short training on digits, which is not portable here."""
+    known = helpers.parameters()
+    digits = known.datasets["digits"]
+    training = digits.training.model_copy(update={"epochs": epochs, "precision": precision, "batch_size": 10})
+    changed = digits.model_copy(update={"portable": False, "training": training})
+    shared = known.training.model_copy(update={"device": "cpu", "cpu_threads": 1})
+    return known.model_copy(update={"training": shared, "datasets": known.datasets | {"digits": changed}})
+
+
+def test_the_folder_has_all_that_is_needed_to_use_the_network(cell: Path) -> None:
+    measured = fitting.fit_network(parameters(), "digits", 0, "ldam", folder=FOLDER)
+    assert (measured["epochs"], measured["rows"]) == (2, 18)
+    assert measured["seconds"] > 0
+    description = read_json(FOLDER / "network.json")
+    expected = {
+        "architecture": "resnet8",
+        "classifier": "cosine",
+        "channels": 1,
+        "class_names": ["even", "odd"],
+    }
+    assert expected.items() <= description.items()
+    for rule in ("last", "test", "validation"):
+        saved = load_saved(FOLDER, rule)
+        assert saved.epoch == description["epochs"][rule] <= 2
+        assert saved.class_names == ["even", "odd"]
+        _, logits = extract(
+            saved.network, np.zeros((3, 8, 8, 1), np.uint8), saved.mean, saved.std, device="cpu"
+        )
+        assert logits.shape == (3, 2)
+        assert np.isfinite(logits).all()
+    assert sum(weight.numel() for weight in saved.network.parameters()) == measured["parameters"]
+    history = pd.read_csv(FOLDER / "history/plots/metrics/loss.tsv", sep="\t")
+    assert history["step"].tolist() == [1, 2]
+    assert not (FOLDER / "scores.csv").exists()
+    assert not list(paths.CHECKPOINTS.iterdir())  # what a finished training has no more need of
+
+
+def test_a_training_that_was_stopped_ends_with_the_same_files(
+    cell: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fitting.fit_network(parameters(), "digits", 0, "ce", folder=Path("whole"))
+
+    class Stopping(fitting.EpochLog):
+        def __call__(self, record: Any) -> None:
+            super().__call__(record)
+            if record.epoch == 1:
+                raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "EpochLog", Stopping)
+        with pytest.raises(KeyboardInterrupt):
+            fitting.fit_network(parameters(), "digits", 0, "ce", folder=Path("stopped"))
+    capsys.readouterr()
+    fitting.fit_network(parameters(), "digits", 0, "ce", folder=Path("stopped"))
+    told = capsys.readouterr().out
+    assert told.startswith("goes on after epoch 1")
+    assert "epoch 1/2" not in told
+    assert "epoch 2/2" in told
+    names = sorted(path.relative_to("whole") for path in Path("whole").rglob("*") if path.is_file())
+    assert names == sorted(
+        path.relative_to("stopped") for path in Path("stopped").rglob("*") if path.is_file()
+    )
+    for name in names:
+        assert ("whole" / name).read_bytes() == ("stopped" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_networks_on_balanced_images_are_scored_as_they_were_trained(cell: Path, precision: str) -> None:
+    """Such a network's score is the one that its history has of the epoch, in the training's precision."""
+    synthetic = paths.generated_file("digits", 0, "gamo")
+    images = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    notes = np.array(["one thing", "another"])
+    write_arrays(synthetic, {"images": images, "labels": np.ones(4, dtype=np.int64), "notes": notes})
+    settings = parameters(epochs=8, precision=precision)
+    measured = fitting.fit_network(
+        settings, "digits", 0, "ce", folder=FOLDER, synthetic=synthetic, sampler="gamo"
+    )
+    digits = settings.datasets["digits"].training
+    assert digits.balanced_epochs_share is not None
+    assert measured["epochs"] == round(8 * digits.balanced_epochs_share) > 1
+    assert measured["rows"] == 22
+    scores = pd.read_csv(FOLDER / "scores.csv")
+    assert list(scores) == BALANCED
+    assert scores["selection"].tolist() == ["last", "validation", "test"]
+    assert (scores["note"] == "one thing | another").all()
+    cells = scores[["dataset", "cut", "sampler", "network", "seed"]].to_numpy().tolist()
+    assert cells == [["digits", 0, "gamo", "ce", 0]] * 3
+    history = pd.read_csv(FOLDER / "history/plots/metrics/test_BAC.tsv", sep="\t").set_index("step")
+    assert scores["BAC"].tolist() == history.loc[scores["epoch"], "test_BAC"].tolist()
+    saved = load_saved(FOLDER, "last")
+    assert saved.precision == precision
+
+
+def test_a_training_that_cannot_be_names_its_place(cell: Path) -> None:
+    settings = parameters()
+    networks = settings.networks | {
+        "ce": settings.networks["ce"].model_copy(update={"architecture": "resnet9"})
+    }
+    with pytest.raises(ValueError, match=r"^params\.yaml: networks\.ce on digits: .*unknown architecture"):
+        fitting.fit_network(
+            settings.model_copy(update={"networks": networks}), "digits", 0, "ce", folder=FOLDER
+        )
