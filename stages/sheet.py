@@ -5,8 +5,8 @@ from eos.pipeline.command import run
 
 def main(dataset: str, cut: int, generator: str) -> None:
     """Write a sheet of the first images of each class."""
-    from eos.generators.generation import sample_sheet
     from eos.pipeline.paths import PLOTS, generated_file, images_file
+    from eos.report.sheet import sample_sheet
     from eos.storage.files import replacing
     from eos.storage.layouts import IMAGES, SYNTHETIC, read_stored
 

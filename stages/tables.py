@@ -7,12 +7,13 @@ def main() -> None:
     """Write each table as CSV and Markdown, which of the paper's claims hold, and the headline numbers."""
     from eos.config.cells import neighbors, settings, step
     from eos.pipeline.paths import METRICS
-    from eos.pipeline.results import NOTES_BETWEEN, read_balanced, read_results
+    from eos.pipeline.results import read_balanced, read_results
     from eos.report.claims import claims, claims_summary, markdown_claims
     from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
     from eos.report.published import with_published
     from eos.report.tables import summary, table1, table2, table3, table4, table5
     from eos.storage.files import write_json, write_table, write_text
+    from eos.storage.layouts import NOTES_BETWEEN
 
     scores, classes, gaps, notes = (
         read_results(kind, parameters()) for kind in ("scores", "classes", "gaps", "notes")

@@ -263,8 +263,8 @@ def reports(inputs: Inputs, folder: Path) -> Results:
     import numpy as np
     import pandas as pd
 
-    from eos.generators.generation import sample_sheet
     from eos.report.figures import figure6, figure6_data, save_svg
+    from eos.report.sheet import sample_sheet
     from eos.report.tsne import Rows, tsne
     from eos.storage.files import write_table
 

@@ -52,8 +52,8 @@ def stages(content: bytes) -> dict[str, Any]:
 
 def complete(stage: Any) -> bool:
     """Say whether an entry has its outputs, each with its digest and size."""
-    outs = stage.get("outs") if isinstance(stage, dict) else None
-    return bool(outs) and all(isinstance(out, dict) and {"path", "md5", "size"} <= set(out) for out in outs)
+    outs = (isinstance(stage, dict) and stage.get("outs")) or [None]
+    return all(isinstance(out, dict) and {"path", "md5", "size"} <= set(out) for out in outs)
 
 
 if __name__ == "__main__":

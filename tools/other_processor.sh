@@ -44,7 +44,7 @@ run() {
 run native "$python" tools/digests.py
 # What the environment says must not matter.
 run environment env ATEN_CPU_CAPABILITY=avx512 MKL_CBWR=AUTO OPENBLAS_CORETYPE=SkylakeX OMP_NUM_THREADS=2 \
-    "$python" tools/digests.py
+    ONEDNN_DEFAULT_FPMATH_MODE=BF16 NPY_ENABLE_CPU_FEATURES=X86_V4 "$python" tools/digests.py
 for processor in "$@"; do
     run "$processor" "$qemu" -cpu "$processor" "$python" tools/digests.py
 done

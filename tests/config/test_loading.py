@@ -234,7 +234,7 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         ),
         ("tables.table1.remix", "remics", "tables.table1.remix: unknown network 'remics'; did you"),
         ("tables.table3.head", "eoss", "tables.table3.head: unknown head 'eoss'; did you mean 'eos'?"),
-        ("figures.figure6.classes", {"digit": ["1", "2"]}, "figures.figure6.classes[0]: unknown dataset 'di"),
+        ("figures.figure6.classes", {"digit": ["1", "2"]}, "figures.figure6.classes: unknown dataset 'di"),
         ("head_training.curve_epochs", 5, "curve_epochs 5 must be at least epochs 10"),
         ("tables.table4.network", "cf", "tables.table4.network: unknown network 'cf'; did you mean 'ce'?"),
         ("tables.table4.heads", ["smote"], "tables.table4.heads[0]: 'smote' is no EOS head"),

@@ -13,8 +13,9 @@ from eos.errors import InputError
 from eos.generators import base, cgan
 from eos.generators.bagan import normals
 from eos.generators.base import Progress
-from eos.generators.generation import Generated, generate, sample_sheet
+from eos.generators.generation import Generated, generate
 from eos.registry import GENERATORS
+from eos.report.sheet import sample_sheet
 from eos.storage.files import Arrays
 from tests.helpers import given
 

@@ -1,12 +1,8 @@
 """Rows that are computed when they are read: the same bytes as the array of them."""
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 import pytest
 
-from eos.errors import InputError
 from eos.heads.rows import RowSource, StoredRows, balanced_rows
 
 
@@ -43,22 +39,3 @@ def test_rows_are_copied_into_a_part_of_an_array() -> None:
 
 def test_an_array_is_no_source_by_accident() -> None:
     assert not isinstance(triples()[0], RowSource)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda x, b, p, s: (np.where(x == x[3, 1], np.nan, x), b, p, s), "features: 1 of 30 rows"),
-        (lambda x, b, p, s: (x.astype(int), b, p, s), "features: .*floating point"),
-        (lambda x, b, p, s: (x, b, p[1:], s), r"base, partner, step: shapes \(50,\), \(49,\), \(50,\)"),
-        (lambda x, b, p, s: (x, np.where(b == b[4], 30, b), p, s), "base: row 30 is none of the 30 rows"),
-        (lambda x, b, p, s: (x, b, np.where(p == p[4], -1, p), s), "partner: row -1 is none of the 30 rows"),
-        (lambda x, b, p, s: (x, b + 0.5, p, s), "base: float64 array; give whole numbers"),
-        (lambda x, b, p, s: (x, b, p > 3, s), "partner: bool array; give whole numbers"),
-        (lambda x, b, p, s: (x, b, p, s.astype(str)), "step: <U.* array; give fractions"),
-        (lambda x, b, p, s: (x, b, p, s / 0), "step: 50 values are NaN or infinite"),
-    ],
-)
-def test_triples_that_do_not_fit_are_named(change: Callable[..., Any], message: str) -> None:
-    with np.errstate(divide="ignore"), pytest.raises(InputError, match=message):
-        balanced_rows(*change(*triples()))

@@ -1,6 +1,5 @@
-"""Softmax regression: the same numbers as a torch loop, and errors that say which row is wrong."""
+"""Softmax regression: the same numbers as a torch loop, and an error where training diverges."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -108,10 +107,8 @@ def test_inputs_are_left_alone_and_their_type_does_not_matter() -> None:
     weight, _ = fit(features, labels, 4, HeadConfig(epochs=2), 0)
     np.testing.assert_array_equal(features, features_before)
     np.testing.assert_array_equal(labels, labels_before)
-    as_lists, _ = fit(
-        features.astype(np.float64).tolist(), labels.astype(np.int8), 4, HeadConfig(epochs=2), 0
-    )
-    np.testing.assert_array_equal(weight, as_lists)
+    others, _ = fit(features.astype(np.float64), labels.astype(np.int8), 4, HeadConfig(epochs=2), 0)
+    np.testing.assert_array_equal(weight, others)
 
 
 def test_rows_that_are_computed_batch_by_batch_give_the_bytes_of_their_array() -> None:
@@ -159,48 +156,12 @@ def test_learns_separable_classes_and_leaves_an_absent_one_unlikely() -> None:
 
 def test_logits_are_the_linear_layer() -> None:
     weight, bias = np.array([[1, 2], [3, 4], [0, 1]], np.float32), np.array([0, 1, -1], np.float32)
-    result = logits([[1.0, 1.0], [2.0, 0.0]], weight, bias)
+    result = logits(np.array([[1.0, 1.0], [2.0, 0.0]]), weight, bias)
     np.testing.assert_array_equal(result, [[3, 8, 0], [2, 7, -1]])
     assert result.dtype == np.float32
-    with pytest.raises(InputError, match="features: 1 of 2 rows hold NaN or infinity, the first is row 1"):
-        logits([[1.0, 1.0], [2.0, np.nan]], weight, bias)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda x, y: (np.where(np.arange(100)[:, None] % 40 == 7, np.nan, x), y), "features: 3 of 100 rows"),
-        (lambda x, y: (np.where(np.arange(100)[:, None] % 40 == 7, np.inf, x), y), "first is row 7"),
-        (lambda x, y: (x.astype(np.float64) + 1e300, y), "features: 100 of 100 rows"),
-        (lambda x, y: (x[:, 0], y), r"float32 array of shape \(100,\)"),
-        (lambda x, y: (x.astype(str), y), "give numbers"),
-        (lambda x, y: (x[:0], y[:0]), "features: there are no rows"),
-        (lambda x, y: (x, y[:-1]), r"labels: shape \(99,\).*\(100,\)"),
-        (lambda x, y: (x, y.astype(float)), "labels: dtype float64; give integers from 0 to 3"),
-        (lambda x, y: (x, np.where(np.arange(100) > 97, 4, y)), "labels: 2 of 100.*row 98 with class 4"),
-        (lambda x, y: (x, np.where(np.arange(100) == 5, -1, y)), "labels: 1 of 100.*row 5 with class -1"),
-        (lambda x, y: (x * np.float32(1e37), y), "diverged in epoch 1.*learning_rate"),
-    ],
-)
-def test_bad_input_is_named(change: Callable[..., Any], message: str) -> None:
-    features, labels = change(*blobs(n=100))
-    with pytest.raises(InputError, match=message):
-        fit(features, labels, 4, HeadConfig(), 0)
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("epochs", 0),
-        ("learning_rate", 0.0),
-        ("learning_rate", float("nan")),
-        ("batch_size", 0),
-        ("momentum", 1.0),
-        ("momentum", -0.1),
-        ("weight_decay", -1e-4),
-        ("warmup_epochs", -1),
-    ],
-)
-def test_a_config_out_of_range_is_named(name: str, value: Any) -> None:
-    with pytest.raises(InputError, match=f"^{name}: {value!r} is not"):
-        fit([[0.0], [1.0]], [0, 1], 2, HeadConfig(**{name: value}), 0)
+def test_divergence_is_named() -> None:
+    features, labels = blobs(n=100)
+    with pytest.raises(InputError, match=r"diverged in epoch 1.*learning_rate"):
+        fit(features * np.float32(1e37), labels, 4, HeadConfig(), 0)

@@ -5,44 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eos.errors import InputError
-from eos.metrics.selection import RULES, BestEpochs, selected_epoch
-
-TEST = [0.1, 0.7, 0.3, 0.7, 0.2]
-VALIDATION = [0.1, 0.2, 0.9, 0.9, 0.3]
-
-
-@pytest.mark.parametrize(("rule", "epoch"), [("last", 4), ("test", 1), ("validation", 2)])
-def test_each_rule_takes_the_earliest_best_of_its_own_scores(rule: str, epoch: int) -> None:
-    assert selected_epoch(rule, test_scores=TEST, validation_scores=VALIDATION) == epoch
+from eos.metrics.selection import RULES, BestEpochs
 
 
 def test_only_validation_needs_a_validation_set() -> None:
-    assert selected_epoch("last", test_scores=TEST) == 4
-    assert selected_epoch("test", test_scores=TEST) == 1
+    best = BestEpochs()
+    best.update(test_score=0.1)
+    assert best.epoch("last") == best.epoch("test") == 0
     with pytest.raises(InputError, match=r"none was held out; set split\.validation_fraction above 0"):
-        selected_epoch("validation", test_scores=TEST)
-
-
-@pytest.mark.parametrize(
-    ("rule", "scores", "message"),
-    [
-        ("lats", {"test_scores": TEST}, "selection: unknown rule 'lats'; did you mean 'last'"),
-        ("last", {"test_scores": []}, "test_scores: empty"),
-        (
-            "validation",
-            {"test_scores": TEST, "validation_scores": [0.1]},
-            "validation_scores: 1 epochs, but test_scores has 5",
-        ),
-    ],
-)
-def test_bad_input_is_named(rule: str, scores: dict[str, list[float]], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        selected_epoch(rule, **scores)
-
-
-def test_no_epochs_yet_is_named() -> None:
-    with pytest.raises(InputError, match="rule 'last' has no epochs"):
-        BestEpochs().epoch("last")
+        best.epoch("validation")
 
 
 few_scores = st.sampled_from([0.0, 0.25, 0.5, 1.0])  # few values, so that ties are common

@@ -11,7 +11,7 @@ from eos.config.schema import Parameters
 from eos.models.inference import extract
 from eos.models.saved import load_saved
 from eos.pipeline import fitting, paths
-from eos.pipeline.results import BALANCED
+from eos.storage.layouts import BALANCED
 from eos.storage.files import read_json, write_arrays
 from tests import helpers
 

@@ -99,8 +99,6 @@ def test_balanced_images_get_no_company() -> None:
 def test_what_is_wrong_is_named(images: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(InputError, match="unknown sampler 'smotte'; did you mean 'smote'"):
         oversample_images("smotte", *images, random_state=0)
-    with pytest.raises(InputError, match="images: float64 of shape"):
-        oversample_images("smote", images[0] / 255, images[1], random_state=0)
     alone = np.r_[0:52, 57]
     with pytest.raises(InputError, match="class 2 has 1 sample"):
         oversample_images("smote", images[0][alone], images[1][alone], random_state=0, k_neighbors=5)

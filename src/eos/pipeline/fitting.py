@@ -17,10 +17,9 @@ from eos.models.inference import extract
 from eos.models.saved import load_saved, save_network
 from eos.pipeline import paths
 from eos.pipeline.command import digest
-from eos.pipeline.results import BALANCED, NOTES_BETWEEN
 from eos.registry import MIXINGS
 from eos.storage.files import Arrays, write_table
-from eos.storage.layouts import IMAGES, SPLIT, SYNTHETIC, read_stored
+from eos.storage.layouts import BALANCED, IMAGES, NOTES_BETWEEN, SPLIT, SYNTHETIC, read_stored
 from eos.training.augmentation import normalization_of
 from eos.training.checkpoints import FileCheckpoint, fingerprint, library_code
 from eos.training.config import TrainConfig

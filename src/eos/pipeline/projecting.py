@@ -1,5 +1,7 @@
 """Which rows Figure 6 shows: two classes of a dataset, on the embeddings of its first cut."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 
@@ -7,6 +9,7 @@ from eos.config.schema import Parameters
 from eos.errors import placed, unknown_name
 from eos.pipeline import paths
 from eos.report.tsne import FEWEST, Rows, project_classes
+from eos.storage.files import read_json
 from eos.storage.layouts import EMBEDDINGS, IMAGES, OVERSAMPLED, read_stored
 
 
@@ -26,13 +29,14 @@ def project_heads(parameters: Parameters, dataset: str) -> tuple[pd.DataFrame, t
         path = paths.embeddings_file(dataset, cut, settings.network)
         real = read_stored(path, EMBEDDINGS, "train_features", "train_labels")
         features, labels = real["train_features"], real["train_labels"]
+        folder = paths.oversampled_folder(dataset, cut, settings.network)
         classes = _chosen_classes(parameters, dataset, names, labels)
         shown = sum(min(int((labels == label).sum()), settings.points) for label in classes)
         if shown < FEWEST:
             print(f"classes {classes} have {shown} images in all: too few for a t-SNE", flush=True)
         for head in settings.heads if shown >= FEWEST else ():
             if head in parameters.networks[settings.network].heads:
-                heads[head] = _rows_of(parameters, dataset, head, features, labels)
+                heads[head] = _rows_of(folder, head, features, labels)
     pair = names[classes[0]], names[classes[1]]
     seed = parameters.oversampling.random_state
     with placed(f"{paths.PARAMETERS}: figures.figure6 on {dataset}"):
@@ -56,14 +60,10 @@ def _chosen_classes(
     return one, other
 
 
-def _rows_of(
-    parameters: Parameters, dataset: str, head: str, features: np.ndarray, labels: np.ndarray
-) -> Rows:
-    """Return the rows that a head was trained on, real ones first."""
-    if parameters.heads[head].sampler == "own":
+def _rows_of(folder: Path, head: str, features: np.ndarray, labels: np.ndarray) -> Rows:
+    """Return the rows that a head was trained on, real ones first; the network's own has no others."""
+    if head not in read_json(folder / "notes.json"):
         return Rows(features, labels, np.zeros(len(labels), dtype=bool))
-    cut = parameters.axes.cuts[0]
-    folder = paths.oversampled_folder(dataset, cut, parameters.figures.figure6.network)
     added = read_stored(folder / f"{head}.npz", OVERSAMPLED, "synthetic", "labels")
     every = np.concatenate([features, added["synthetic"]])
     return Rows(every, added["labels"], np.arange(len(every)) >= len(features))

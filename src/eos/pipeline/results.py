@@ -1,4 +1,4 @@
-"""The tidy results: which tables there are, their columns, and reading those of all cells."""
+"""Reading the tidy results of all cells."""
 
 from itertools import product
 
@@ -8,20 +8,7 @@ from eos.config.schema import Parameters
 from eos.errors import InputError
 from eos.pipeline.paths import balanced_folder, results_file
 from eos.storage.files import REMAKE, read_table
-
-CELL = ["dataset", "cut", "network", "head"]
-CLASS = ["class", "class_name", "train_count"]
-BALANCED = ["dataset", "cut", "sampler", "network", "seed", "selection", "epoch", "BAC", "GM", "FM", "note"]
-COLUMNS = {
-    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM", "net_gap"],
-    "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
-    "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
-    "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
-    "notes": [*CELL, "note"],
-}
-# Between several notes in one field.
-NOTES_BETWEEN = " | "
-TEXT = {"dataset", "network", "head", "sampler", "selection", "class_name", "note"}
+from eos.storage.layouts import BALANCED, COLUMNS, TEXT
 
 
 def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:

@@ -8,9 +8,8 @@ from eos.errors import InputError
 from eos.metrics.gap import net_gap
 from eos.metrics.scores import confusion, recalls, score, weight_norms
 from eos.pipeline import paths
-from eos.pipeline.results import COLUMNS
 from eos.storage.files import REMAKE, Arrays, read_json
-from eos.storage.layouts import EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
+from eos.storage.layouts import COLUMNS, EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
 
 
 def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.DataFrame]:

@@ -1,4 +1,4 @@
-"""What each stored file holds: the arrays' kinds and shapes, checked as they are read."""
+"""What each stored file holds: arrays' kinds and shapes, checked as they are read, and tables' columns."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,6 +47,21 @@ HEAD: Layout = {
     "train_BAC": "f seeds epochs",
     "test_BAC": "f seeds epochs",
 }
+
+# The columns of the tidy tables.
+CELL = ["dataset", "cut", "network", "head"]
+CLASS = ["class", "class_name", "train_count"]
+BALANCED = ["dataset", "cut", "sampler", "network", "seed", "selection", "epoch", "BAC", "GM", "FM", "note"]
+COLUMNS = {
+    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM", "net_gap"],
+    "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
+    "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
+    "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
+    "notes": [*CELL, "note"],
+}
+# Between several notes in one field.
+NOTES_BETWEEN = " | "
+TEXT = {"dataset", "network", "head", "sampler", "selection", "class_name", "note"}
 
 
 def read_stored(path: Path, layout: Layout, *names: str) -> Arrays:
