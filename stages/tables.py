@@ -1,4 +1,4 @@
-"""Arrange the scores of all cells into tables: -> metrics/tables/, balanced.csv and summary.json."""
+"""Arrange the scores of all cells into tables: -> metrics/tables/, metrics/summary.json."""
 
 from eos.pipeline.command import parameters, run
 
@@ -19,7 +19,6 @@ def main() -> None:
         read_results(kind, parameters()) for kind in ("scores", "classes", "gaps", "notes")
     )
     balanced = read_balanced(parameters())
-    write_table(METRICS / "balanced.csv", balanced)
     told = balanced[["dataset", "cut", "sampler", "note"]].drop_duplicates()
     pixel_notes = told.assign(note=told["note"].str.split(NOTES_BETWEEN, regex=False)).explode("note")
     pixel_notes = pixel_notes[pixel_notes["note"].fillna("") != ""]

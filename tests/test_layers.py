@@ -11,7 +11,7 @@ SOURCE = ROOT / "src" / "eos"
 
 
 def imported(path: Path) -> set[str]:
-    """Return the parts of the library that a file imports, also where it is used or for type checkers only."""
+    """Return the parts of the library that a file imports, wherever it does so, type checkers included."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "eos":

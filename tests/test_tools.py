@@ -44,6 +44,7 @@ def outputs(path: Path) -> dict[str, Any]:
     return {name: {out["path"]: out["md5"] for out in stage["outs"]} for name, stage in stages.items()}
 
 
+@pytest.mark.slow
 def test_a_lock_file_that_was_cut_off_anywhere_is_mended(
     lock: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,9 +3,9 @@
 #
 #   tools/other_processor.sh [PROCESSOR ...]
 #
-# By default EPYC (AMD) and Haswell (Intel); `qemu-x86_64 -cpu help` lists them. Run it from the repository's
-# root, in the virtual environment. It exits with status 1 if a digest differs under the switches of
-# eos.pipeline.processor, with 2 if it cannot tell. docs/portability.md says more.
+# By default EPYC (AMD) and Haswell (Intel), a quarter of an hour each; `qemu-x86_64 -cpu help` lists them. Run
+# it from the repository's root, in the virtual environment. It exits with status 1 if a digest differs under the
+# switches of eos.pipeline.processor, with 2 if it cannot tell. docs/portability.md says more.
 #
 # Needs qemu-x86_64 (Debian's qemu-user) of version 10: 7.2 computes AVX2's gather instructions wrongly. QEMU=path
 # names another one.

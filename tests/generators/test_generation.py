@@ -3,6 +3,8 @@
 import subprocess
 import sys
 from collections.abc import Mapping
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,6 @@ from eos.generators.bagan import normals
 from eos.generators.base import Progress
 from eos.generators.generation import Generated, generate
 from eos.registry import GENERATORS
-from eos.report.sheet import sample_sheet
 from eos.storage.files import Arrays
 from tests.helpers import given
 
@@ -85,6 +86,7 @@ def learned(name: str, parameters: Mapping[str, Any]) -> bool:
     return bool(error < 20 and SPREAD / 2 < spread < SPREAD * 2)
 
 
+@pytest.mark.slow
 @EVERY
 def test_the_samples_have_the_mean_and_the_spread_of_their_class(name: str) -> None:
     assert learned(name, TRAINED[name])
@@ -167,11 +169,19 @@ def test_resumed_is_uninterrupted(name: str, stops: tuple[int, ...]) -> None:
     assert told[-1].done == told[-1].total
 
 
-def test_saves_are_some_time_apart() -> None:
+def test_saves_are_some_time_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a clock by which every epoch takes seven seconds, the first twenty have passed after the third."""
+    ticks = count(0, 7)
+    monkeypatch.setattr(base, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
     images, labels = ramps((12, 5))
-    checkpoint = Memory()
-    run("gamo", images, labels, checkpoint=checkpoint)
-    assert checkpoint.load() is None  # it took less than that
+    checkpoint, saved = Memory(), []
+
+    def look(progress: Progress) -> None:
+        arrays = checkpoint.load()
+        saved.append(None if arrays is None else int(arrays["done"]))
+
+    run("gamo", images, labels, checkpoint=checkpoint, on_progress=look, epochs=4)
+    assert saved == [None, None, 3, 3]
 
 
 def test_gamo_mixes_members_of_the_class() -> None:
@@ -223,19 +233,6 @@ def test_balanced_classes_need_nothing() -> None:
     assert made.images.shape == (0, 8, 8, 1)
     assert made.labels.shape == (0,)
     assert made.notes == ("every class has 3 images: nothing was generated",)
-
-
-def test_the_sheet() -> None:
-    images, labels = ramps((3, 2), channels=3)
-    sheet = sample_sheet(images, labels, n_classes=3, per_class=2)
-    pixels = np.asarray(sheet)
-    assert pixels.shape == (3 * 34 + 2, 2 * 34 + 2, 3)
-    assert np.array_equal(pixels[2:34:4, 36:68:4], images[1])
-    assert np.array_equal(pixels[36:68:4, 2:34:4], images[3])
-    assert len(np.unique(pixels[70:])) == 1  # a class without images
-    grey = sample_sheet(images[..., :1], labels, n_classes=3, per_class=2)
-    assert grey.mode == "L"
-    assert grey.tobytes() == sample_sheet(images[..., :1], labels, n_classes=3, per_class=2).tobytes()
 
 
 @pytest.mark.parametrize(

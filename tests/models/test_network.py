@@ -141,5 +141,3 @@ def test_unknown_names() -> None:
         InputError, match=r"unknown architecture 'resnet23'; did you mean 'resnet.*known: .*resnet56"
     ):
         network("resnet23")
-    with pytest.raises(InputError, match=r"unknown classifier 'cosin'; did you mean 'cosine'\?"):
-        network(classifier="cosin")

@@ -11,8 +11,8 @@ from eos.config.schema import Parameters
 from eos.models.inference import extract
 from eos.models.saved import load_saved
 from eos.pipeline import fitting, paths
-from eos.storage.layouts import BALANCED
 from eos.storage.files import read_json, write_arrays
+from eos.storage.layouts import BALANCED
 from tests import helpers
 
 FOLDER = Path("models/any")

@@ -189,7 +189,7 @@ def problems(draw: st.DrawFn) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("variant", "sign"), [("toward", 1), ("away", -1)])
 @given(problem=problems())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_sample_is_between_a_member_and_a_near_enemy(
     variant: str, sign: int, problem: dict[str, Any]
 ) -> None:
@@ -211,7 +211,7 @@ def test_every_sample_is_between_a_member_and_a_near_enemy(
 
 
 @given(problem=problems(), variant=st.sampled_from(VARIANTS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_reaches_any_target_and_is_deterministic(problem: dict[str, Any], variant: str) -> None:
     X, y = problem["X"], problem["y"]
     targets = {label: count + 3 * label for label, count in Counter(y.tolist()).items()}

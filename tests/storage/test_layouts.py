@@ -11,7 +11,11 @@ from eos.storage import layouts
 from eos.storage.files import Arrays, write_arrays
 from eos.storage.layouts import IMAGES, Layout, read_stored
 
-LAYOUTS = {name: value for name, value in vars(layouts).items() if name.isupper() and isinstance(value, dict)}
+LAYOUTS: dict[str, Layout] = {
+    name: value
+    for name, value in vars(layouts).items()
+    if name.isupper() and isinstance(value, dict) and all(isinstance(spec, str) for spec in value.values())
+}
 KINDS = {"f": "float32", "i": "int64", "u": "uint8", "U": "U1"}
 
 

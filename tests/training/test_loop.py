@@ -1,4 +1,4 @@
-"""Training: the schedule, the augmentation, what is kept, and that it learns, repeatably."""
+"""Training: what is kept, and that it learns, repeatably."""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +12,7 @@ from sklearn.metrics import balanced_accuracy_score, f1_score
 from eos.errors import InputError
 from eos.models.inference import extract, load_network
 from eos.registry import LOSSES
-from eos.training.augmentation import augment, normalization_of
+from eos.training.augmentation import normalization_of
 from eos.training.config import TrainConfig, learning_rate
 from eos.training.loop import EpochRecord, Images, Trained, _batches, train
 from tests.helpers import given
@@ -46,106 +46,6 @@ def run(train_part: Images, test_part: Images, **options: Any) -> Trained:
     settings |= options
     settings.setdefault("loss_parameters", given("loss", settings["loss"]))
     return train(train_part, test_part, **settings)
-
-
-def released_rate(epoch: int) -> float:
-    """Return the rate of the released code, written out; epochs from 1."""
-    if epoch <= 5:
-        return 0.1 * epoch / 5
-    if epoch > 180:
-        return 0.1 * 0.0001
-    if epoch > 160:
-        return 0.1 * 0.01
-    return 0.1
-
-
-def test_schedule_of_200_epochs_is_the_released_one() -> None:
-    rates = [learning_rate(TrainConfig(), epoch) for epoch in range(1, 201)]
-    assert rates == [released_rate(epoch) for epoch in range(1, 201)]
-
-
-@pytest.mark.parametrize("epochs", [40, 100, 400, 1000])
-def test_schedule_scales_with_the_epochs(epochs: int) -> None:
-    config = TrainConfig(epochs=epochs, learning_rate=0.2)
-    rates = np.array([learning_rate(config, epoch) for epoch in range(1, epochs + 1)]) / 0.2
-    assert np.flatnonzero(np.isclose(rates, 0.01, rtol=1e-9)).tolist() == list(
-        range(epochs * 8 // 10, epochs * 9 // 10)
-    )
-    assert np.flatnonzero(np.isclose(rates, 0.0001, rtol=1e-9)).tolist() == list(
-        range(epochs * 9 // 10, epochs)
-    )
-    warmup = np.minimum(np.arange(1, epochs + 1) / (epochs / 40), 1)
-    np.testing.assert_allclose(rates[: epochs * 8 // 10], warmup[: epochs * 8 // 10])
-
-
-@pytest.mark.parametrize("epochs", [1, 2, 5, 13])
-def test_schedule_of_few_epochs_is_sane(epochs: int) -> None:
-    rates = [learning_rate(TrainConfig(epochs=epochs), epoch) for epoch in range(1, epochs + 1)]
-    assert rates[0] == 0.1
-    assert rates == sorted(rates, reverse=True)
-
-
-def test_schedule_without_warmup_or_milestones() -> None:
-    config = TrainConfig(warmup=0.0, milestones=(), factors=())
-    assert {learning_rate(config, epoch) for epoch in range(1, 201)} == {0.1}
-
-
-def test_normalization() -> None:
-    images = np.random.default_rng(0).integers(0, 200, (9, 4, 5, 2), dtype=np.uint8)
-    mean, std = normalization_of(images)
-    np.testing.assert_allclose(mean, images.mean((0, 1, 2)) / 255)
-    np.testing.assert_allclose(std, images.std((0, 1, 2)) / 255)
-    mean, std = normalization_of(np.full((2, 3, 3, 1), 51, dtype=np.uint8))
-    assert mean == pytest.approx((0.2,))
-    assert std == (1 / 255,)
-
-
-def augmented(images: np.ndarray, seed: int = 0, **options: Any) -> np.ndarray:
-    settings: dict[str, Any] = {"crop_padding": 0, "horizontal_flip": False, **options}
-    return augment(torch.tensor(images), generator=torch.Generator().manual_seed(seed), **settings).numpy()
-
-
-@pytest.fixture
-def distinct() -> np.ndarray:
-    """200 copies of one image whose 6 x 5 pixels all differ, and are not black."""
-    image = np.arange(1, 61, dtype=np.uint8).reshape(6, 5, 2)
-    return np.repeat(image[np.newaxis], 200, axis=0)
-
-
-def test_no_augmentation_is_the_identity(distinct: np.ndarray) -> None:
-    np.testing.assert_array_equal(augmented(distinct), distinct)
-
-
-def test_flips_only_mirror(distinct: np.ndarray) -> None:
-    result = augmented(distinct, horizontal_flip=True)
-    mirrored = np.array([np.array_equal(view, distinct[0, :, ::-1]) for view in result])
-    same = np.array([np.array_equal(view, distinct[0]) for view in result])
-    assert (mirrored ^ same).all()
-    assert 70 < mirrored.sum() < 130
-
-
-@pytest.mark.parametrize("horizontal_flip", [False, True])
-def test_crops_are_windows_of_the_padded_image(distinct: np.ndarray, horizontal_flip: bool) -> None:
-    padded = np.pad(distinct[0], ((2, 2), (2, 2), (0, 0)))
-    windows = {}
-    for top in range(5):
-        for left in range(5):
-            window = padded[top : top + 6, left : left + 5]
-            windows[window.tobytes()] = (top, left, False)
-            if horizontal_flip:
-                windows[window[:, ::-1].tobytes()] = (top, left, True)
-    result = augmented(distinct, crop_padding=2, horizontal_flip=horizontal_flip)
-    seen = [windows[view.tobytes()] for view in result]  # a KeyError is a view that is no window
-    # Every offset turns up, rows and columns are drawn apart, and so is every image.
-    assert {top for top, _, _ in seen} == {left for _, left, _ in seen} == set(range(5))
-    assert len(set(seen)) > 20
-    assert any(top != left for top, left, _ in seen)
-
-
-def test_augmentation_follows_its_generator(distinct: np.ndarray) -> None:
-    options = {"crop_padding": 1, "horizontal_flip": True}
-    np.testing.assert_array_equal(augmented(distinct, 1, **options), augmented(distinct, 1, **options))
-    assert not np.array_equal(augmented(distinct, 1, **options), augmented(distinct, 2, **options))
 
 
 def test_learns_digits(digits: tuple[np.ndarray, np.ndarray]) -> None:

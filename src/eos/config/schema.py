@@ -85,8 +85,7 @@ DatasetName = Annotated[Name, _defined("datasets")]
 NetworkName = Annotated[Name, _defined("networks")]
 HeadName = Annotated[Name, _defined("heads")]
 GeneratorName = Annotated[Name, _defined("generators")]
-Networks = Annotated[tuple[NetworkName, ...], UNIQUE]
-SomeNetworks = Annotated[Networks, SOME]
+SomeNetworks = Annotated[tuple[NetworkName, ...], UNIQUE, SOME]
 SomeHeads = Annotated[tuple[HeadName, ...], UNIQUE, SOME]
 PixelSamplers = Annotated[tuple[Annotated[Name, _defined("pixel_samplers")], ...], UNIQUE]
 Generators = Annotated[tuple[GeneratorName, ...], UNIQUE]
@@ -109,9 +108,9 @@ class Axes(_Section):
     cuts: SomeSeeds
     networks: SomeNetworks
     pixel_samplers: PixelSamplers
-    pixel_networks: Networks
+    pixel_networks: SomeNetworks
     generators: Generators
-    generator_networks: Networks
+    generator_networks: SomeNetworks
 
 
 class Training(_Section):

@@ -62,6 +62,11 @@ def balanced_folder(kind: str, dataset: str, cut: int, sampler: str, *, network:
     return MODELS / kind / f"{dataset}-{cut}" / sampler / network
 
 
+def balanced_file(kind: str, dataset: str, cut: int, sampler: str) -> Path:
+    """Return where the scores of the networks on the images of one sampler are."""
+    return METRICS / kind / f"{dataset}-{cut}" / f"{sampler}.csv"
+
+
 def results_file(kind: str, dataset: str, cut: int) -> Path:
     """Return where the tidy results of one kind (`scores`, `classes`, …) of a dataset and cut are."""
     return METRICS / kind / f"{dataset}-{cut}.csv"

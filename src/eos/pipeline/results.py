@@ -6,7 +6,7 @@ import pandas as pd
 
 from eos.config.schema import Parameters
 from eos.errors import InputError
-from eos.pipeline.paths import balanced_folder, results_file
+from eos.pipeline.paths import balanced_file, results_file
 from eos.storage.files import REMAKE, read_table
 from eos.storage.layouts import BALANCED, COLUMNS, TEXT
 
@@ -40,14 +40,11 @@ def read_balanced(parameters: Parameters) -> pd.DataFrame:
         As `read_results`, or if a file has no scores under that rule.
     """
     axes = parameters.axes
-    arms = {
-        "augmented": (axes.pixel_samplers, axes.pixel_networks),
-        "generated": (axes.generators, axes.generator_networks),
-    }
+    arms = [("augmented", axes.pixel_samplers), ("generated", axes.generators)]
     tables = []
-    for kind, (samplers, networks) in arms.items():
-        for dataset, cut, sampler, network in product(axes.datasets, axes.cuts, samplers, networks):
-            path = balanced_folder(kind, dataset, cut, sampler, network=network) / "scores.csv"
+    for kind, samplers in arms:
+        for dataset, cut, sampler in product(axes.datasets, axes.cuts, samplers):
+            path = balanced_file(kind, dataset, cut, sampler)
             table = read_table(path, BALANCED, text=TEXT)
             table = table[table["selection"] == parameters.selection]
             if table.empty:

@@ -1,0 +1,133 @@
+"""How a stage's script is run: its arguments, the switches, what ends it, and the seconds."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from eos.pipeline import command
+from tests import helpers
+
+
+@pytest.fixture(autouse=True)
+def held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Stand in an empty folder, with what params.yaml gives; return one word each time switches are set."""
+    calls: list[str] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "parameters", helpers.parameters)
+    monkeypatch.setattr(command, "hold_to_portable_code", lambda: calls.append("held"))
+    return calls
+
+
+def run(main: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
+    monkeypatch.setattr(sys, "argv", ["stages/one.py", *arguments])
+    command.run(main)
+
+
+def refused(main: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        run(main, monkeypatch, *arguments)
+    return str(caught.value.code)
+
+
+def cell(dataset: str, cut: int, network: str) -> dict[str, Any]:
+    assert (dataset, cut, network) in {("digits", 10, "ldam"), ("cifar10", 0, "ce")}
+    return {"rows": 7, "seconds": 2.5}
+
+
+def balanced(kind: Literal["augmented", "generated"], sampler: str) -> None:
+    assert kind == "generated"
+    assert sampler in {"gamo", "balsvm"}
+
+
+@pytest.mark.parametrize(("arguments", "times"), [(("digits", "10", "ldam"), 1), (("cifar10", "0", "ce"), 0)])
+def test_arguments_are_converted_and_the_switches_set_for_a_portable_dataset(
+    arguments: tuple[str, ...], times: int, held: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(cell, monkeypatch, *arguments)
+    assert len(held) == times
+
+
+def test_a_stage_for_all_datasets_runs_under_the_switches(
+    held: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(lambda: None, monkeypatch)
+    assert held == ["held"]
+    assert list(json.loads(Path("data/seconds/one/all.json").read_text())) == ["elapsed", "seconds"]
+
+
+def test_what_was_measured_is_kept_beside_the_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(cell, monkeypatch, "digits", "10", "ldam")
+    told = json.loads(Path("data/seconds/one/digits-10-ldam.json").read_text())
+    assert told["elapsed"] > 0
+    assert {key: told[key] for key in ("rows", "seconds")} == {"rows": 7, "seconds": 2.5}
+
+
+def test_a_sampler_is_one_of_pixels_or_a_generator(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(balanced, monkeypatch, "generated", "gamo")
+    run(balanced, monkeypatch, "generated", "balsvm")
+    text = refused(balanced, monkeypatch, "generated", "game")
+    place = "params.yaml: pixel_samplers or generators"
+    assert text.startswith(f"error: {place}: unknown sampler 'game'; did you mean 'gamo'?")
+    assert "unknown kind 'generate'; did you mean 'generated'" in refused(
+        balanced, monkeypatch, "generate", "gamo"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("digits", "0"), "usage: python stages/one.py DATASET CUT NETWORK"),
+        (
+            ("digit", "0", "ce"),
+            "error: params.yaml: datasets: unknown dataset 'digit'; did you mean 'digits'?",
+        ),
+        (("digits", "0", "cee"), "error: params.yaml: networks: unknown network 'cee'; did you mean 'ce'?"),
+        (("digits", "1.5", "ce"), "error: cut '1.5': must be a whole number from 0 to 4294967295"),
+        (("digits", "4294967296", "ce"), "error: cut '4294967296': must be a whole number"),
+    ],
+)
+def test_wrong_arguments(
+    arguments: tuple[str, ...], message: str, held: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused(cell, monkeypatch, *arguments).startswith(message)
+    assert held == []
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyboardInterrupt(), "interrupted; the same command goes on from here"),
+        (
+            MemoryError("Unable to allocate 9 GiB\nmore"),
+            "error: out of memory (Unable to allocate 9 GiB); lower",
+        ),
+        (MemoryError(), "error: out of memory (none left); lower"),
+        (
+            RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"),
+            "error: out of memory (Default",
+        ),
+        (RuntimeError("CUDA out of memory. Tried"), "error: out of memory (CUDA out of memory"),
+        (OSError(28, "No space left on device"), "error: [Errno 28] No space left on device; make room"),
+    ],
+)
+def test_what_ends_a_stage_with_one_line(
+    error: BaseException, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def main() -> None:
+        raise error
+
+    assert refused(main, monkeypatch).startswith(message)
+    assert not Path("data").exists()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a defect"), KeyError("a defect"), ValueError("a defect")])
+def test_a_defect_of_ours_keeps_its_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def main() -> None:
+        raise error
+
+    with pytest.raises(type(error), match="a defect"):
+        run(main, monkeypatch)
