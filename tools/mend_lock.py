@@ -52,7 +52,7 @@ def stages(content: bytes) -> dict[str, Any]:
 
 
 def complete(entry: Any, definition: Any) -> bool:
-    """Say whether an entry has the outputs of its definition (where there is one), each described to its end."""
+    """Say whether an entry has all outputs of its definition, if there is one, and the last to its end."""
     outs = entry.get("outs") if isinstance(entry, dict) else None
     if not outs or (definition and len(outs) != len(definition["outs"])):
         return False

@@ -300,7 +300,7 @@ def test_images_may_stay_as_imbalanced_as_they_are(tmp_path: Path, content: Any)
 
 
 def test_empty_axes_leave_the_balanced_networks_out(tmp_path: Path, content: Any) -> None:
-    for axis in ("pixel_samplers", "pixel_networks", "generators", "generator_networks"):
+    for axis in ("pixel_samplers", "generators"):
         content["axes"][axis] = []
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(content))

@@ -61,12 +61,15 @@ def test_scores_without_rows_are_refused_and_notes_may_be_none(kind: str) -> Non
 
 
 def write_balanced(*, rules: tuple[str, ...] = ("last", "test")) -> None:
-    arms = [("augmented", "smote", "ce"), ("generated", "gamo", "ce"), ("generated", "gamo", "asl")]
-    for (kind, sampler, network), cut in product(arms, (0, 10)):
-        folder = paths.balanced_folder(kind, "digits", cut, sampler, network=network)
-        cell = {"cut": cut, "sampler": sampler, "network": network}
-        table = pd.concat([rows(BALANCED, selection=rule, **cell).iloc[:1] for rule in rules])
-        write_table(folder / "scores.csv", table)
+    arms = [("augmented", "smote", ("ce",)), ("generated", "gamo", ("ce", "asl"))]
+    for (kind, sampler, networks), cut in product(arms, (0, 10)):
+        one = {"cut": cut, "sampler": sampler}
+        parts = [
+            rows(BALANCED, selection=rule, network=network, **one).iloc[:1]
+            for network in networks
+            for rule in rules
+        ]
+        write_table(paths.balanced_file(kind, "digits", cut, sampler), pd.concat(parts))
 
 
 def test_the_scores_of_balanced_images_are_those_of_the_rule() -> None:
@@ -85,7 +88,7 @@ def test_the_scores_of_balanced_images_are_those_of_the_rule() -> None:
 
 def test_scores_that_lack_the_rule_are_named() -> None:
     write_balanced(rules=("last",))
-    with pytest.raises(InputError, match=r"smote/ce/scores\.csv: holds no scores under selection 'test'"):
+    with pytest.raises(InputError, match=r"digits-0/smote\.csv: holds no scores under selection 'test'"):
         read_balanced(parameters(selection="test"))
 
 
