@@ -41,14 +41,14 @@ run() {
     grep '^code in use' "$folder/messages" >&2
 }
 
-run native "$python" tools/digests.py
+run native "$python" tests/digests.py
 # What the environment says must not matter.
 run environment env ATEN_CPU_CAPABILITY=avx512 MKL_CBWR=AUTO OPENBLAS_CORETYPE=SkylakeX OMP_NUM_THREADS=2 \
-    ONEDNN_DEFAULT_FPMATH_MODE=BF16 NPY_ENABLE_CPU_FEATURES=X86_V4 "$python" tools/digests.py
+    ONEDNN_DEFAULT_FPMATH_MODE=BF16 NPY_ENABLE_CPU_FEATURES=X86_V4 "$python" tests/digests.py
 for processor in "$@"; do
-    run "$processor" "$qemu" -cpu "$processor" "$python" tools/digests.py
+    run "$processor" "$qemu" -cpu "$processor" "$python" tests/digests.py
 done
-run unswitched "$python" tools/digests.py --without all
+run unswitched "$python" tests/digests.py --without all
 
 # Names are 20 characters wide. The last column shows what the switches are for.
 printf '%-20s' result

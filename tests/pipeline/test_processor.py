@@ -62,7 +62,11 @@ def test_why_a_machine_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(processor.sys, "platform", "linux")
         patch.setattr(processor.platform, "machine", lambda: "x86_64")
-        for flags, reason in (("fpu avx avx512f", "this processor has no AVX2"), ("fpu avx avx2", None)):
+        for flags, reason in (
+            ("fpu avx avx512f", "this processor has no AVX2 and no FMA"),
+            ("fpu avx2", "this processor has no FMA"),
+            ("fpu fma avx avx2", None),
+        ):
             text = f"flags\t\t: {flags}\nbugs\t\t:\n"
             patch.setattr(processor.Path, "read_text", lambda *_, text=text, **__: text)
             assert why_not_portable() == reason
@@ -82,3 +86,22 @@ def test_the_libraries_run_the_code_that_the_switches_name() -> None:
     assert "'found': ['X86_V3']" in done.stdout
     assert done.stdout.splitlines()[-1] == "AVX2 1 [('Haswell', 1), (None, 1)]"
     assert done.stderr == ""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(why_not_portable() is not None, reason=str(why_not_portable()))
+def test_what_the_environment_says_changes_no_byte() -> None:
+    """Networks, generators, samplers, heads, t-SNE, figures: what `tools/other_processor.sh` compares."""
+    older = {"ATEN_CPU_CAPABILITY": "default", "OPENBLAS_CORETYPE": "Nehalem", "ONEDNN_MAX_CPU_ISA": "SSE41"}
+
+    def digests(*options: str, **environment: str) -> list[str]:
+        command = [sys.executable, "tests/digests.py", *options]
+        settings = os.environ | environment
+        done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, check=True)
+        return done.stdout.splitlines()
+
+    held = digests()
+    assert len(held) > 30
+    assert digests(**older) == held
+    # Without the switches it does change them: the comparison can tell.
+    assert digests("--without", "all", **older) != held

@@ -46,6 +46,6 @@ def why_not_portable() -> str | None:
     """Return why this machine's results may differ in the last digits from those of others, or None."""
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "AMD64"):
         return f"{platform.system()} on {platform.machine()} is not Linux on x86-64"
-    if " avx2 " not in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").replace("\n", " "):
-        return "this processor has no AVX2"
-    return None
+    found = set(Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split())
+    missing = [feature.upper() for feature in ("avx2", "fma") if feature not in found]
+    return f"this processor has no {' and no '.join(missing)}" if missing else None
