@@ -1,9 +1,21 @@
-"""The embeddings that the benchmarks work on: as many and as wide as those of CIFAR-10 at 100:1."""
+"""What the benchmarks work on: embeddings, as many and as wide as those of CIFAR-10 at 100:1; settings."""
+
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from eos.config.loading import load
+from eos.heads.softmax import HeadConfig
+
 COUNTS = (5000, 2997, 1796, 1077, 645, 387, 232, 139, 83, 50)
 N_FEATURES = 64
+PARAMETERS = load(Path("params.yaml"))
+
+
+def head_config(**changes: Any) -> HeadConfig:
+    """Return how params.yaml trains a head, with some values changed."""
+    return HeadConfig(**PARAMETERS.head_training.model_dump(exclude={"curve_epochs", "seeds"}) | changes)
 
 
 def embeddings(counts: tuple[int, ...] = COUNTS, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ from imblearn.over_sampling import SMOTE
 from ruamel.yaml import YAML
 
 from benchmarks.compare import Comparison
-from benchmarks.data import COUNTS, N_FEATURES, embeddings
+from benchmarks.data import COUNTS, N_FEATURES, embeddings, head_config
 from eos.heads import softmax
 from eos.heads.retraining import retrain
 from eos.heads.rows import balanced_rows
@@ -54,7 +54,7 @@ def _one_head(train: Rows, test: Rows) -> Comparison:
                 test,
                 NO_ROWS,
                 n_classes=len(COUNTS),
-                config=softmax.HeadConfig(epochs=EPOCHS),
+                config=head_config(epochs=EPOCHS),
                 curve_epochs=EPOCHS,
                 rule="last",
                 seed=0,
@@ -162,7 +162,7 @@ def _triples(real: Rows) -> Comparison:
     balanced = np.concatenate([labels, labels[base]])
 
     def trained(rows: Any) -> np.ndarray:
-        return softmax.fit(rows, balanced, len(COUNTS), softmax.HeadConfig(epochs=EPOCHS), 0)[0]
+        return softmax.fit(rows, balanced, len(COUNTS), head_config(epochs=EPOCHS), 0)[0]
 
     def array() -> np.ndarray:
         difference = features[partner] - features[base]

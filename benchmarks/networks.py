@@ -22,6 +22,7 @@ from torch.nn import functional
 from torch.utils.data import DataLoader, Dataset
 
 from benchmarks.compare import Comparison
+from benchmarks.data import PARAMETERS
 from eos.data.torchvision_import import import_torchvision
 from eos.models.devices import pick_precision
 from eos.models.inference import extract
@@ -92,10 +93,16 @@ def same_embeddings(plain: tuple[np.ndarray, np.ndarray], ours: tuple[np.ndarray
     return bool(near and (classes != ours_classes).mean() <= other_classes)
 
 
+def train_config(**changes: Any) -> TrainConfig:
+    """Return how params.yaml trains a network in general, with some values changed."""
+    apart = {"device", "cpu_threads", "balanced_epochs_share"}
+    return TrainConfig(**PARAMETERS.training.model_dump(exclude=apart) | changes)
+
+
 def steps(n: int, device: torch.device) -> Comparison:
     """Compare ways to train for one epoch of `n` steps."""
     images, labels = pixels(n * BATCH)
-    config = TrainConfig(epochs=1, batch_size=BATCH)
+    config = train_config(epochs=1, batch_size=BATCH)
     place = "CPU" if device.type == "cpu" else "GPU"
     precision = pick_precision("auto", device)
     return Comparison(
@@ -116,7 +123,7 @@ def same_training(device: torch.device) -> bool:
     networks compute, the others compare gradients and steps.
     """
     images, labels = pixels(BATCH)
-    config = TrainConfig(
+    config = train_config(
         epochs=3,
         batch_size=BATCH,
         learning_rate=0.01,

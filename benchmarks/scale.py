@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.compare import cpu_seconds
-from benchmarks.data import long_tailed, wide_embeddings
+from benchmarks.data import head_config, long_tailed, wide_embeddings
 from eos.heads import softmax
 from eos.heads.rows import InterpolatedRows, balanced_rows
 from eos.samplers.eos import EOS, Interpolations
@@ -141,7 +141,7 @@ def train_head(X: np.ndarray, y: np.ndarray, triples: Interpolations) -> int:
     labels = np.concatenate([y, triples.labels])
     chosen = np.random.default_rng(0).permutation(len(labels))[:HEAD_ROWS]
     sample = InterpolatedRows(X, rows.base[chosen], rows.partner[chosen], rows.step[chosen])
-    softmax.fit(sample, labels[chosen], int(y.max()) + 1, softmax.HeadConfig(epochs=1), 0)
+    softmax.fit(sample, labels[chosen], int(y.max()) + 1, head_config(epochs=1), 0)
     return len(chosen)
 
 

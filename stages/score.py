@@ -4,7 +4,7 @@ from eos.pipeline.command import parameters, run
 
 
 def main(dataset: str, cut: int) -> None:
-    """Write tidy tables, a row per observation: see `eos.pipeline.results.COLUMNS`."""
+    """Write tidy tables, a row per observation: see `eos.storage.layouts.COLUMNS`."""
     from eos.pipeline.paths import results_file
     from eos.pipeline.scoring import score_heads
     from eos.storage.files import write_table

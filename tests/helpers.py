@@ -6,6 +6,8 @@ from typing import Any
 
 from eos.config.loading import load
 from eos.config.schema import Parameters
+from eos.heads.softmax import HeadConfig
+from eos.training.config import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,3 +35,15 @@ def given(kind: str, name: str) -> dict[str, Any]:
     found = [one for one in definitions if getattr(one, tag) == name]
     settings: dict[str, Any] = found[0].model_dump(exclude={tag}) if found else {}
     return settings
+
+
+def train_config(**changes: Any) -> TrainConfig:
+    """Return how params.yaml trains a network in general, with some values changed."""
+    general = parameters().training.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"})
+    return TrainConfig(**general | changes)
+
+
+def head_config(**changes: Any) -> HeadConfig:
+    """Return how params.yaml trains a head, with some values changed."""
+    general = parameters().head_training.model_dump(exclude={"curve_epochs", "seeds"})
+    return HeadConfig(**general | changes)

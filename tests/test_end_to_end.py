@@ -23,7 +23,10 @@ pytestmark = pytest.mark.slow
 HEADS = ["own", "none", "smote", "eos"]
 TRAININGS = ["train@digits-0-ce", "train_augmented@digits-0-smote-ce", "train_generated@digits-0-gamo-ce"]
 
-WAY_BACK = "git checkout . && git clean -fdq metrics plots && dvc checkout"
+WAY_BACK = (
+    "git checkout . && git clean -fdq metrics plots\n"
+    "git clean -fdqX data/embeddings data/gap data/oversampled models && dvc checkout"
+)
 
 # What people may have in their environment. The first is what a processor with AVX-512 takes by itself, the
 # second what nearly none does: on every machine one of them would change the bytes if the stages let it.

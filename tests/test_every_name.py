@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from eos.generators.generation import generate
-from eos.heads import softmax
 from eos.heads.retraining import retrain
 from eos.losses.base import find_loss
 from eos.metrics.scores import score
@@ -14,9 +13,8 @@ from eos.models.inference import extract, load_network
 from eos.registry import ARCHITECTURES, GENERATORS, LOSSES, MIXINGS, PIXEL_SAMPLERS, SAMPLERS
 from eos.samplers.oversampling import oversample
 from eos.samplers.pixels import oversample_images
-from eos.training.config import TrainConfig
 from eos.training.loop import Images, train
-from tests.helpers import given
+from tests.helpers import given, head_config, train_config
 
 N_CLASSES = 3
 LENGTHS = ("epochs", "autoencoder_epochs", "steps")
@@ -42,7 +40,7 @@ def scores_of(
     sampler: str = "random",
 ) -> dict[str, float]:
     """Train, embed, balance by the sampler, retrain a head, and score it."""
-    config = TrainConfig(epochs=1, batch_size=22, crop_padding=1)
+    config = train_config(epochs=1, batch_size=22, crop_padding=1)
     trained = train(
         train_on,
         TEST,
@@ -71,7 +69,7 @@ def scores_of(
         (test_rows, TEST.labels),
         (test_rows[:0], TEST.labels[:0]),
         n_classes=N_CLASSES,
-        config=softmax.HeadConfig(epochs=2),
+        config=head_config(epochs=2),
         curve_epochs=2,
         rule="last",
         seed=0,

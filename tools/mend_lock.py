@@ -2,7 +2,8 @@
 
 DVC rewrites the file in place after every stage. Whoever stops it at that moment has a part of the file, with
 which DVC ends at once, or forgets what was made. `make repro` runs this first; what the committed file does
-not know then comes back from DVC's run cache.
+not know then comes back from DVC's run cache. So do entries that were taken out on purpose, until that is
+committed.
 """
 
 import subprocess
@@ -24,19 +25,24 @@ def main() -> None:
         temporary = LOCK.with_name(f".{LOCK.name}.tmp")
         temporary.write_bytes(show.stdout)
         temporary.replace(LOCK)
-        print(f"{LOCK} {reason}: DVC was stopped while it wrote it; the committed one was taken", flush=True)
+        print(f"{LOCK} {reason}: the committed one was taken", flush=True)
 
 
 def damage(content: bytes | None, committed: bytes) -> str | None:
-    """Return what is wrong with the lock file, or None."""
+    """Return what is wrong with the lock file, or None: also of what DVC or git has to tell of."""
     if content is None:
         return "is missing"
     if not content.strip():
         return "is empty"
+    defined = stages(PIPELINE.read_bytes())
+    if not defined or b"<<<<<<< " in content:  # a damaged dvc.yaml, or a merge
+        return None
     known, expected = stages(content), stages(committed)
-    defined = yaml.safe_load(PIPELINE.read_bytes())["stages"]
     last = next(reversed(known), "")
-    if not content.endswith(b"\n") or not complete(known.get(last), defined.get(last.partition("@")[0])):
+    whole = complete(known.get(last), defined.get(last.partition("@")[0])) or (
+        last in known and known[last] == expected.get(last)
+    )
+    if not content.endswith(b"\n") or not whole:
         return "is cut off"
     lost = [name for name in expected if name.partition("@")[0] in defined and name not in known]
     return f"lacks {lost[0]} and {len(lost) - 1} more stages" if lost else None
@@ -54,7 +60,7 @@ def stages(content: bytes) -> dict[str, Any]:
 def complete(entry: Any, definition: Any) -> bool:
     """Say whether an entry has all outputs of its definition, if there is one, and the last to its end."""
     outs = entry.get("outs") if isinstance(entry, dict) else None
-    if not outs or (definition and len(outs) != len(definition["outs"])):
+    if not outs or (definition and len(outs) != len(definition.get("outs", ()))):
         return False
     described = outs[-1] if isinstance(outs[-1], dict) else {}
     return ("nfiles" if str(described.get("md5")).endswith(".dir") else "size") in described

@@ -40,6 +40,8 @@ def read(path: Path | str, *, test_fraction: float = 0.2, seed: int = 0, channel
         channels=channels,
         test_fraction=test_fraction,
         seed=seed,
+        train_per_class=None,
+        test_per_class=None,
     )
 
 

@@ -14,7 +14,8 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from eos import LinearHead
 from eos.errors import InputError
-from eos.heads.softmax import HeadConfig, fit, logits
+from eos.heads.softmax import fit, logits
+from tests.helpers import head_config
 
 
 @pytest.mark.slow
@@ -31,7 +32,7 @@ def test_is_the_softmax_module_with_labels() -> None:
     X, y = three_blobs()
     names = np.array(["cat", "dog", "eel"])[y]
     head = LinearHead(epochs=4, learning_rate=0.02, batch_size=32, random_state=7).fit(X, names)
-    weight, bias = fit(X, y, 3, HeadConfig(epochs=4, learning_rate=0.02, batch_size=32), 7)
+    weight, bias = fit(X, y, 3, head_config(epochs=4, learning_rate=0.02, batch_size=32), 7)
     np.testing.assert_array_equal(head.coef_, weight)
     np.testing.assert_array_equal(head.intercept_, bias)
     np.testing.assert_array_equal(head.classes_, ["cat", "dog", "eel"])
@@ -50,7 +51,7 @@ def test_two_classes_have_one_row_and_the_same_probabilities() -> None:
     assert head.coef_.shape == (1, 4)
     assert head.intercept_.shape == (1,)
     assert head.decision_function(X).shape == (len(X),)
-    outputs = logits(X, *fit(X, (y > 0).astype(int), 2, HeadConfig(), 1)).astype(np.float64)
+    outputs = logits(X, *fit(X, (y > 0).astype(int), 2, head_config(), 1)).astype(np.float64)
     exponentials = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     expected = exponentials / exponentials.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(head.predict_proba(X), expected, atol=1e-4)

@@ -13,8 +13,9 @@ from eos.heads import softmax
 from eos.heads.retraining import retrain
 from eos.heads.rows import balanced_rows
 from eos.storage.files import Arrays
+from tests.helpers import head_config
 
-CONFIG = softmax.HeadConfig(epochs=6, learning_rate=0.01, batch_size=16)
+CONFIG = head_config(epochs=6, learning_rate=0.01, batch_size=16)
 Rows = tuple[np.ndarray, np.ndarray]
 NO_ROWS: Rows = (np.empty((0, 5), np.float32), np.empty(0, np.int64))
 
@@ -56,7 +57,7 @@ def test_the_curves_are_the_accuracies_after_each_epoch(parts: tuple[Rows, Rows,
     train, test, _ = parts
     head = fitted(parts, "last")
     for epochs in (1, 4, 9):
-        config = softmax.HeadConfig(epochs=epochs, learning_rate=0.01, batch_size=16)
+        config = head_config(epochs=epochs, learning_rate=0.01, batch_size=16)
         weight, bias = softmax.fit(*train, 4, config, 3)
         for name, (features, labels) in {"train_BAC": train, "test_BAC": test}.items():
             predicted = (features @ weight.T + bias).argmax(axis=1)
@@ -73,7 +74,7 @@ def test_selection_takes_the_best_macro_f1_of_the_config_s_epochs(
     for seed in range(6):
         scores = []
         for epochs in range(1, 7):
-            config = softmax.HeadConfig(epochs=epochs, learning_rate=0.01, batch_size=16)
+            config = head_config(epochs=epochs, learning_rate=0.01, batch_size=16)
             weight, bias = softmax.fit(*train, 4, config, seed)
             predicted = (features @ weight.T + bias).argmax(axis=1)
             scores.append(f1_score(labels, predicted, average="macro"))

@@ -9,6 +9,7 @@ import torch
 from eos.errors import InputError
 from eos.heads.rows import StoredRows, balanced_rows
 from eos.heads.softmax import HeadConfig, fit, logits, predictions
+from tests.helpers import head_config
 
 
 def blobs(n: int = 300, d: int = 6, n_classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -57,10 +58,10 @@ def torch_loop(
 @pytest.mark.parametrize(
     "config",
     [
-        HeadConfig(),
-        HeadConfig(epochs=7, warmup_epochs=0, momentum=0.0, weight_decay=0.0),
-        HeadConfig(epochs=4, learning_rate=0.05, batch_size=7, weight_decay=0.05, warmup_epochs=2),
-        HeadConfig(epochs=3, batch_size=1000, warmup_epochs=10),
+        head_config(),
+        head_config(epochs=7, warmup_epochs=0, momentum=0.0, weight_decay=0.0),
+        head_config(epochs=4, learning_rate=0.05, batch_size=7, weight_decay=0.05, warmup_epochs=2),
+        head_config(epochs=3, batch_size=1000, warmup_epochs=10),
     ],
     ids=["paper", "plain", "small batches", "one batch"],
 )
@@ -77,7 +78,7 @@ def test_equals_a_torch_loop(config: HeadConfig) -> None:
 
 def test_one_full_batch_step_follows_the_written_gradient() -> None:
     features, labels = blobs(n=50, d=3, n_classes=3)
-    config = HeadConfig(epochs=1, batch_size=50, learning_rate=0.5, weight_decay=0.1, warmup_epochs=2)
+    config = head_config(epochs=1, batch_size=50, learning_rate=0.5, weight_decay=0.1, warmup_epochs=2)
     rng = np.random.default_rng(0)
     weight = rng.uniform(-1 / np.sqrt(3), 1 / np.sqrt(3), (3, 3))
     bias = rng.uniform(-1 / np.sqrt(3), 1 / np.sqrt(3), 3)
@@ -93,21 +94,21 @@ def test_one_full_batch_step_follows_the_written_gradient() -> None:
 
 def test_a_seed_decides_everything_and_a_generator_is_advanced() -> None:
     features, labels = blobs()
-    first, second = (fit(features, labels, 4, HeadConfig(epochs=2), 5) for _ in range(2))
+    first, second = (fit(features, labels, 4, head_config(epochs=2), 5) for _ in range(2))
     np.testing.assert_array_equal(first[0], second[0])
-    assert not np.array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), 6)[0])
+    assert not np.array_equal(first[0], fit(features, labels, 4, head_config(epochs=2), 6)[0])
     generator = np.random.default_rng(5)
-    np.testing.assert_array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), generator)[0])
-    assert not np.array_equal(first[0], fit(features, labels, 4, HeadConfig(epochs=2), generator)[0])
+    np.testing.assert_array_equal(first[0], fit(features, labels, 4, head_config(epochs=2), generator)[0])
+    assert not np.array_equal(first[0], fit(features, labels, 4, head_config(epochs=2), generator)[0])
 
 
 def test_inputs_are_left_alone_and_their_type_does_not_matter() -> None:
     features, labels = blobs()
     features_before, labels_before = features.copy(), labels.copy()
-    weight, _ = fit(features, labels, 4, HeadConfig(epochs=2), 0)
+    weight, _ = fit(features, labels, 4, head_config(epochs=2), 0)
     np.testing.assert_array_equal(features, features_before)
     np.testing.assert_array_equal(labels, labels_before)
-    others, _ = fit(features.astype(np.float64), labels.astype(np.int8), 4, HeadConfig(epochs=2), 0)
+    others, _ = fit(features.astype(np.float64), labels.astype(np.int8), 4, head_config(epochs=2), 0)
     np.testing.assert_array_equal(weight, others)
 
 
@@ -118,8 +119,8 @@ def test_rows_that_are_computed_batch_by_batch_give_the_bytes_of_their_array() -
     source, balanced = balanced_rows(features, base, partner, step), np.concatenate([labels, labels[base]])
     array = source.block(0, 800).copy()
     seen: list[list[tuple[Any, ...]]] = [[], []]
-    fit(source, balanced, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen[0].append(event))
-    fit(array, balanced, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen[1].append(event))
+    fit(source, balanced, 4, head_config(epochs=3), 0, on_epoch=lambda *event: seen[0].append(event))
+    fit(array, balanced, 4, head_config(epochs=3), 0, on_epoch=lambda *event: seen[1].append(event))
     for ours, expected in zip(*seen, strict=True):
         for value, other in zip(ours, expected, strict=True):
             np.testing.assert_array_equal(value, other)
@@ -128,7 +129,7 @@ def test_rows_that_are_computed_batch_by_batch_give_the_bytes_of_their_array() -
 @pytest.mark.parametrize("n", [1, 2047, 2048, 5000])
 def test_predictions_are_the_largest_outputs(n: int) -> None:
     features, _ = blobs(n)
-    weight, bias = fit(*blobs(), 4, HeadConfig(epochs=1), 0)
+    weight, bias = fit(*blobs(), 4, head_config(epochs=1), 0)
     expected = logits(features, weight, bias).argmax(axis=1)
     np.testing.assert_array_equal(predictions(StoredRows(features), weight, bias), expected)
 
@@ -137,7 +138,7 @@ def test_epochs_are_reported_from_one_with_copies() -> None:
     features, labels = blobs()
     seen: list[tuple[Any, ...]] = []
     weight, bias = fit(
-        features, labels, 4, HeadConfig(epochs=3), 0, on_epoch=lambda *event: seen.append(event)
+        features, labels, 4, head_config(epochs=3), 0, on_epoch=lambda *event: seen.append(event)
     )
     assert [epoch for epoch, *_ in seen] == [1, 2, 3]
     assert not np.array_equal(seen[0][1], seen[1][1])
@@ -148,7 +149,7 @@ def test_epochs_are_reported_from_one_with_copies() -> None:
 
 def test_learns_separable_classes_and_leaves_an_absent_one_unlikely() -> None:
     features, labels = blobs(seed=1)
-    weight, bias = fit(features * 2, labels, 5, HeadConfig(epochs=30), 0)
+    weight, bias = fit(features * 2, labels, 5, head_config(epochs=30), 0)
     predictions = logits(features * 2, weight, bias).argmax(axis=1)
     assert (predictions == labels).mean() > 0.9
     assert 4 not in predictions
@@ -164,4 +165,4 @@ def test_logits_are_the_linear_layer() -> None:
 def test_divergence_is_named() -> None:
     features, labels = blobs(n=100)
     with pytest.raises(InputError, match=r"diverged in epoch 1.*learning_rate"):
-        fit(features * np.float32(1e37), labels, 4, HeadConfig(), 0)
+        fit(features * np.float32(1e37), labels, 4, head_config(), 0)

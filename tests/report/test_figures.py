@@ -186,7 +186,11 @@ def test_a_head_has_one_colour_in_every_figure() -> None:
     colours = {
         to_hex(line(panel(figure3(class_frame(), "d", ["ce"], HEADS), "CE"), "EOS").get_color()),
         to_hex(line(panel(figure5(class_frame(), "d", ["ce"], ["eos", "own"]), "CE"), "EOS").get_color()),
-        to_hex(line(figure7(curve_frame(), "d", "ce", ["smote", "eos"]).axes[0], "EOS, test").get_color()),
+        to_hex(
+            line(
+                figure7(curve_frame(), "d", "ce", ["smote", "eos"], table_epochs=10).axes[0], "EOS, test"
+            ).get_color()
+        ),
     }
     assert len(colours) == 1
 
@@ -234,7 +238,9 @@ def test_figure7_draws_train_dashed_and_test_solid_with_the_tables_epoch_marked(
 
 
 def test_figure7_without_deviations_has_no_band() -> None:
-    figure = figure7(curve_frame(deviation=np.nan).assign(train_BAC_sd=np.nan), "d", "ce", ["eos"])
+    figure = figure7(
+        curve_frame(deviation=np.nan).assign(train_BAC_sd=np.nan), "d", "ce", ["eos"], table_epochs=10
+    )
     assert not figure.axes[0].collections
     assert "band" not in figure.get_suptitle()
     assert "Own classifier, test" not in legend(figure)
@@ -253,16 +259,16 @@ def test_figure7_data_averages_cuts_and_pools_their_deviations() -> None:
 
 
 def test_figure7_says_what_was_not_run() -> None:
-    assert texts(figure7(curve_frame(), "d", "asl", ["smote", "eos"])) == ["not run"]
-    (axes,) = figure7(curve_frame(), "d", "ce", ["smote", "balsvm"]).axes
+    assert texts(figure7(curve_frame(), "d", "asl", ["smote", "eos"], table_epochs=10)) == ["not run"]
+    (axes,) = figure7(curve_frame(), "d", "ce", ["smote", "balsvm"], table_epochs=10).axes
     assert axes.get_title(loc="right") == "not run: Balanced SVM"
 
 
 def test_svg_is_written_whole_to_a_path_and_holds_no_date(tmp_path: Path) -> None:
-    figure = figure7(curve_frame(), "d", "ce", ["eos"])
+    figure = figure7(curve_frame(), "d", "ce", ["eos"], table_epochs=10)
     save_svg(figure, tmp_path / "plots" / "figure7.svg")
     content = (tmp_path / "plots" / "figure7.svg").read_bytes()
-    assert content == svg(figure7(curve_frame(), "d", "ce", ["eos"]))
+    assert content == svg(figure7(curve_frame(), "d", "ce", ["eos"], table_epochs=10))
     assert b"<dc:date>" not in content
     assert [path.name for path in (tmp_path / "plots").iterdir()] == ["figure7.svg"]
 

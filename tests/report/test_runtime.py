@@ -36,7 +36,7 @@ def frame(
 
 
 def lines(measured: pd.DataFrame, pixel: tuple[str, ...] = ("smote",)) -> pd.DataFrame:
-    return runtime(measured, "ce", pixel=pixel, generators=["cgan"]).set_index("way")
+    return runtime(measured, "ce", pixel=pixel, generators=["cgan"], head="eos").set_index("way")
 
 
 def test_the_seconds_of_every_way_add_up() -> None:
@@ -98,7 +98,7 @@ def test_other_networks_do_not_count_and_empty_names_may_be_missing() -> None:
 
 def test_every_dataset_is_compared_with_its_own_embedding_way() -> None:
     measured = pd.concat([frame([*PLAIN, *SMOTE], dataset="e", scale=2), frame(PLAIN), frame(SMOTE, scale=3)])
-    table = runtime(measured, "ce", pixel=["smote"], generators=[])
+    table = runtime(measured, "ce", pixel=["smote"], generators=[], head="eos")
     assert list(zip(table["dataset"], table["ratio"], strict=True)) == [
         ("e", 3),
         ("e", 1),
@@ -119,7 +119,9 @@ def test_bad_measurements() -> None:
 
 
 def test_markdown_shows_totals_phases_and_why() -> None:
-    table = runtime(frame([*PLAIN, *SMOTE, *GENERATOR]), "ce", pixel=["smote", "bsmote"], generators=["cgan"])
+    table = runtime(
+        frame([*PLAIN, *SMOTE, *GENERATOR]), "ce", pixel=["smote", "bsmote"], generators=["cgan"], head="eos"
+    )
     text = markdown_runtime(table)
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
     assert ["pixel SMOTE + training", "1", "75.0", "3.00"] in cells
@@ -137,15 +139,21 @@ def test_markdown_shows_totals_phases_and_why() -> None:
 def test_markdown_gives_the_range_of_unequal_trainings() -> None:
     longer = [("train", "cgan", "ce", 35.0, 20, 1400, 1000)]
     measured = frame([*PLAIN, *SMOTE, *longer])
-    words = " ".join(markdown_runtime(runtime(measured, "ce", pixel=["smote"], generators=["cgan"])).split())
+    words = " ".join(
+        markdown_runtime(runtime(measured, "ce", pixel=["smote"], generators=["cgan"], head="eos")).split()
+    )
     assert "on 1,200 x 10 to 1,400 x 20 rows x epochs" in words
     assert "a ratio of 3.00 to 7.00 before" in words
 
 
 def test_markdown_of_nothing() -> None:
-    none = runtime(frame([]), "ce", pixel=["smote"], generators=[])
+    none = runtime(frame([]), "ce", pixel=["smote"], generators=[], head="eos")
     assert markdown_runtime(none).endswith("Nothing was measured.\n")
     unmeasured = runtime(
-        frame([("train", "", "ce", NAN, NAN, NAN, NAN)]), "ce", pixel=["smote"], generators=[]
+        frame([("train", "", "ce", NAN, NAN, NAN, NAN)]),
+        "ce",
+        pixel=["smote"],
+        generators=[],
+        head="eos",
     )
     assert "rows x epochs" not in markdown_runtime(unmeasured)

@@ -16,9 +16,9 @@ from eos.storage.files import Arrays
 from eos.training.checkpoints import FileCheckpoint, fingerprint
 from eos.training.config import TrainConfig
 from eos.training.loop import EpochRecord, Images, Trained, train
-from tests.helpers import ROOT, given
+from tests.helpers import ROOT, given, train_config
 
-CONFIG = TrainConfig(epochs=5, batch_size=16, learning_rate=0.02, crop_padding=1, seed=3)
+CONFIG = train_config(epochs=5, batch_size=16, learning_rate=0.02, crop_padding=1, seed=3)
 
 
 class StoppedError(Exception):

@@ -13,11 +13,11 @@ from eos.errors import InputError
 from eos.models.inference import extract, load_network
 from eos.registry import LOSSES
 from eos.training.augmentation import normalization_of
-from eos.training.config import TrainConfig, learning_rate
+from eos.training.config import learning_rate
 from eos.training.loop import EpochRecord, Images, Trained, _batches, train
-from tests.helpers import given
+from tests.helpers import given, train_config
 
-SMALL = TrainConfig(epochs=3, batch_size=16, crop_padding=1, horizontal_flip=False)
+SMALL = train_config(epochs=3, batch_size=16, crop_padding=1, horizontal_flip=False)
 
 
 @pytest.fixture(scope="module")

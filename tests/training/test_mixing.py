@@ -11,12 +11,11 @@ from sklearn.datasets import load_digits
 
 from eos.losses.cross_entropy import CrossEntropy
 from eos.training.checkpoints import FileCheckpoint
-from eos.training.config import TrainConfig
 from eos.training.loop import EpochRecord, Images, Trained, train
 from eos.training.mixing import Remix, balanced_batch
-from tests.helpers import given
+from tests.helpers import given, train_config
 
-CONFIG = TrainConfig(epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False)
+CONFIG = train_config(epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False)
 
 
 def generator(seed: int = 0) -> torch.Generator:

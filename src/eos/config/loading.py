@@ -135,6 +135,11 @@ def _misfits(file: str, content: Any, parameters: Parameters) -> Iterator[str]:
                 f"{file}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares EOS "
                 "by its number of neighbours; name heads with `sampler: eos`"
             )
+    for name in sorted(set(parameters.axes.pixel_samplers) & set(parameters.axes.generators)):
+        yield (
+            f"{file}: axes: {name!r} is both a pixel sampler and a generator, and tables could not tell them "
+            "apart; give one of them another name"
+        )
     if parameters.selection == "validation" and parameters.split.validation_fraction == 0:
         yield (
             f"{file}: selection 'validation' needs held-out images, but split.validation_fraction is 0; "

@@ -149,7 +149,7 @@ GENERAL = {"momentum", "warmup", "milestones", "factors", "device", "seed"}
 _own: dict[str, Any] = {
     key: (kind | None, None) for key, kind in Training.__annotations__.items() if key not in GENERAL
 }
-TrainingOverrides: Any = create_model("TrainingOverrides", __base__=_Section, **_own)
+DatasetTraining: Any = create_model("DatasetTraining", __base__=_Section, **_own)
 
 
 class ExponentialImbalance(_Section):
@@ -190,7 +190,7 @@ class Dataset(_Section):
     imbalance: Annotated[ExponentialImbalance | NoImbalance, Field(discriminator="profile")]
     normalization: Normalization | None
     architecture: Architecture
-    training: TrainingOverrides
+    training: DatasetTraining
     generators: dict[GeneratorName, dict[str, Any]]
 
 

@@ -40,8 +40,8 @@ def image_folder(
     channels: int,
     test_fraction: float,
     seed: int,
-    train_per_class: int | None = None,
-    test_per_class: int | None = None,
+    train_per_class: int | None,
+    test_per_class: int | None,
 ) -> ImageDataset:
     """Read images laid out as `train/<class>/<image>` and `test/<class>/<image>`.
 

@@ -22,12 +22,12 @@ _BLOCK = 2048
 class HeadConfig:
     """How a head is trained: the parameters of `eos.LinearHead`, which says what they are."""
 
-    epochs: int = 10
-    learning_rate: float = 0.1
-    batch_size: int = 128
-    momentum: float = 0.9
-    weight_decay: float = 2e-4
-    warmup_epochs: int = 5
+    epochs: int
+    learning_rate: float
+    batch_size: int
+    momentum: float
+    weight_decay: float
+    warmup_epochs: int
 
 
 def fit(

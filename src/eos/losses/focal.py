@@ -22,7 +22,7 @@ class FocalLoss(Loss):
         Focusing exponent; 0 is cross-entropy.
     """
 
-    def __init__(self, class_counts: Sequence[int], *, gamma: float = 2.0) -> None:
+    def __init__(self, class_counts: Sequence[int], *, gamma: float) -> None:
         super().__init__(class_counts)
         self.gamma = gamma
 

@@ -21,8 +21,15 @@ SWITCHES = {
     "MKL_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
 }
-# They would override a switch, or may not stand beside one.
-CLEARED = ("NPY_ENABLE_CPU_FEATURES", "DNNL_MAX_CPU_ISA", "OPENBLAS_L2_SIZE", "MKL_ENABLE_INSTRUCTIONS")
+# They would override a switch, may not stand beside one, or stop a library for a reason of their own.
+CLEARED = (
+    "DNNL_MAX_CPU_ISA",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "MPLBACKEND",
+    "NPY_ENABLE_CPU_FEATURES",
+    "OPENBLAS_L2_SIZE",
+    "SKLEARN_PAIRWISE_DIST_CHUNK_SIZE",
+)
 LIBRARIES = ("numpy", "scipy", "sklearn", "torch")
 
 

@@ -35,7 +35,7 @@ def runtime(
     *,
     pixel: Sequence[str],
     generators: Sequence[str],
-    head: str = "eos",
+    head: str,
 ) -> pd.DataFrame:
     """Add up the seconds of each way to a balanced classifier: with pixels, generators, or embeddings.
 

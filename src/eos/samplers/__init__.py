@@ -1,1 +1,1 @@
-"""Samplers for feature embeddings: `eos`, `balanced_svm`, and the `registry` that knows all by name."""
+"""Samplers for feature embeddings and for pixels, and the registered functions around them."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the defaults are the reference recipe for CIFAR (200 epochs of SGD).
+    """How to train.
 
     Attributes
     ----------
@@ -35,27 +35,27 @@ class TrainConfig:
         Of all random draws.
     """
 
-    epochs: int = 200
-    batch_size: int = 128
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 0.0002
-    warmup: float = 0.025
-    milestones: tuple[float, ...] = (0.8, 0.9)
-    factors: tuple[float, ...] = (0.01, 0.0001)
-    crop_padding: int = 4
-    horizontal_flip: bool = True
-    precision: str = "auto"
-    score_every: int = 1
-    seed: int = 0
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    momentum: float
+    weight_decay: float
+    warmup: float
+    milestones: tuple[float, ...]
+    factors: tuple[float, ...]
+    crop_padding: int
+    horizontal_flip: bool
+    precision: str
+    score_every: int
+    seed: int
 
 
 def learning_rate(config: TrainConfig, epoch: int) -> float:
     """Return the learning rate of an epoch, counted from 1.
 
     Linear warm-up, then constant, then `config.learning_rate` (not the rate before) times the factor of the
-    last milestone passed. With the defaults these are the rates of the released code: 0.02 to 0.1 in epochs
-    1 to 5, 0.001 from epoch 161, 0.00001 from epoch 181.
+    last milestone passed. As params.yaml has it, these are the rates of the released code: 0.02 to 0.1
+    in epochs 1 to 5, 0.001 from epoch 161, 0.00001 from epoch 181.
     """
     done = (epoch - 1) / config.epochs
     passed = [

@@ -50,7 +50,7 @@ def figure7(
     network: str,
     heads: Sequence[str],
     *,
-    table_epochs: int = 10,
+    table_epochs: int,
     own: float | None = None,
 ) -> Figure:
     """Draw train (dashed) and test (solid) balanced accuracy by head epoch, one colour per head.
