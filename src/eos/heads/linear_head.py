@@ -5,14 +5,16 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from eos.errors import InputError
+from eos.heads.rows import SparseRows
 from eos.heads.softmax import HeadConfig, fit
 
 
@@ -113,7 +115,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn's
-    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Self:
+    def fit(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> Self:
         """Train the layer.
 
         Parameters
@@ -134,22 +136,43 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             If there is only one class, or training diverges. It is a ValueError, as are scikit-learn's own
             errors for NaN, sparse matrices and mismatched lengths.
         """
-        features, labels = validate_data(self, X, y, dtype=np.float32)
+        features, labels = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(
                 f"y: only one class ({self.classes_[0]}); a classifier needs at least two classes"
             )
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, features, ensure_non_negative=True, allow_all_zero_weights=False
+            )
+            # A row of no weight takes no place in a batch either.
+            features, numbers, weights = features[weights > 0], numbers[weights > 0], weights[weights > 0]
+            weights = weights / weights.mean()
         config = self.get_params()
         seed = config.pop("random_state")
         if not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
-        weight, bias = fit(features, numbers, len(self.classes_), HeadConfig(**config), int(seed))
+        weight, bias = fit(
+            SparseRows(features) if sparse.issparse(features) else features,
+            numbers,
+            len(self.classes_),
+            HeadConfig(**config),
+            int(seed),
+            sample_weight=weights,
+            dtype=features.dtype,
+        )
         if len(self.classes_) == 2:
             weight, bias = weight[1:] - weight[:1], bias[1:] - bias[:1]
         self.coef_, self.intercept_ = weight, bias
         return self
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def decision_function(self, X: npt.ArrayLike) -> np.ndarray:
         """Return the outputs of the layer for `X`, array-like of shape (n_samples, n_features).
@@ -161,7 +184,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         # In float64, so that a row's score does not depend on which rows it is computed with.
-        X = validate_data(self, X, dtype=np.float64, reset=False)
+        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
         scores = X @ self.coef_.T + self.intercept_
         return scores[:, 0] if len(self.classes_) == 2 else scores
 

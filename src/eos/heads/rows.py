@@ -1,9 +1,12 @@
 """Feature rows that are read a batch at a time, so that synthetic ones need not all be in memory."""
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 @runtime_checkable
@@ -15,15 +18,15 @@ class RowSource(Protocol):
         """The number of rows and of features."""
 
     def copy_rows(self, rows: np.ndarray, out: np.ndarray) -> None:
-        """Write the rows of these numbers into `out`, shape (len(rows), n_features), float32."""
+        """Write the rows of these numbers into `out`, shape (len(rows), n_features)."""
 
     def block(self, start: int, stop: int) -> np.ndarray:
-        """Return the rows from `start` up to `stop` (or the last), float32, not to be written to."""
+        """Return the rows from `start` up to `stop` (or the last), not to be written to."""
 
 
 @dataclass(frozen=True)
 class StoredRows:
-    """Rows of an array (n_rows, n_features), float32."""
+    """Rows of an array (n_rows, n_features)."""
 
     features: np.ndarray
 
@@ -39,6 +42,26 @@ class StoredRows:
     def block(self, start: int, stop: int) -> np.ndarray:
         """Return a part of the array itself."""
         return self.features[start:stop]
+
+
+@dataclass(frozen=True)
+class SparseRows:
+    """Rows of a sparse matrix (n_rows, n_features) in CSR format, made dense a batch at a time."""
+
+    features: "sparse.csr_array | sparse.csr_matrix"
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The matrix's shape."""
+        return self.features.shape[0], self.features.shape[1]
+
+    def copy_rows(self, rows: np.ndarray, out: np.ndarray) -> None:
+        """Write the rows of these numbers into `out`."""
+        out[:] = self.features[rows].toarray()
+
+    def block(self, start: int, stop: int) -> np.ndarray:
+        """Return a part of the matrix, dense."""
+        return self.features[start:stop].toarray()
 
 
 @dataclass(frozen=True)

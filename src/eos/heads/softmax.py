@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from eos.errors import InputError
 from eos.heads.rows import RowSource, StoredRows
@@ -37,9 +38,11 @@ def fit(
     config: HeadConfig,
     random_state: int | np.random.Generator,
     *,
+    sample_weight: np.ndarray | None = None,
+    dtype: npt.DTypeLike = np.float32,
     on_epoch: EpochCallback | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Train a fresh linear layer with softmax cross-entropy, in float32.
+    """Train a fresh linear layer with softmax cross-entropy.
 
     The result is that of a plain PyTorch loop: ``torch.nn.Linear`` with its default initialisation,
     mini-batches in a new random order every epoch, the mean cross-entropy of each, ``torch.optim.SGD``.
@@ -58,14 +61,18 @@ def fit(
         Epochs, learning rate and so on.
     random_state : int or numpy.random.Generator
         Drawn from in this order: the weight, the bias, one permutation of the rows per epoch.
+    sample_weight : ndarray of shape (n_samples,), optional
+        Factors of the rows' losses; the mean over a batch still divides by its number of rows. In `dtype`.
+    dtype : float32 or float64, default=float32
+        Of the computation and of the result. The rows of a source have it already.
     on_epoch : callable, optional
         Called after each epoch with the epoch (from 1), copies of weight and bias, and the mean loss of the
         epoch's rows as they were met (before the step that used them).
 
     Returns
     -------
-    weight : ndarray of shape (n_classes, n_features), float32
-    bias : ndarray of shape (n_classes,), float32
+    weight : ndarray of shape (n_classes, n_features)
+    bias : ndarray of shape (n_classes,)
 
     Raises
     ------
@@ -77,15 +84,15 @@ def fit(
     Dablain et al., "Efficient Augmentation for Imbalanced Deep Learning", third phase of the framework
     (classifier retraining).
     """
-    source = row_source(features)
+    source = row_source(features, dtype)
     n_samples, n_features = source.shape
     rng = np.random.default_rng(random_state)
-    layer = _linear_init(rng, n_classes, n_features)
+    layer = _linear_init(rng, n_classes, n_features).astype(dtype)
     momentum_buffer = np.zeros_like(layer)
     for epoch in range(1, config.epochs + 1):
         rate = config.learning_rate * min(1.0, epoch / max(1, config.warmup_epochs))
         order = rng.permutation(n_samples)
-        loss = _run_epoch(layer, momentum_buffer, source, labels, order, rate=rate, config=config)
+        loss = _run_epoch(layer, momentum_buffer, source, labels, order, sample_weight, rate, config)
         if not np.isfinite(layer).all():
             raise InputError(
                 f"training diverged in epoch {epoch}: the weights are no longer finite; "
@@ -103,11 +110,11 @@ def logits(features: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.nda
     return outputs
 
 
-def row_source(features: np.ndarray | RowSource) -> RowSource:
-    """Return `features` if it is a source of rows, else a source of its rows in float32."""
+def row_source(features: np.ndarray | RowSource, dtype: npt.DTypeLike = np.float32) -> RowSource:
+    """Return `features` if it is a source of rows, else a source of its rows in that dtype."""
     if isinstance(features, RowSource):
         return features
-    return StoredRows(features.astype(np.float32, copy=False))
+    return StoredRows(features.astype(dtype, copy=False))
 
 
 def predictions(source: RowSource, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -126,21 +133,21 @@ def _run_epoch(
     source: RowSource,
     labels: np.ndarray,
     order: np.ndarray,
-    *,
+    sample_weight: np.ndarray | None,
     rate: float,
     config: HeadConfig,
 ) -> float:
     """Take one epoch's steps, updating `layer` and `momentum_buffer` in place; return the mean loss."""
     n_samples, size = len(order), min(config.batch_size, len(order))
     # A column of ones makes the bias one more weight: one product per step instead of two.
-    room = np.ones((size, layer.shape[1]), dtype=np.float32)
+    room = np.ones((size, layer.shape[1]), dtype=layer.dtype)
     # Where the output for its own class stands, for each row in its batch's outputs (classes, rows).
     widths = np.full(n_samples, size)
     widths[n_samples - n_samples % size :] = n_samples % size
     own = labels[order] * widths + np.arange(n_samples) % size
     # The loss is the sum of these logarithms less these outputs, taken once for all batches.
-    own_outputs = np.empty(n_samples, dtype=np.float32)
-    sums = np.empty(n_samples, dtype=np.float32)
+    own_outputs = np.empty(n_samples, dtype=layer.dtype)
+    sums = np.empty_like(own_outputs)
     # What overflows here ends in weights that are not finite, for which `fit` has a clear message.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for start in range(0, n_samples, size):
@@ -159,18 +166,24 @@ def _run_epoch(
             # Cross-entropy: the gradient of the scores is (probability - one-hot) / batch rows.
             scores /= sums[part]
             flat[own[part]] -= 1.0
+            if sample_weight is not None:
+                scores *= sample_weight[chosen]
             gradient = scores @ batch
             gradient /= len(chosen)
             gradient += config.weight_decay * layer
             momentum_buffer *= config.momentum
             momentum_buffer += gradient
             layer -= rate * momentum_buffer
-        losses = _batch_sums(np.log(sums), size) - _batch_sums(own_outputs, size)
+        logs = np.log(sums)
+        if sample_weight is not None:
+            logs *= sample_weight[order]
+            own_outputs *= sample_weight[order]
+        losses = _batch_sums(logs, size) - _batch_sums(own_outputs, size)
     return float(losses.sum()) / n_samples
 
 
 def _batch_sums(values: np.ndarray, size: int) -> np.ndarray:
-    """Return the sum of each batch's values, taken in float32, as float64: no digit of their sum is lost."""
+    """Return the sum of each batch's values, taken in their dtype, as float64: no digit of their sum is lost."""
     whole = len(values) - len(values) % size
     sums = values[:whole].reshape(-1, size).sum(axis=1)
     return np.append(sums, values[whole:].sum()).astype(np.float64)
@@ -181,7 +194,7 @@ def _linear_init(rng: np.random.Generator, n_classes: int, n_features: int) -> n
     bound = 1.0 / np.sqrt(n_features)
     weight = rng.uniform(-bound, bound, (n_classes, n_features))
     bias = rng.uniform(-bound, bound, n_classes)
-    return np.column_stack([weight, bias]).astype(np.float32)
+    return np.column_stack([weight, bias])
 
 
 def _weight_and_bias(layer: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
