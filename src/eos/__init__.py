@@ -4,6 +4,7 @@ The public names work on embeddings from any source and need neither torch nor t
 
 - `EOS` and `BalancedSVM`: imbalanced-learn samplers;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
+- `BalancedDataset` and `BalancedBatchSampler`: EOS in a training loop of one's own, in PyTorch say;
 - `generalization_gap`: how far the test embeddings of each class reach beyond the training ones.
 
 They are loaded on first use, so that `import eos` costs next to nothing.
@@ -16,13 +17,23 @@ if TYPE_CHECKING:
     from eos.heads.linear_head import LinearHead
     from eos.metrics.gap import generalization_gap
     from eos.samplers.balanced_svm import BalancedSVM
+    from eos.samplers.batches import BalancedBatchSampler, BalancedDataset
     from eos.samplers.eos import EOS
 
-__all__ = ["EOS", "BalancedSVM", "LinearHead", "generalization_gap"]
+__all__ = [
+    "EOS",
+    "BalancedBatchSampler",
+    "BalancedDataset",
+    "BalancedSVM",
+    "LinearHead",
+    "generalization_gap",
+]
 __version__ = "0.1.0"
 
 _HOMES = {
     "EOS": "eos.samplers.eos",
+    "BalancedBatchSampler": "eos.samplers.batches",
+    "BalancedDataset": "eos.samplers.batches",
     "BalancedSVM": "eos.samplers.balanced_svm",
     "LinearHead": "eos.heads.linear_head",
     "generalization_gap": "eos.metrics.gap",

@@ -1,5 +1,7 @@
 """The head as an estimator: scikit-learn's own checks, none left out, and the same as `eos.heads.softmax`."""
 
+import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -7,12 +9,13 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
 from imblearn.pipeline import make_pipeline
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits, make_blobs
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from eos import LinearHead
+from eos import EOS, LinearHead
 from eos.errors import InputError
 from eos.heads.softmax import fit, logits
 from tests.helpers import head_config
@@ -32,7 +35,8 @@ def test_is_the_softmax_module_with_labels() -> None:
     X, y = three_blobs()
     names = np.array(["cat", "dog", "eel"])[y]
     head = LinearHead(epochs=4, learning_rate=0.02, batch_size=32, random_state=7).fit(X, names)
-    weight, bias = fit(X, y, 3, head_config(epochs=4, learning_rate=0.02, batch_size=32), 7)
+    config = head_config(epochs=4, learning_rate=0.02, batch_size=32)
+    weight, bias = fit(X, y, 3, config, 7, dtype=np.float64)
     np.testing.assert_array_equal(head.coef_, weight)
     np.testing.assert_array_equal(head.intercept_, bias)
     np.testing.assert_array_equal(head.classes_, ["cat", "dog", "eel"])
@@ -103,5 +107,84 @@ def test_one_class_is_an_error_with_its_name() -> None:
 
 def test_divergence_is_an_error_with_the_remedy() -> None:
     X, y = three_blobs()
-    with pytest.raises(InputError, match="lower learning_rate"):
-        LinearHead().fit(X * 1e37, y)
+    with pytest.raises(InputError, match="lower learning_rate"), pytest.warns(UserWarning, match="far from 1"):
+        LinearHead().fit((X * 1e37).astype(np.float32), y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_computation_is_in_the_dtype_of_the_features(dtype: type[np.floating]) -> None:
+    X, y = three_blobs()
+    head = LinearHead(random_state=0).fit(X.astype(dtype), y)
+    weight, bias = fit(X, y, 3, head_config(), 0, dtype=dtype)
+    assert head.coef_.dtype == head.intercept_.dtype == dtype
+    np.testing.assert_array_equal(head.coef_, weight)
+    np.testing.assert_array_equal(head.intercept_, bias)
+
+
+@pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])
+def test_sparse_rows_give_the_bytes_of_dense_ones(container: Callable[[np.ndarray], Any]) -> None:
+    X, y = three_blobs()
+    X = np.where(X > 0, X, 0).astype(np.float32)
+    dense, head = (LinearHead(random_state=0).fit(rows, y) for rows in (X, container(X)))
+    np.testing.assert_array_equal(head.coef_, dense.coef_)
+    np.testing.assert_array_equal(head.intercept_, dense.intercept_)
+    np.testing.assert_allclose(head.predict_proba(container(X)), dense.predict_proba(X), rtol=1e-12)
+
+
+def test_takes_the_sparse_rows_that_eos_makes() -> None:
+    X, y = three_blobs()
+    few = (y > 0) | (np.arange(len(y)) % 5 == 0)
+    model = make_pipeline(EOS(random_state=0), LinearHead(random_state=0))
+    assert model.fit(sparse.csr_array(X[few]), y[few]).score(sparse.csr_array(X), y) > 0.9
+
+
+def test_weights_are_repetitions_where_a_batch_holds_all_rows() -> None:
+    X, y = three_blobs()
+    times = np.random.default_rng(0).integers(0, 4, len(y))
+    head = LinearHead(batch_size=1000, random_state=0)
+    repeated = clone(head).fit(X.repeat(times, axis=0), y.repeat(times))
+    for weights in (times, times / 7):
+        np.testing.assert_allclose(head.fit(X, y, weights).coef_, repeated.coef_, rtol=1e-9)
+    assert not np.allclose(head.fit(X, y).coef_, repeated.coef_, rtol=1e-3)
+
+
+def test_weights_bring_a_rare_class_to_its_recall() -> None:
+    X, y = make_blobs(n_samples=[1000, 20], n_features=4, random_state=0, cluster_std=4.0)
+    head = LinearHead(random_state=0)
+    plain = head.fit(X, y).predict(X)[y == 1].mean()
+    weighted = head.fit(X, y, np.where(y == 1, 50.0, 1.0)).predict(X)[y == 1].mean()
+    assert weighted > plain + 0.2
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [(-np.ones(200), "[Nn]egative"), (np.zeros(200), "zero"), (np.ones(3), "sample_weight.shape")],
+)
+def test_weights_that_cannot_be_used(weights: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        LinearHead().fit(*three_blobs(), weights)
+
+
+@pytest.mark.parametrize("factor", [1e-3, 1e3])
+def test_features_far_from_unit_scale_are_told_of_with_the_remedy(factor: float) -> None:
+    X, y = three_blobs()
+    scale = np.sqrt(np.mean((X * factor) ** 2))
+    with pytest.warns(UserWarning, match=re.escape(f"is {scale:.2g}, far from 1")) as told:
+        LinearHead().fit(X * factor, y)
+    assert "StandardScaler() in front" in str(told[0].message)
+    assert told[0].filename == __file__
+    with pytest.warns(UserWarning, match=r"StandardScaler\(with_mean=False\) in front"):
+        LinearHead().fit(sparse.csr_array(X * factor), y)
+
+
+def test_a_scaler_is_worth_what_the_warning_says() -> None:
+    """Unit-length embeddings with many features: the layer learns little in the recipe's few steps."""
+    X, y = make_blobs(n_samples=600, centers=10, n_features=768, cluster_std=9.0, random_state=0)
+    X = normalize(X)
+    model = make_pipeline(StandardScaler(), LinearHead(random_state=0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scaled = model.fit(X[:300], y[:300]).score(X[300:], y[300:])
+    with pytest.warns(UserWarning, match="far from 1"):
+        bare = LinearHead(random_state=0).fit(X[:300], y[:300]).score(X[300:], y[300:])
+    assert scaled > bare + 0.1

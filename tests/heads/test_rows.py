@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from eos.heads.rows import RowSource, StoredRows, balanced_rows
+from eos.heads.rows import RowSource, SparseRows, StoredRows, balanced_rows
 
 
 def triples(dtype: str = "float32") -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -30,7 +31,8 @@ def test_balanced_rows_are_the_real_ones_and_those_between(dtype: str) -> None:
 def test_rows_are_copied_into_a_part_of_an_array() -> None:
     given, chosen = triples(), np.array([79, 0, 3, 40, 3])
     array = array_of(*given)
-    for source in (balanced_rows(*given), StoredRows(array)):
+    for source in (balanced_rows(*given), StoredRows(array), SparseRows(sparse.csr_array(array))):
+        np.testing.assert_array_equal(source.block(70, 90), array[70:])
         assert isinstance(source, RowSource)
         room = np.ones((5, 5), np.float32)
         source.copy_rows(chosen, room[:, :-1])

@@ -76,6 +76,29 @@ def test_equals_a_torch_loop(config: HeadConfig) -> None:
     assert weight.dtype == bias.dtype == np.float32
 
 
+def test_weights_are_factors_of_the_losses() -> None:
+    features, labels = blobs(n=50, d=3, n_classes=3)
+    factors = np.random.default_rng(0).random(50)
+    config = head_config(epochs=1, batch_size=50, momentum=0.0, weight_decay=0.0)
+    start, events = fit(features, labels, 3, config, 0, sample_weight=np.zeros(50)), []
+    weight, bias = fit(
+        features, labels, 3, config, 0, sample_weight=factors, on_epoch=lambda *event: events.append(event)
+    )
+    layer = torch.nn.Linear(3, 3)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor(start[0]))
+        layer.bias.copy_(torch.tensor(start[1]))
+    losses = torch.nn.functional.cross_entropy(
+        layer(torch.tensor(features)), torch.tensor(labels), reduction="none"
+    )
+    loss = (losses * torch.tensor(factors)).mean()
+    loss.backward()
+    rate = config.learning_rate / config.warmup_epochs
+    for got, before, parameter in zip((weight, bias), start, layer.parameters(), strict=True):
+        np.testing.assert_allclose(got, before - rate * np.asarray(parameter.grad), atol=1e-6)
+    assert events[0][3] == pytest.approx(loss.item(), rel=1e-5)
+
+
 def test_one_full_batch_step_follows_the_written_gradient() -> None:
     features, labels = blobs(n=50, d=3, n_classes=3)
     config = head_config(epochs=1, batch_size=50, learning_rate=0.5, weight_decay=0.1, warmup_epochs=2)

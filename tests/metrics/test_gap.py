@@ -127,6 +127,16 @@ def test_one_case_by_hand() -> None:
     np.testing.assert_array_equal(false_positive, [2.5, np.nan])
 
 
+def test_named_gaps_have_the_labels_as_they_were_given() -> None:
+    train, test = np.array([[0.0], [1.0], [5.0]]), np.array([[-0.5], [3.0], [5.0]])
+    for labels in (["b", "b", "a"], [7, 7, -1], np.array(["b", "b", "a"], dtype=object)):
+        named = generalization_gap(train, labels, test, labels, named=True)
+        assert list(named.items()) == [(labels[2], 0.0), (labels[0], 2.5)]
+        assert {type(label) for label in named} <= {str, int}
+        np.testing.assert_array_equal(generalization_gap(train, labels, test, labels), list(named.values()))
+    assert math.isnan(generalization_gap(train, ["b", "b", "a"], test[:2], ["b", "b"], named=True)["a"])
+
+
 def test_net_gap_is_the_mean_of_the_defined_classes() -> None:
     assert net_gap([1.0, 2.0, 6.0]) == 3.0
     assert net_gap([1.0, math.nan, 3.0]) == 2.0

@@ -1,6 +1,7 @@
 """The generalization gap: how far the test embeddings of a class reach beyond its training embeddings."""
 
 import math
+from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +12,36 @@ from eos.validation import finite_features
 Ranges = tuple[np.ndarray, np.ndarray]
 
 
+@overload
 def generalization_gap(
     train_features: npt.ArrayLike,
     train_labels: npt.ArrayLike,
     test_features: npt.ArrayLike,
     test_labels: npt.ArrayLike,
-) -> np.ndarray:
+    *,
+    named: Literal[False] = False,
+) -> np.ndarray: ...
+
+
+@overload
+def generalization_gap(
+    train_features: npt.ArrayLike,
+    train_labels: npt.ArrayLike,
+    test_features: npt.ArrayLike,
+    test_labels: npt.ArrayLike,
+    *,
+    named: Literal[True],
+) -> dict[Any, float]: ...
+
+
+def generalization_gap(
+    train_features: npt.ArrayLike,
+    train_labels: npt.ArrayLike,
+    test_features: npt.ArrayLike,
+    test_labels: npt.ArrayLike,
+    *,
+    named: bool = False,
+) -> np.ndarray | dict[Any, float]:
     r"""Return the generalization gap of each class.
 
     For class :math:`c`, with training rows :math:`A_c` and test rows :math:`B_c`, summed over features
@@ -36,10 +61,12 @@ def generalization_gap(
         Feature embeddings of the test rows.
     test_labels : array-like of shape (n_test,)
         Their classes.
+    named : bool, default=False
+        Return a dictionary from labels to gaps in place of the array.
 
     Returns
     -------
-    ndarray of shape (n_classes,), float64
+    ndarray of shape (n_classes,), float64; or dict from label to float, if `named`
         One value per class in sorted order of the training labels, in the unit of the embeddings. A class
         without test rows has no gap: its value is NaN.
 
@@ -61,9 +88,12 @@ def generalization_gap(
     >>> from eos import generalization_gap
     >>> generalization_gap([[0.0], [1.0], [5.0]], [0, 0, 1], [[-0.5], [3.0], [5.0]], [0, 0, 1])
     array([2.5, 0. ])
+    >>> generalization_gap([[0.0], [1.0], [5.0]], ["a", "a", "b"], [[3.0], [5.0]], ["a", "b"], named=True)
+    {'a': 2.0, 'b': 0.0}
     """
     train_ranges, rows, numbers = _checked(train_features, train_labels, test_features, test_labels)
-    return _excess(train_ranges, rows, numbers)
+    gaps = _excess(train_ranges, rows, numbers)
+    return dict(zip(np.unique(train_labels).tolist(), gaps.tolist(), strict=True)) if named else gaps
 
 
 def outcome_gaps(
