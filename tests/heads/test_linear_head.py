@@ -14,6 +14,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits, make_blobs
 from sklearn.preprocessing import StandardScaler, normalize
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from eos import EOS, LinearHead
 from eos.errors import InputError
@@ -107,7 +108,10 @@ def test_one_class_is_an_error_with_its_name() -> None:
 
 def test_divergence_is_an_error_with_the_remedy() -> None:
     X, y = three_blobs()
-    with pytest.raises(InputError, match="lower learning_rate"), pytest.warns(UserWarning, match="far from 1"):
+    with (
+        pytest.raises(InputError, match="lower learning_rate"),
+        pytest.warns(UserWarning, match="far from 1"),
+    ):
         LinearHead().fit((X * 1e37).astype(np.float32), y)
 
 
@@ -119,6 +123,23 @@ def test_the_computation_is_in_the_dtype_of_the_features(dtype: type[np.floating
     assert head.coef_.dtype == head.intercept_.dtype == dtype
     np.testing.assert_array_equal(head.coef_, weight)
     np.testing.assert_array_equal(head.intercept_, bias)
+
+
+@pytest.mark.parametrize(("batch_size", "threads"), [(128, 1), (200_000, 2)])
+def test_small_steps_run_on_one_thread(
+    batch_size: int, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So the result does not depend on the number of threads, and they do not wait for each other."""
+    seen: list[int] = []
+
+    def fitted(*_: Any, **__: Any) -> tuple[np.ndarray, np.ndarray]:
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return np.zeros((2, 64)), np.zeros(2)
+
+    monkeypatch.setattr("eos.heads.linear_head.fit", fitted)
+    with threadpool_limits(limits=2, user_api="blas"):
+        LinearHead(batch_size=batch_size).fit(8 * np.eye(64), np.arange(64) % 2)
+    assert set(seen) == {threads}
 
 
 @pytest.mark.parametrize("container", [sparse.csr_array, sparse.csc_matrix])

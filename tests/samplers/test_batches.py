@@ -1,4 +1,4 @@
-"""Balanced batches: the rows that `fit_resample` makes, every class in every batch, in a loop of anybody's."""
+"""Balanced batches: the rows that `fit_resample` makes, every class in every batch."""
 
 from itertools import islice
 from typing import Any

@@ -92,7 +92,16 @@ def fit(
     for epoch in range(1, config.epochs + 1):
         rate = config.learning_rate * min(1.0, epoch / max(1, config.warmup_epochs))
         order = rng.permutation(n_samples)
-        loss = _run_epoch(layer, momentum_buffer, source, labels, order, sample_weight, rate, config)
+        loss = _run_epoch(
+            layer,
+            momentum_buffer,
+            source,
+            labels,
+            order,
+            sample_weight=sample_weight,
+            rate=rate,
+            config=config,
+        )
         if not np.isfinite(layer).all():
             raise InputError(
                 f"training diverged in epoch {epoch}: the weights are no longer finite; "
@@ -133,6 +142,7 @@ def _run_epoch(
     source: RowSource,
     labels: np.ndarray,
     order: np.ndarray,
+    *,
     sample_weight: np.ndarray | None,
     rate: float,
     config: HeadConfig,
@@ -183,7 +193,7 @@ def _run_epoch(
 
 
 def _batch_sums(values: np.ndarray, size: int) -> np.ndarray:
-    """Return the sum of each batch's values, taken in their dtype, as float64: no digit of their sum is lost."""
+    """Return the sum of each batch's values, as float64: no digit of their sum is lost."""
     whole = len(values) - len(values) % size
     sums = values[:whole].reshape(-1, size).sum(axis=1)
     return np.append(sums, values[whole:].sum()).astype(np.float64)

@@ -1,5 +1,6 @@
 """Balanced batches for a training loop of one's own; synthetic rows are made when their batch is."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,8 +16,8 @@ from eos.samplers.eos import EOS, Interpolations
 class BalancedDataset:
     """A data set balanced by EOS, of which only the triples are stored: base row, enemy row, step.
 
-    It has the rows of ``EOS.fit_resample``, the real ones first, and makes them when they are asked for. It is a
-    map-style data set for PyTorch's ``DataLoader``, and needs no torch itself.
+    It has the rows of ``EOS.fit_resample``, the real ones first, and makes them when they are asked for. It
+    is a map-style data set for PyTorch's ``DataLoader``, and needs no torch itself.
 
     Parameters
     ----------
@@ -34,8 +35,9 @@ class BalancedDataset:
     labels : ndarray of int64, shape (n_balanced,)
         The class of each row, as its number in `classes`.
     triples : eos.samplers.eos.Interpolations
-        All rows as triples; a real row has itself as its partner. A loop that mixes something else than these
-        features, embeddings that it computes from the two images say, takes `base`, `partner` and `step` from here.
+        All rows as triples; a real row has itself as its partner. A loop that mixes something else than
+        these features, embeddings that it computes from two images say, takes `base`, `partner` and `step`
+        from here.
 
     See Also
     --------
@@ -67,9 +69,9 @@ class BalancedDataset:
 class BalancedBatchSampler:
     """Batches of row numbers in which every class has the same share.
 
-    An epoch has as many rows of every class as the largest class has, so that in a `BalancedDataset` each row is
-    met once; where a class has fewer, its rows are met several times. Hand it to PyTorch's ``DataLoader`` as
-    ``sampler``, with ``batch_size=None``: a `BalancedDataset` then makes each batch in one piece.
+    An epoch has as many rows of every class as the largest class has, so that in a `BalancedDataset` each row
+    is met once; where a class has fewer, its rows are met several times. Hand it to PyTorch's ``DataLoader``
+    as ``sampler``, with ``batch_size=None``: a `BalancedDataset` then makes each batch in one piece.
 
     Parameters
     ----------
@@ -77,8 +79,8 @@ class BalancedBatchSampler:
         The class of each row.
     batch_size : int
         Rows of a batch at most. Batches differ by one row at most, so that none is too small for batch
-        normalisation. In a batch, classes differ by two rows at most, by none where their number divides it and
-        all batches are of one size.
+        normalisation. In a batch, classes differ by two rows at most, by none where their number divides it
+        and all batches are of one size.
     random_state : int
         Seeds the order. Epochs differ from each other, and depend on nothing but this and their number.
 
@@ -111,7 +113,7 @@ class BalancedBatchSampler:
         self.batch_size, self.random_state, self.epoch = batch_size, random_state, 0
 
     def __len__(self) -> int:
-        return -(-self._n_rows // self.batch_size)
+        return math.ceil(self._n_rows / self.batch_size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         rng = np.random.default_rng([self.random_state, self.epoch])
@@ -124,4 +126,4 @@ class BalancedBatchSampler:
 
 def _shuffled(members: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Return n of the members in random order, each of them equally often but for one."""
-    return np.concatenate([rng.permutation(members) for _ in range(-(-n // len(members)))])[:n]
+    return np.concatenate([rng.permutation(members) for _ in range(math.ceil(n / len(members)))])[:n]
