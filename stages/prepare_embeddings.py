@@ -24,6 +24,7 @@ def main(dataset: str) -> None:
                 test_share=definition.test_share,
                 validation_fraction=parameters().split.validation_fraction,
                 seed=definition.seed,
+                standardize=definition.standardize,
             )
         for line in found.told:
             print(f"{network}: {line}", flush=True)

@@ -10,6 +10,8 @@ from eos.data.splits import hold_out
 from eos.errors import InputError, placed
 
 TRAIN, VALIDATION, TEST = range(3)
+# Root mean squares of features that the heads' learning rate suits; unit vectors of 768 features have 0.036.
+USUAL_SCALE = 0.1, 10.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Embeddings:
 
 
 def read_embeddings(
-    path: Path, *, test_share: float | None, validation_fraction: float, seed: int
+    path: Path, *, test_share: float | None, validation_fraction: float, seed: int, standardize: bool
 ) -> Embeddings:
     """Read a file of embeddings.
 
@@ -62,6 +64,9 @@ def read_embeddings(
         The same of validation rows, of what is then left; 0 for none.
     seed
         Picks the rows.
+    standardize
+        Bring each feature to mean 0 and deviation 1 over the training rows, and the classifier's weight to these
+        features.
 
     Raises
     ------
@@ -96,6 +101,10 @@ def read_embeddings(
         n_outputs, width = logits["test"].shape[1], features["train"].shape[1]
         if weight is None or n_outputs == 0:
             weight = np.full((n_outputs, width), np.nan, dtype=np.float32)
+        if standardize:
+            weight = weight * _standardized(features)
+        else:
+            told += _scale_warning(features["train"])
         return Embeddings(
             features,
             {part: labels[parts == number] for number, part in enumerate(PARTS)},
@@ -235,6 +244,29 @@ def _gathered(sources: list[Rows], parts: np.ndarray) -> dict[str, np.ndarray]:
                 filled[number] += len(chosen)
             start, done = start + len(rows), done + len(rows)
     return dict(zip(PARTS, rooms, strict=True))
+
+
+def _standardized(features: dict[str, np.ndarray]) -> np.ndarray:
+    """Standardize the features in place, by the training rows; return the deviations, (d,)."""
+    mean = features["train"].mean(axis=0, dtype=np.float64)
+    deviation = features["train"].std(axis=0, dtype=np.float64)
+    deviation[deviation == 0] = 1  # a constant feature
+    for rows in features.values():
+        rows -= mean.astype(np.float32)
+        rows /= deviation.astype(np.float32)
+    return deviation.astype(np.float32)
+
+
+def _scale_warning(rows: np.ndarray) -> list[str]:
+    """Say so where the recipe of the heads does not suit the features."""
+    scale = float(np.sqrt(np.mean([np.square(row, dtype=np.float64).mean() for row in rows])))
+    low, high = USUAL_SCALE
+    if low <= scale <= high:
+        return []
+    return [
+        f"WARNING: the root mean square of the features is {scale:.2g}; heads are trained by a recipe for about "
+        "1, and may end near chance: set standardize to true"
+    ]
 
 
 def _classifier(stored: Stored, n_classes: int, width: int) -> tuple[np.ndarray | None, np.ndarray]:

@@ -313,7 +313,7 @@ def _columns(lazy: Any, schema: Any, n_rows: int) -> Rows:
         raise InputError("has no features; add number columns, or a list column 'features'")
 
     def blocks() -> Iterator[np.ndarray]:
-        for start, stop in _steps(n_rows, 4 * width):
+        for start, stop in _steps(n_rows, width):  # large blocks: each decodes what is before it anew
             with _damage("Parquet", polars.exceptions.PolarsError):
                 frame = lazy.select(chosen).slice(start, stop - start).collect()
             if chosen != ["features"]:
