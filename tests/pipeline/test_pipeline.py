@@ -288,9 +288,15 @@ READ_OTHERWISE = {
     },
 }
 
-# What is read for the other kind of data only, of a script that serves datasets of images and sets of embeddings.
-OF_SETS = {("embeddings",)}
-OF_IMAGES = {("axes", "cuts"), ("axes", "datasets"), ("axes", "networks"), ("datasets",), ("networks",)}
+# What a script that serves datasets of images and sets of embeddings reads for one of the two only.
+OF_SETS: set["Read"] = {("embeddings",)}
+OF_IMAGES: set["Read"] = {
+    ("axes", "cuts"),
+    ("axes", "datasets"),
+    ("axes", "networks"),
+    ("datasets",),
+    ("networks",),
+}
 
 # What is read, but must not make the stage run again.
 LEFT_OUT = {
@@ -394,7 +400,9 @@ def parameters_read(path: Path, function: str, seen: set[tuple[Path, str]] | Non
 
 def read_by(name: str) -> set[Read]:
     """Return what a stage reads of the parameters."""
-    other: set[Read] = OF_IMAGES if is_of_sets(name) else OF_SETS if name != "tables" else set()
+    other = OF_IMAGES if is_of_sets(name) else OF_SETS
+    if name == "tables":  # which is of both
+        other = set()
     found = parameters_read(script(name), "main")
     return {path for path in found if not any(covers(entry, path) for entry in other)}
 

@@ -65,8 +65,8 @@ def read_embeddings(
     seed
         Picks the rows.
     standardize
-        Bring each feature to mean 0 and deviation 1 over the training rows, and the classifier's weight to these
-        features.
+        Bring each feature to mean 0 and deviation 1 over the training rows, and the classifier's weight to
+        these features.
 
     Raises
     ------
@@ -252,8 +252,8 @@ def _standardized(features: dict[str, np.ndarray]) -> np.ndarray:
     deviation = features["train"].std(axis=0, dtype=np.float64)
     deviation[deviation == 0] = 1  # a constant feature
     for rows in features.values():
-        rows -= mean.astype(np.float32)
-        rows /= deviation.astype(np.float32)
+        np.subtract(rows, mean.astype(np.float32), out=rows)
+        np.divide(rows, deviation.astype(np.float32), out=rows)
     return deviation.astype(np.float32)
 
 
@@ -264,8 +264,8 @@ def _scale_warning(rows: np.ndarray) -> list[str]:
     if low <= scale <= high:
         return []
     return [
-        f"WARNING: the root mean square of the features is {scale:.2g}; heads are trained by a recipe for about "
-        "1, and may end near chance: set standardize to true"
+        f"WARNING: the root mean square of the features is {scale:.2g}; heads are trained by a recipe for "
+        "about 1, and may end near chance: set standardize to true"
     ]
 
 

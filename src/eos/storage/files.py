@@ -74,7 +74,9 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             # Made from a name alone it has a fixed date.
             info = zipfile.ZipInfo(f"{name}.npy")
             info.create_system = 3  # Unix, also where it is not
-            info.file_size = array.nbytes + 128  # which has it choose the header; the true size comes after it
+            info.file_size = (
+                array.nbytes + 128
+            )  # which has it choose the header; the true size comes after it
             with archive.open(info, "w") as member:
                 np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
