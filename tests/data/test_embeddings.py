@@ -1,6 +1,7 @@
 """Files of embeddings: one form whatever the format, and one clear error for each thing that is wrong."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 import numpy as np
 import polars
 import pytest
+import yaml
 from safetensors.numpy import save_file
 
+from eos.config.schema import EmbeddingSet
 from eos.data import embeddings_files
 from eos.data.embeddings import Embeddings, read_embeddings
 from eos.errors import InputError
+from tests.helpers import ROOT
 
 NAMES = np.array(["oak", "yew", "ash"])
 Arrays = dict[str, Any]
@@ -463,3 +467,26 @@ def test_columns_of_any_kind_of_label(labels: Any, tmp_path: Path) -> None:
     found = read(path)
     assert found.labels["train"].tolist() == found.labels["test"].tolist() == [1, 0]
     assert found.features["test"].tolist() == [[3.0], [4.0]]
+
+
+def test_the_page_shows_a_file_and_a_definition_that_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs/own-embeddings.md").read_text()
+    code, definition = (
+        re.search(rf"```{kind}\n(.*?)```", page, flags=re.DOTALL) for kind in ("python", "yaml")
+    )
+    assert code is not None
+    assert definition is not None
+    given = yaml.safe_load(definition[1])["embeddings"]["plants"]
+    EmbeddingSet.model_validate(given | {"heads": tuple(given["heads"])})
+    monkeypatch.chdir(tmp_path)
+    Path("embeddings/plants").mkdir(parents=True)
+    exec(code[1], content(class_names=None))
+    found = read(Path("embeddings/plants") / given["networks"]["dinov2"])
+    assert found.dtype == "float16"
+    assert {part: len(rows) for part, rows in found.features.items()} == {
+        "train": 16,
+        "validation": 0,
+        "test": 6,
+    }

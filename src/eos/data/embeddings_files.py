@@ -71,7 +71,7 @@ def open_embeddings(path: Path) -> Stored:
     ----------
     path
         An `.npz` or `.safetensors` file with the arrays train_features, train_labels and so on, or a
-        `.parquet` file with the column label; docs/extending.md has them all.
+        `.parquet` file with the column label; docs/own-embeddings.md has them all.
 
     Raises
     ------
