@@ -1,10 +1,12 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from eos.config.schema import Generator, Parameters, Training
+from eos.registry import display_name
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
 PORTABLE: dict[str, tuple[Any, Any]] = {
@@ -70,3 +72,32 @@ def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
         for head in heads
         if (said := step(parameters, head))
     }
+
+
+def eos_settings(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """Return what each EOS head is run with: k_neighbors, step_size and variant."""
+    return {name: head.model_dump() for name, head in parameters.heads.items() if head.sampler == "eos"}
+
+
+def head_labels(parameters: Parameters, heads: Iterable[str]) -> dict[str, str]:
+    """Return what legends call the heads: an EOS head by its K, and by what else differs from the paper's."""
+    labels = {}
+    for head in heads:
+        definition, title = parameters.heads[head], display_name(head)
+        if definition.sampler == "eos":
+            title = f"EOS (K = {definition.k_neighbors}"
+            title += f", step {definition.step_size:g}" if definition.step_size != 1 else ""
+            title += f", {definition.variant})" if definition.variant != "toward" else ")"
+        labels[head] = title
+    return labels
+
+
+def networks_shown(parameters: Parameters, asked: Iterable[str], held: Iterable[str]) -> tuple[str, ...]:
+    """Return the networks that a table or figure looks for: those it asks for, and those that no table lists.
+
+    The latter are the networks of given embeddings, and those that somebody has added.
+    """
+    tables = parameters.tables
+    listed = {tables.table1.network, tables.table1.remix, tables.table4.network}
+    listed |= {*tables.table2.networks, *tables.table3.networks, *tables.table5.networks}
+    return (*asked, *(network for network in dict.fromkeys(held) if network not in listed))
