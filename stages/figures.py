@@ -1,5 +1,7 @@
 """Draw the figures of a dataset: DATASET -> plots/<dataset>/*.svg, metrics/figures/<dataset>/*.csv."""
 
+from typing import Any
+
 from eos.pipeline.command import parameters, run
 
 
@@ -8,44 +10,55 @@ def main(dataset: str) -> None:
     from eos.config.cells import eos_settings, head_labels, networks_shown
     from eos.pipeline.paths import METRICS, PLOTS
     from eos.pipeline.results import read_results
-    from eos.report import figures
+    from eos.report.figures import (
+        confusion_data,
+        confusion_figure,
+        figure3,
+        figure3_data,
+        figure5,
+        figure5_data,
+        figure7,
+        figure7_data,
+        recall_data,
+        recall_figure,
+        save_svg,
+        settings_data,
+        settings_figure,
+    )
     from eos.storage.files import write_table
 
     kinds = "classes", "confusion", "curves", "scores"
     classes, confusion, curves, scores = (read_results(kind, parameters()) for kind in kinds)
     networks = scores.loc[scores["dataset"] == dataset, "network"].unique().tolist()
-    pictures = PLOTS / dataset
-    numbers = METRICS / "figures" / dataset
 
-    grids = {
-        "figure3": (figures.figure3, figures.figure3_data, (classes,), parameters().figures.figure3),
-        "figure5": (figures.figure5, figures.figure5_data, (classes,), parameters().figures.figure5),
-        "recall": (figures.recall_figure, figures.recall_data, (classes,), parameters().figures.recall),
-        "confusion": (
-            figures.confusion_figure,
-            figures.confusion_data,
-            (confusion, classes),
-            parameters().figures.confusion,
-        ),
-    }
-    for name, (draw, data, results, cells) in grids.items():
-        shown = networks_shown(parameters(), cells.networks, networks), head_labels(parameters(), cells.heads)
-        figures.save_svg(draw(*results, dataset, *shown), pictures / f"{name}.svg")
-        write_table(numbers / f"{name}.csv", data(*results, dataset, *shown))
+    def write(name: str, figure: Any, data: Any) -> None:
+        save_svg(figure, PLOTS / dataset / f"{name}.svg")
+        write_table(METRICS / "figures" / dataset / f"{name}.csv", data)
 
-    settings = eos_settings(parameters())
-    figures.save_svg(figures.settings_figure(scores, dataset, networks, settings), pictures / "settings.svg")
-    write_table(numbers / "settings.csv", figures.settings_data(scores, dataset, networks, settings))
+    def cells(grid: Any) -> tuple[Any, ...]:
+        return dataset, networks_shown(parameters(), grid.networks, networks), labels(grid.heads)
 
-    row = parameters().figures.figure7
-    asked = networks_shown(parameters(), (row.network,), networks)
-    network = next((one for one in asked if one in networks), row.network)
+    def labels(heads: tuple[str, ...]) -> dict[str, str]:
+        return head_labels(parameters(), heads)
+
+    asked = parameters().figures
+    gaps, norms, found = cells(asked.figure3), cells(asked.figure5), cells(asked.recall)
+    write("figure3", figure3(classes, *gaps), figure3_data(classes, *gaps))
+    write("figure5", figure5(classes, *norms), figure5_data(classes, *norms))
+    write("recall", recall_figure(classes, *found), recall_data(classes, *found))
+    matrices = confusion, classes, *cells(asked.confusion)
+    write("confusion", confusion_figure(*matrices), confusion_data(*matrices))
+    settings = scores, dataset, networks, eos_settings(parameters())
+    write("settings", settings_figure(*settings), settings_data(*settings))
+
+    row = asked.figure7
+    shown = networks_shown(parameters(), (row.network,), networks)
+    network = next((one for one in shown if one in networks), row.network)
+    lines = curves, dataset, network, labels(row.heads)
     is_own = (scores["dataset"] == dataset) & (scores["network"] == network) & (scores["head"] == "own")
     own = float(scores.loc[is_own, "BAC"].mean()) if is_own.any() else None
-    heads, epochs = head_labels(parameters(), row.heads), parameters().head_training.epochs
-    drawn = figures.figure7(curves, dataset, network, heads, table_epochs=epochs, own=own)
-    figures.save_svg(drawn, pictures / "figure7.svg")
-    write_table(numbers / "figure7.csv", figures.figure7_data(curves, dataset, network, heads))
+    epochs = parameters().head_training.epochs
+    write("figure7", figure7(*lines, table_epochs=epochs, own=own), figure7_data(*lines))
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ from eos.pipeline.command import parameters, run
 
 def main() -> None:
     """Write each table as CSV and Markdown, which of the paper's claims hold, and the headline numbers."""
-    from eos.config.cells import neighbors, settings, step
+    from eos.config.cells import neighbors, networks_shown, settings, step
     from eos.pipeline.paths import METRICS
     from eos.pipeline.results import read_balanced, read_results
     from eos.report.claims import claims, claims_summary, markdown_claims
     from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
     from eos.report.published import with_published
-    from eos.report.tables import summary, table1, table2, table3, table4, table5
+    from eos.report.tables import run_rows, summary, table1, table2, table3, table4, table5
     from eos.storage.files import write_json, write_table, write_text
     from eos.storage.layouts import NOTES_BETWEEN
 
@@ -25,17 +25,18 @@ def main() -> None:
     cells, folder = parameters().tables, METRICS / "tables"
 
     one = table1(scores, balanced, **cells.table1.model_dump())
-    two = table2(scores, cells.table2.networks, cells.table2.heads)
+    networks = scores["network"].unique().tolist()
+    two = table2(scores, networks_shown(parameters(), cells.table2.networks, networks), cells.table2.heads)
     three = table3(scores, balanced, **cells.table3.model_dump())
     sizes = {head: k for head in cells.table4.heads if (k := neighbors(parameters(), head)) is not None}
     sizes = dict(sorted(sizes.items(), key=lambda item: item[1]))
-    four = table4(scores, cells.table4.network, sizes)
+    four = table4(scores, networks_shown(parameters(), (cells.table4.network,), networks), sizes)
     five = table5(scores, **cells.table5.model_dump())
     tables = {
         number: with_published(table, number) for number, table in enumerate((one, two, three, four, five), 1)
     }
     for number, table in tables.items():
-        write_table(folder / f"table{number}.csv", table)
+        write_table(folder / f"table{number}.csv", run_rows(table))
 
     steps = {head: step(parameters(), head) for head in sizes}
     pages = {

@@ -22,7 +22,7 @@ def sample_sheet(
     n_real: int = 5,
     n_synthetic: int = 10,
 ) -> Image.Image:
-    """Return a picture of images of every class: a row per class, the first real ones, then the synthetic ones.
+    """Return a picture of the first images, real and synthetic ones side by side, a row per class.
 
     Classes are in the order of their real images, most first; each is named, with their number. Small images
     are enlarged, to about 40 pixels. Where there are fewer images than places, places are empty. Equal

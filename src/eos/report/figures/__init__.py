@@ -1,8 +1,8 @@
 """Figures 3 to 7 of the paper, and three more, from tidy results, drawn without any global plotting state.
 
-Every figure has a `…_data` function that returns the tidy numbers behind the picture. `networks` and `heads` are
-what to show, in this order, and `heads` what the legend calls them; what a dataset has no results of is left out.
-At its foot a figure says what a person reads off it.
+Every figure has a `…_data` function that returns the tidy numbers behind the picture. `networks` and `heads`
+are what to show, in this order, and `heads` what the legend calls them; what a dataset has no results of is
+left out. At its foot a figure says what a person reads off it.
 """
 
 from eos.report.figures.classes import (

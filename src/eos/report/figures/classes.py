@@ -29,20 +29,20 @@ _VIEWS = {
     "gap": _View(
         "Figure 3: generalization gap per class",
         "generalization gap\n(sum over features, embedding units)",
-        "The higher, the farther the class's test samples reach beyond the range that training has shown. A line "
-        "below the grey one: over-sampling has widened that range.",
+        "The higher, the farther the class's test samples reach beyond the range that training has shown. "
+        "A line below the grey one: over-sampling has widened that range.",
     ),
     "weight_norm": _View(
         "Figure 5: classifier weight norm per class",
         "Euclidean norm of the class's weight vector",
-        "A line that falls to the right: the classifier gives more weight to the classes that it has seen most. "
-        "A flat one treats them alike.",
+        "A line that falls to the right: the classifier gives more weight to the classes that it has seen "
+        "most. A flat one treats them alike.",
     ),
     "recall": _View(
         "Recall per class",
         "share of the class's test samples\nthat are classified correctly",
-        "The rarest classes are on the right. A line above the black one: this head finds more of the class than "
-        "the network's own classifier.",
+        "The rarest classes are on the right. A line above the black one: this head finds more of the class "
+        "than the network's own classifier.",
     ),
 }
 _BARS = "#ececec"
@@ -79,9 +79,7 @@ def figure3_data(
     return _class_data(classes, "gap", dataset, networks, heads)
 
 
-def figure3(
-    classes: pd.DataFrame, dataset: str, networks: Sequence[str], heads: Mapping[str, str]
-) -> Figure:
+def figure3(classes: pd.DataFrame, dataset: str, networks: Sequence[str], heads: Mapping[str, str]) -> Figure:
     """Draw the generalization gap per class, from what `figure3_data` takes; `heads` has the legend's words.
 
     Samplers that interpolate inside a class leave its range, and so its gap, as it was: their lines coincide.
@@ -99,9 +97,7 @@ def figure5_data(
     return _class_data(classes, "weight_norm", dataset, networks, heads)
 
 
-def figure5(
-    classes: pd.DataFrame, dataset: str, networks: Sequence[str], heads: Mapping[str, str]
-) -> Figure:
+def figure5(classes: pd.DataFrame, dataset: str, networks: Sequence[str], heads: Mapping[str, str]) -> Figure:
     """Draw the norm of each class's classifier weights, from what `figure5_data` takes; as `figure3`."""
     return _class_panels(classes, "weight_norm", dataset, networks, heads)
 
@@ -155,7 +151,9 @@ def _class_panels(
     figure, panels = style.titled_panels(titles, columns, size, rest=1.0, sharex=True)
     order = style.class_order(data)
     places = {number: place for place, number in enumerate(order)}
-    names = data.drop_duplicates("class").set_index("class")["class_name"].reindex(order).reset_index(drop=True)
+    names = (
+        data.drop_duplicates("class").set_index("class")["class_name"].reindex(order).reset_index(drop=True)
+    )
     group = max(1, ceil(len(order) / _MOST))
     data = data.assign(place=data["class"].map(places) // group)
     drawn = data.groupby(["network", "head", "place"], sort=False, as_index=False).mean(numeric_only=True)
@@ -179,8 +177,8 @@ def _draw_panel(axes: Axes, panel: pd.DataFrame, value: str, labels: Mapping[str
     handles: dict[str, Any] = {_IMBALANCE: _draw_imbalance(axes, panel)}
     spots = _coinciding(panel, value)
     for head, line in panel.groupby("head", sort=False):
-        look = style.look_of(str(head), labels)
-        handles[str(head)] = _draw_line(axes, line, value, look, labels[str(head)], spots[str(head)])
+        look = (*style.look_of(str(head), labels), labels[str(head)])
+        handles[str(head)] = _draw_line(axes, line, value, look, spots[str(head)])
     if value == "gap":
         axes.set_ylim(bottom=0)
     if value == "recall":
@@ -223,14 +221,14 @@ def _coinciding(panel: pd.DataFrame, value: str) -> dict[str, list[str]]:
 
 
 def _draw_line(
-    axes: Axes, line: pd.DataFrame, value: str, look: tuple[str, str], label: str, spot: Sequence[str]
+    axes: Axes, line: pd.DataFrame, value: str, look: tuple[str, str, str], spot: Sequence[str]
 ) -> Line2D:
-    """Draw one head, and return its handle for the legend; the heads on one `spot` share it."""
+    """Draw one head by colour, marker and label, and return its handle; the heads on one `spot` share it."""
     head, wide = str(line["head"].iloc[0]), _PLAIN if value == "gap" else ()
     drawn: dict[str, Any] = {
         "color": look[0],
         "marker": look[1],
-        "label": label,
+        "label": look[2],
         "markeredgecolor": "white",
         "markeredgewidth": 0.6,
         "zorder": 5 if head == "eos" else 3,

@@ -20,8 +20,8 @@ _WRITTEN = 12  # in so few columns there is room for numbers
 # So few steps are drawn as shapes; more would be an image inside the SVG.
 _COLOURS = mpl.colormaps["Blues"].resampled(20)
 _CAPTION = (
-    "A dark diagonal is right. Left of it: test samples taken for a class with more training samples; right of "
-    "it: for one with fewer. Below each panel: their share, each class weighing the same."
+    "A dark diagonal is right. Left of it: test samples taken for a class with more training samples; right "
+    "of it: for one with fewer. Below each panel: their share, each class weighing the same."
 )
 
 
@@ -78,7 +78,7 @@ def confusion_figure(
 ) -> Figure:
     """Draw what `confusion_data` returns, a row of panels per network and a panel per head.
 
-    More than 20 classes are drawn in groups of equal number, of neighbouring size: a cell is the mean over the
+    More than 20 classes are drawn in groups of equal number, by training samples: a cell is the mean over the
     classes of its group, and the diagonal has what stays inside the group.
     """
     data = confusion_data(confusion, classes, dataset, networks, heads)
@@ -108,7 +108,7 @@ def confusion_figure(
             axes.set_ylabel(f"{of}true class" if group == 1 else f"{of}true class (group's first of {group})")
     if mesh is not None and ceil(len(names) / group) > _WRITTEN:
         bar = figure.colorbar(mesh, ax=panels, shrink=0.6, aspect=30, format="{x:.0%}")
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     of = f", {display_name(rows[0])}" if len(rows) == 1 else ""
     groups = f"; {len(names)} classes in groups of {group}" if group > 1 else ""
     figure.suptitle(
@@ -130,7 +130,7 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray, group: int) -> Any:
     if len(drawn) <= _WRITTEN:
         for (row, column), share in np.ndenumerate(drawn):
             if share >= 0.005:
-                text = {"color": "white" if share > 0.55 else "#333333", "fontsize": 8.5}
+                text: dict[str, Any] = {"color": "white" if share > 0.55 else "#333333", "fontsize": 8.5}
                 axes.text(column + 0.5, row + 0.5, f"{100 * share:.0f}", ha="center", va="center", **text)
     larger, smaller = np.tril(matrix, -1).sum() / len(matrix), np.triu(matrix, 1).sum() / len(matrix)
     said = f"taken for a larger class: {larger:.1%}\nfor a smaller class: {smaller:.1%}"
@@ -143,7 +143,7 @@ def _name_classes(axes: Axes, names: "pd.Series[Any]", group: int, *, left: bool
     shown = style.shortened(names.iloc[::group], _LONGEST)
     middles = np.arange(len(shown)) + 0.5
     many: dict[str, Any] = {"fontsize": 8 if len(shown) > _WRITTEN else 9}
-    turned = {"rotation": 90} if max(map(len, shown)) > 2 else {}
+    turned: dict[str, Any] = {"rotation": 90} if max(map(len, shown)) > 2 else {}
     axes.set_xticks(middles, shown, **many, **turned)
     axes.set_yticks(middles, shown if left else [""] * len(shown), **many)
     axes.tick_params(length=0)

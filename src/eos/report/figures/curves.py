@@ -12,8 +12,8 @@ from eos.registry import display_name
 from eos.report.figures import style
 
 _CAPTION = (
-    "A solid line that is flat by the grey one: longer training of the head would change nothing. A dashed line "
-    "far above its solid one: the head fits its training set better than it classifies test samples."
+    "A solid line that is flat by the grey one: longer training of the head would change nothing. A dashed "
+    "line far above its solid one: the head fits its training set better than it classifies test samples."
 )
 
 

@@ -17,8 +17,8 @@ _LOOKS = {
     "false_positive_gap": ("#5a87a3", "false positives (wrongly)"),
 }
 _CAPTION = (
-    "Above 1x: the test samples that are classified wrongly reach farther beyond the training range of their class "
-    "than those that are classified correctly."
+    "Above 1x: the test samples that are classified wrongly reach farther beyond the training range of their "
+    "class than those that are classified correctly."
 )
 _BAR = 0.36  # of a bar, where two networks are 1 apart
 

@@ -14,8 +14,8 @@ from eos.report.figures import style
 # The paper's blue and red in a form that everyone can tell apart; the shapes say the same again.
 _CLASS_LOOKS = [("#0072b2", "o"), ("#d55e00", "^")]
 _CAPTION = (
-    "Full marks are real and stand in the same places in every panel; hollow ones are what the sampler made. Hollow "
-    "marks among the full ones of the other class: the sampler reaches into it."
+    "Full marks are real and stand in the same places in every panel; hollow ones are what the sampler made. "
+    "Hollow marks among the full ones of the other class: the sampler reaches into it."
 )
 _POINTS = 300  # more points than this in a panel are drawn smaller
 

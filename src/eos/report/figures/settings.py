@@ -35,8 +35,9 @@ def settings_data(
     Returns
     -------
     pandas.DataFrame
-        One row per network and head, sorted by variant, step size (the largest first) and K: dataset, network,
-        head, variant, step_size, k_neighbors, n (runs: cuts and seeds), BAC (their mean), BAC_sd (n - 1).
+        One row per network and head, sorted by variant, step size (the largest first) and K: dataset,
+        network, head, variant, step_size, k_neighbors, n (runs: cuts and seeds), BAC (their mean), BAC_sd
+        (n - 1).
     """
     shown = scores["dataset"].eq(dataset) & scores["network"].isin(networks) & scores["head"].isin(settings)
     grouped = scores[shown].groupby(["dataset", "network", "head"], as_index=False)
@@ -52,7 +53,7 @@ def settings_data(
 def settings_figure(
     scores: pd.DataFrame, dataset: str, networks: Sequence[str], settings: Mapping[str, Mapping[str, Any]]
 ) -> Figure:
-    """Draw what `settings_data` returns, a panel per network and a line per step size (and variant) over K."""
+    """Draw what `settings_data` returns: a panel per network, over K a line per step size and variant."""
     data = settings_data(scores, dataset, networks, settings)
     several = data["network"].value_counts().loc[lambda counts: counts > 1].index
     if len(several):  # a network with a single setting has nothing to compare
@@ -85,7 +86,12 @@ def _draw_network(
         label = f"EOS, step {size:g}" + ("" if variant == "toward" else f", {variant}")
         drawn: dict[str, Any] = {"color": colour, "marker": marker, "mec": "white", "mew": 0.6, "capsize": 3}
         handles[label] = axes.errorbar(
-            line["k_neighbors"], line["BAC"], yerr=line["BAC_sd"].fillna(0), label=label, elinewidth=1, **drawn
+            line["k_neighbors"],
+            line["BAC"],
+            yerr=line["BAC_sd"].fillna(0),
+            label=label,
+            elinewidth=1,
+            **drawn,
         )
     for head, dashes in zip(_BESIDE, (":", "--"), strict=True):
         mean = scores.loc[scores["head"] == head, "BAC"].mean()

@@ -72,7 +72,7 @@ def save_svg(figure: Figure, target: Path | IO[bytes]) -> None:
 def titled_panels(
     titles: Sequence[str], columns: int, size: tuple[float, float], *, rest: float, sharex: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel for each title, in so many columns; without titles one that says "not run".
+    """Return a figure with a panel for each title, in so many columns; without titles it says "not run".
 
     `size` is the width and height of a panel, `rest` the height of what stands above and below them (inches).
     """
@@ -97,13 +97,13 @@ def columns_of(count: int) -> int:
 def caption_below(
     figure: Figure, caption: str, handles: Sequence[Any] = (), *, ncols: int = 4, handlelength: float = 3
 ) -> None:
-    """Set a caption at the foot of the figure, and the legend of `handles` above it; the figure grows by both.
+    """Set a caption at the foot of a figure, and the legend of `handles` above it; the figure grows by both.
 
     The legend has up to `ncols` columns, as many as fit.
     """
     width, height = figure.get_size_inches()
     lines = textwrap.wrap(caption, round(width * 72 / _CAPTION * 1.78))
-    figure.text(0.08 / width, 0, "\n".join(lines), fontsize=_CAPTION, color="#333333", va="bottom")
+    text = figure.text(0.08 / width, 0, "\n".join(lines), fontsize=_CAPTION, color="#333333", va="bottom")
     foot = _LINE * len(lines) + 0.12
     below, legend = foot, None
     for columns in range(min(ncols, len(handles)), 0, -1):
@@ -116,7 +116,7 @@ def caption_below(
     figure.set_size_inches(width, height + below)
     if legend:
         legend.set_bbox_to_anchor((0.5, foot / (height + below)))
-    figure.texts[-1].set_y(0.06 / (height + below))
+    text.set_y(0.06 / (height + below))
     share = below / (height + below)
     figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))  # type: ignore[union-attr, call-arg]
 
