@@ -6,9 +6,12 @@ import pytest
 
 from eos.config.cells import (
     architecture,
+    eos_settings,
     generator_on,
+    head_labels,
     machine,
     neighbors,
+    networks_shown,
     settings,
     step,
     training_settings,
@@ -87,3 +90,23 @@ def test_what_an_eos_head_is_run_with(parameters: Parameters) -> None:
     assert step(parameters, "eos") == "toward, step size 1"
     assert step(parameters, "smote") == ""
     assert settings(parameters, ("smote", "eos")) == {"eos": "K = 10, toward, step size 1"}
+
+
+def test_legends_say_what_eos_is_run_with(parameters: Parameters) -> None:
+    assert head_labels(parameters, ("own", "eos", "eos_k300_half")) == {
+        "own": "Own classifier",
+        "eos": "EOS (K = 10)",
+        "eos_k300_half": "EOS (K = 300, step 0.5)",
+    }
+    other = changed(parameters, "heads", "eos", k_neighbors=7, step_size=0.25, variant="released")
+    assert head_labels(other, ["eos"]) == {"eos": "EOS (K = 7, step 0.25, released)"}
+    assert (
+        eos_settings(other)["eos"].items()
+        >= {"k_neighbors": 7, "step_size": 0.25, "variant": "released"}.items()
+    )
+    assert "smote" not in eos_settings(other)
+
+
+def test_networks_that_no_table_lists_are_shown_everywhere(parameters: Parameters) -> None:
+    held = ["ce", "resnet56", "dinov2", "remix", "dinov2"]
+    assert networks_shown(parameters, ("ldam", "ce"), held) == ("ldam", "ce", "dinov2")
