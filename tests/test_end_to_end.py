@@ -118,7 +118,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
         datasets=content["datasets"],
         networks=content["networks"],
         head_training=content["head_training"] | {"epochs": 2, "curve_epochs": 3, "seeds": [0, 1]},
-        tables=content["tables"] | {"table2": grid, "table4": {"network": "ce", "heads": ["eos"]}},
+        tables=content["tables"]
+        | {"table2": grid, "table4": {"network": "ce", "heads": ["eos"]}, "table5": grid},
         figures={
             "figure3": grid,
             "figure4": {"networks": ["ce", "asl"]},

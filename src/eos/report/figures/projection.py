@@ -52,8 +52,10 @@ def figure6(
     figure, panels = style.titled_panels(titles, columns, (3.7, 3.3), rest=0.6)
     ends = [(data[axis].min(), data[axis].max()) for axis in ("x", "y")]
     limits = [(low - 0.06 * (high - low), high + 0.06 * (high - low)) for low, high in ends]
+    most = data["head"].value_counts().max() if len(data) else 1
+    scale = max(0.5, min(1.0, (_POINTS / most) ** 0.5))
     for axes, head in zip(panels, shown, strict=True):
-        _draw_head(axes, data[data["head"] == head], class_names)
+        _draw_head(axes, data[data["head"] == head], class_names, scale)
         axes.set(xlim=limits[0], ylim=limits[1])
     majority, minority = class_names
     figure.suptitle(
@@ -72,11 +74,10 @@ def figure6(
     return figure
 
 
-def _draw_head(axes: Axes, points: pd.DataFrame, class_names: Sequence[str]) -> None:
+def _draw_head(axes: Axes, points: pd.DataFrame, class_names: Sequence[str], scale: float) -> None:
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, color="#cfcfcf")
-    scale = max(0.5, min(1.0, (_POINTS / len(points)) ** 0.5))
     # Few real points must not drown in synthetic ones: these are small, light and below.
     for synthetic in (True, False):
         for name, look in zip(class_names, _CLASS_LOOKS, strict=True):
