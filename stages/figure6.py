@@ -12,7 +12,8 @@ def main(dataset: str) -> None:
     from eos.report.figures import figure6, save_svg
     from eos.storage.files import write_table
 
-    data, network, cut, classes = project_heads(parameters(), dataset, read_results("classes", parameters()))
+    results = read_results("classes", parameters(), [dataset])
+    data, network, cut, classes = project_heads(parameters(), dataset, results)
     heads = head_labels(parameters(), parameters().figures.figure6.heads)
     figure = figure6(data, heads, classes, dataset=dataset, network=network, cut=cut)
     save_svg(figure, PLOTS / dataset / "figure6.svg")
@@ -20,4 +21,4 @@ def main(dataset: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, embeddings=True)

@@ -7,7 +7,7 @@ from eos.pipeline.command import parameters, run
 
 def main(dataset: str) -> None:
     """Write each figure as SVG, and the numbers it shows as CSV."""
-    from eos.config.cells import eos_settings, head_labels, networks_shown
+    from eos.config.cells import eos_settings, head_labels, networks_of, shown_network, shown_networks
     from eos.pipeline.paths import METRICS, PLOTS
     from eos.pipeline.results import read_results
     from eos.report.figures import (
@@ -28,15 +28,14 @@ def main(dataset: str) -> None:
     from eos.storage.files import write_table
 
     kinds = "classes", "confusion", "curves", "scores"
-    classes, confusion, curves, scores = (read_results(kind, parameters()) for kind in kinds)
-    networks = scores.loc[scores["dataset"] == dataset, "network"].unique().tolist()
+    classes, confusion, curves, scores = (read_results(kind, parameters(), [dataset]) for kind in kinds)
 
     def write(name: str, figure: Any, data: Any) -> None:
         save_svg(figure, PLOTS / dataset / f"{name}.svg")
         write_table(METRICS / "figures" / dataset / f"{name}.csv", data)
 
     def cells(grid: Any) -> tuple[Any, ...]:
-        return dataset, networks_shown(parameters(), grid.networks, networks), labels(grid.heads)
+        return dataset, shown_networks(parameters(), dataset, grid.networks), labels(grid.heads)
 
     def labels(heads: tuple[str, ...]) -> dict[str, str]:
         return head_labels(parameters(), heads)
@@ -48,12 +47,11 @@ def main(dataset: str) -> None:
     write("recall", recall_figure(classes, *found), recall_data(classes, *found))
     matrices = confusion, classes, *cells(asked.confusion)
     write("confusion", confusion_figure(*matrices), confusion_data(*matrices))
-    settings = scores, dataset, networks, eos_settings(parameters())
+    settings = scores, dataset, networks_of(parameters(), dataset), eos_settings(parameters())
     write("settings", settings_figure(*settings), settings_data(*settings))
 
     row = asked.figure7
-    shown = networks_shown(parameters(), (row.network,), networks)
-    network = next((one for one in shown if one in networks), row.network)
+    network = shown_network(parameters(), dataset, row.network)
     lines = curves, dataset, network, labels(row.heads)
     is_own = (scores["dataset"] == dataset) & (scores["network"] == network) & (scores["head"] == "own")
     own = float(scores.loc[is_own, "BAC"].mean()) if is_own.any() else None
@@ -62,4 +60,4 @@ def main(dataset: str) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, embeddings=True)

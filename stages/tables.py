@@ -1,11 +1,16 @@
 """Arrange the scores of all cells into tables: -> metrics/tables/, metrics/summary.json."""
 
+from collections.abc import Callable
+from typing import Any
+
 from eos.pipeline.command import parameters, run
 
 
 def main() -> None:
     """Write each table as CSV and Markdown, which of the paper's claims hold, and the headline numbers."""
-    from eos.config.cells import neighbors, networks_shown, settings, step
+    import pandas as pd
+
+    from eos.config.cells import neighbors, settings, shown_networks, step
     from eos.pipeline.paths import METRICS
     from eos.pipeline.results import read_balanced, read_results
     from eos.report.claims import claims, claims_summary, markdown_claims
@@ -15,23 +20,31 @@ def main() -> None:
     from eos.storage.files import write_json, write_table, write_text
     from eos.storage.layouts import NOTES_BETWEEN
 
+    sets = parameters().axes.embeddings
     scores, classes, gaps, notes = (
-        read_results(kind, parameters()) for kind in ("scores", "classes", "gaps", "notes")
+        read_results(kind, parameters(), (*parameters().axes.datasets, *sets))
+        for kind in ("scores", "classes", "gaps", "notes")
     )
+    of_images = scores[~scores["dataset"].isin(sets)]  # which Tables I, III and V need
     balanced = read_balanced(parameters())
     told = balanced[["dataset", "cut", "sampler", "note"]].drop_duplicates()
     pixel_notes = told.assign(note=told["note"].str.split(NOTES_BETWEEN, regex=False)).explode("note")
     pixel_notes = pixel_notes[pixel_notes["note"].fillna("") != ""]
     cells, folder = parameters().tables, METRICS / "tables"
 
-    one = table1(scores, balanced, **cells.table1.model_dump())
-    networks = scores["network"].unique().tolist()
-    two = table2(scores, networks_shown(parameters(), cells.table2.networks, networks), cells.table2.heads)
-    three = table3(scores, balanced, **cells.table3.model_dump())
+    def by_dataset(make: Callable[..., Any], listed: tuple[str, ...], of: Any) -> pd.DataFrame:
+        """Make a table of each dataset by itself: which networks it shows differs."""
+        parts = scores.groupby("dataset", sort=False)
+        shown = {dataset: shown_networks(parameters(), str(dataset), listed) for dataset, _ in parts}
+        return pd.concat([make(rows, shown[dataset], of) for dataset, rows in parts], ignore_index=True)
+
+    one = table1(of_images, balanced, **cells.table1.model_dump())
+    two = by_dataset(table2, cells.table2.networks, cells.table2.heads)
+    three = table3(of_images, balanced, **cells.table3.model_dump())
     sizes = {head: k for head in cells.table4.heads if (k := neighbors(parameters(), head)) is not None}
     sizes = dict(sorted(sizes.items(), key=lambda item: item[1]))
-    four = table4(scores, networks_shown(parameters(), (cells.table4.network,), networks), sizes)
-    five = table5(scores, **cells.table5.model_dump())
+    four = by_dataset(table4, (cells.table4.network,), sizes)
+    five = table5(of_images, **cells.table5.model_dump())
     tables = {
         number: with_published(table, number) for number, table in enumerate((one, two, three, four, five), 1)
     }

@@ -89,9 +89,8 @@ class Clone:
         self.succeed("git", *identity, "commit", "--quiet", "--message", "state")
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    folder = tmp_path_factory.mktemp("clone")
+def copied(folder: Path) -> Clone:
+    """Return a repository of the files of this one, as they are in the working tree."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in files.split("\0"):
@@ -100,6 +99,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
             shutil.copy(ROOT / name, folder / name)
     clone = Clone(folder)
     clone.succeed("git", "init", "--quiet")
+    return clone
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    folder = tmp_path_factory.mktemp("clone")
+    clone = copied(folder)
     content = yaml.safe_load((folder / "params.yaml").read_text())
     content["datasets"]["digits"]["training"]["epochs"] = 2
     content["networks"]["ce"]["heads"] = HEADS
@@ -108,6 +114,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone.change_parameters(
         axes={
             "datasets": ["digits"],
+            "embeddings": [],
             "cuts": [0],
             "networks": ["ce"],
             "pixel_samplers": ["smote"],

@@ -6,13 +6,17 @@ import pytest
 
 from eos.config.cells import (
     architecture,
+    cuts_of,
     eos_settings,
     generator_on,
     head_labels,
+    heads_of,
     machine,
     neighbors,
-    networks_shown,
+    networks_of,
     settings,
+    shown_network,
+    shown_networks,
     step,
     training_settings,
 )
@@ -107,6 +111,26 @@ def test_legends_say_what_eos_is_run_with(parameters: Parameters) -> None:
     assert "smote" not in eos_settings(other)
 
 
-def test_networks_that_no_table_lists_are_shown_everywhere(parameters: Parameters) -> None:
-    held = ["ce", "resnet56", "dinov2", "remix", "dinov2"]
-    assert networks_shown(parameters, ("ldam", "ce"), held) == ("ldam", "ce", "dinov2")
+def test_networks_of_the_axis_that_no_table_lists_are_shown_everywhere(parameters: Parameters) -> None:
+    axes = parameters.axes.model_copy(update={"networks": ("ce", "resnet56", "mine", "remix")})
+    known = parameters.model_copy(update={"axes": axes})
+    assert shown_networks(known, "digits", ("ldam", "ce")) == ("ldam", "ce", "mine")
+    assert [shown_network(known, "digits", name) for name in ("ce", "asl")] == ["ce", "mine"]
+
+
+def test_a_set_of_embeddings_has_networks_heads_and_one_cut_of_its_own(parameters: Parameters) -> None:
+    known = helpers.with_embeddings()
+    assert networks_of(known, "plants") == ("ce", "dinov2")
+    assert heads_of(known, "plants", "dinov2") == ("own", "smote", "eos")
+    assert cuts_of(known, "plants") == (0,)
+    assert networks_of(known, "digits") == parameters.axes.networks
+    assert heads_of(known, "digits", "remix") == parameters.networks["remix"].heads
+    assert cuts_of(known, "digits") == parameters.axes.cuts
+
+
+def test_what_tables_and_figures_show_of_a_set_of_embeddings() -> None:
+    known = helpers.with_embeddings()
+    assert shown_networks(known, "plants", ("ce", "asl")) == ("ce", "dinov2")
+    assert shown_networks(known, "digits", ("ce", "asl")) == ("ce", "asl")
+    assert [shown_network(known, "plants", name) for name in ("dinov2", "asl")] == ["dinov2", "ce"]
+    assert shown_network(known, "digits", "asl") == "asl"

@@ -78,7 +78,9 @@ def test_a_network_that_no_table_lists_takes_the_place_of_one_that_was_not_run()
     for folder in (paths.DATA / "embeddings", paths.DATA / "oversampled"):
         for path in sorted(folder.rglob("ce*")):
             path.rename(path.with_name(path.name.replace("ce", "dinov2")))
-    data, network, _, _ = project_heads(parameters(), "digits", results("dinov2"))
+    axes = parameters().axes.model_copy(update={"networks": ("dinov2",)})
+    known = parameters().model_copy(update={"axes": axes})
+    data, network, _, _ = project_heads(known, "digits", results("dinov2"))
     assert network == "dinov2"
     assert data["head"].unique().tolist() == ["own", "eos"]
 

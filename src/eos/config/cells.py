@@ -16,6 +16,54 @@ PORTABLE: dict[str, tuple[Any, Any]] = {
 }
 
 
+def cuts_of(parameters: Parameters, dataset: str) -> tuple[int, ...]:
+    """Return the cuts that a dataset is run on; a set of embeddings has one, 0."""
+    return (0,) if dataset in parameters.embeddings else parameters.axes.cuts
+
+
+def networks_of(parameters: Parameters, dataset: str) -> tuple[str, ...]:
+    """Return the networks of a dataset: those of the axis; a set of embeddings has its own."""
+    if dataset in parameters.embeddings:
+        return tuple(parameters.embeddings[dataset].networks)
+    return parameters.axes.networks
+
+
+def heads_of(parameters: Parameters, dataset: str, network: str) -> tuple[str, ...]:
+    """Return the heads that a network's embeddings get."""
+    if dataset in parameters.embeddings:
+        return parameters.embeddings[dataset].heads
+    return parameters.networks[network].heads
+
+
+def shown_networks(parameters: Parameters, dataset: str, listed: Iterable[str]) -> tuple[str, ...]:
+    """Return the networks that a table or figure looks for.
+
+    They are those it lists, and those on the axis that no table lists: somebody has added them. Of a set of
+    embeddings they are all.
+    """
+    known = networks_of(parameters, dataset)
+    if dataset in parameters.embeddings:
+        return known
+    tables = parameters.tables
+    elsewhere = {tables.table1.network, tables.table1.remix, tables.table4.network}
+    elsewhere |= {*tables.table2.networks, *tables.table3.networks, *tables.table5.networks}
+    return (*listed, *(network for network in known if network not in elsewhere))
+
+
+def shown_network(parameters: Parameters, dataset: str, listed: str) -> str:
+    """Return the one network that is shown: the listed one, or the first other where it is lacking."""
+    known = networks_of(parameters, dataset)
+    shown = (listed, *shown_networks(parameters, dataset, (listed,)))
+    return next((network for network in shown if network in known), listed)
+
+
+def is_portable(parameters: Parameters, dataset: str) -> bool:
+    """Return whether the stages of a dataset have to give the same bytes on every processor."""
+    if dataset in parameters.embeddings:
+        return parameters.embeddings[dataset].portable
+    return parameters.datasets[dataset].portable
+
+
 def training_settings(
     parameters: Parameters, dataset: str, network: str, *, balanced: bool = False
 ) -> Training:
@@ -90,14 +138,3 @@ def head_labels(parameters: Parameters, heads: Iterable[str]) -> dict[str, str]:
             title += f", {definition.variant})" if definition.variant != "toward" else ")"
         labels[head] = title
     return labels
-
-
-def networks_shown(parameters: Parameters, asked: Iterable[str], held: Iterable[str]) -> tuple[str, ...]:
-    """Return the networks that a table or figure looks for: those it asks for, and those that no table lists.
-
-    The latter are the networks of given embeddings, and those that somebody has added.
-    """
-    tables = parameters.tables
-    listed = {tables.table1.network, tables.table1.remix, tables.table4.network}
-    listed |= {*tables.table2.networks, *tables.table3.networks, *tables.table5.networks}
-    return (*asked, *(network for network in dict.fromkeys(held) if network not in listed))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from eos.config.cells import networks_shown
+from eos.config.cells import shown_network
 from eos.config.schema import Parameters
 from eos.errors import placed, unknown_name
 from eos.pipeline import paths
@@ -33,13 +33,12 @@ def project_heads(parameters: Parameters, dataset: str, classes: pd.DataFrame) -
         If a file is missing or damaged, or a class is none of the dataset's.
     """
     settings, results = parameters.figures.figure6, classes[classes["dataset"] == dataset]
-    cut, run = int(results["cut"].iloc[0]), results["network"].unique().tolist()
-    asked = networks_shown(parameters, (settings.network,), run)
-    network = next((one for one in asked if one in run), settings.network)
+    cut, network = int(results["cut"].iloc[0]), shown_network(parameters, dataset, settings.network)
+    held = set(results.loc[results["network"] == network, "head"])
     pair = _chosen_classes(parameters, dataset, results)
     numbers, names = pair.index.tolist(), (str(pair.iloc[0]), str(pair.iloc[1]))
     heads: dict[str, Rows] = {}
-    if network in run:  # else no panel has anything to show
+    if held:  # else no panel has anything to show
         path = paths.embeddings_file(dataset, cut, network)
         real = read_stored(path, EMBEDDINGS, "train_features", "train_labels")
         features, labels = real["train_features"], real["train_labels"]
@@ -47,7 +46,6 @@ def project_heads(parameters: Parameters, dataset: str, classes: pd.DataFrame) -
         shown = sum(min(int((labels == label).sum()), settings.points) for label in numbers)
         if shown < FEWEST:
             print(f"classes {', '.join(names)} have {shown} images in all: too few for a t-SNE", flush=True)
-        held = set(results.loc[results["network"] == network, "head"])
         for head in settings.heads if shown >= FEWEST else ():
             if head in held:
                 heads[head] = _rows_of(folder, head, features, labels)
