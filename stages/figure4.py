@@ -14,9 +14,8 @@ def main(dataset: str = "") -> None:
     datasets = (dataset,) if dataset else parameters().axes.datasets
     networks = shown_networks(parameters(), dataset, parameters().figures.figure4.networks)
     gaps = read_results("gaps", parameters(), datasets)
-    cells = datasets or ("images",), networks  # an empty panel where there are sets of embeddings alone
-    save_svg(figure4(gaps, *cells), PLOTS / dataset / "figure4.svg")
-    write_table(METRICS / "figures" / dataset / "figure4.csv", figure4_data(gaps, *cells))
+    save_svg(figure4(gaps, datasets, networks), PLOTS / dataset / "figure4.svg")
+    write_table(METRICS / "figures" / dataset / "figure4.csv", figure4_data(gaps, datasets, networks))
 
 
 if __name__ == "__main__":

@@ -5,16 +5,17 @@ from eos.pipeline.command import parameters, run
 
 def main(dataset: str) -> None:
     """Write the figure as SVG, and the points it shows as CSV; both of the first cut."""
-    from eos.config.cells import cuts_of, shown_network
+    from eos.config.cells import head_labels
     from eos.pipeline.paths import METRICS, PLOTS
     from eos.pipeline.projecting import project_heads
+    from eos.pipeline.results import read_results
     from eos.report.figures import figure6, save_svg
     from eos.storage.files import write_table
 
-    settings, cut = parameters().figures.figure6, cuts_of(parameters(), dataset)[0]
-    network = shown_network(parameters(), dataset, settings.network)
-    data, classes = project_heads(parameters(), dataset)
-    figure = figure6(data, settings.heads, classes, dataset=dataset, network=network, cut=cut)
+    results = read_results("classes", parameters(), [dataset])
+    data, network, cut, classes = project_heads(parameters(), dataset, results)
+    heads = head_labels(parameters(), parameters().figures.figure6.heads)
+    figure = figure6(data, heads, classes, dataset=dataset, network=network, cut=cut)
     save_svg(figure, PLOTS / dataset / "figure6.svg")
     write_table(METRICS / "figures" / dataset / "figure6.csv", data)
 

@@ -1,47 +1,62 @@
 """Draw the figures of a dataset: DATASET -> plots/<dataset>/*.svg, metrics/figures/<dataset>/*.csv."""
 
+from typing import Any
+
 from eos.pipeline.command import parameters, run
 
 
 def main(dataset: str) -> None:
     """Write each figure as SVG, and the numbers it shows as CSV."""
-    from eos.config.cells import shown_network, shown_networks
+    from eos.config.cells import eos_settings, head_labels, networks_of, shown_network, shown_networks
     from eos.pipeline.paths import METRICS, PLOTS
     from eos.pipeline.results import read_results
     from eos.report.figures import (
+        confusion_data,
+        confusion_figure,
         figure3,
         figure3_data,
         figure5,
         figure5_data,
         figure7,
         figure7_data,
+        recall_data,
+        recall_figure,
         save_svg,
+        settings_data,
+        settings_figure,
     )
     from eos.storage.files import write_table
 
-    kinds = "classes", "curves", "scores"
-    classes, curves, scores = (read_results(kind, parameters(), [dataset]) for kind in kinds)
-    pictures = PLOTS / dataset
-    numbers = METRICS / "figures" / dataset
+    kinds = "classes", "confusion", "curves", "scores"
+    classes, confusion, curves, scores = (read_results(kind, parameters(), [dataset]) for kind in kinds)
 
-    gaps = parameters().figures.figure3
-    networks = shown_networks(parameters(), dataset, gaps.networks)
-    save_svg(figure3(classes, dataset, networks, gaps.heads), pictures / "figure3.svg")
-    write_table(numbers / "figure3.csv", figure3_data(classes, dataset, networks, gaps.heads))
+    def write(name: str, figure: Any, data: Any) -> None:
+        save_svg(figure, PLOTS / dataset / f"{name}.svg")
+        write_table(METRICS / "figures" / dataset / f"{name}.csv", data)
 
-    norms = parameters().figures.figure5
-    networks = shown_networks(parameters(), dataset, norms.networks)
-    save_svg(figure5(classes, dataset, networks, norms.heads), pictures / "figure5.svg")
-    write_table(numbers / "figure5.csv", figure5_data(classes, dataset, networks, norms.heads))
+    def cells(grid: Any) -> tuple[Any, ...]:
+        return dataset, shown_networks(parameters(), dataset, grid.networks), labels(grid.heads)
 
-    row = parameters().figures.figure7
+    def labels(heads: tuple[str, ...]) -> dict[str, str]:
+        return head_labels(parameters(), heads)
+
+    asked = parameters().figures
+    gaps, norms, found = cells(asked.figure3), cells(asked.figure5), cells(asked.recall)
+    write("figure3", figure3(classes, *gaps), figure3_data(classes, *gaps))
+    write("figure5", figure5(classes, *norms), figure5_data(classes, *norms))
+    write("recall", recall_figure(classes, *found), recall_data(classes, *found))
+    matrices = confusion, classes, *cells(asked.confusion)
+    write("confusion", confusion_figure(*matrices), confusion_data(*matrices))
+    settings = scores, dataset, networks_of(parameters(), dataset), eos_settings(parameters())
+    write("settings", settings_figure(*settings), settings_data(*settings))
+
+    row = asked.figure7
     network = shown_network(parameters(), dataset, row.network)
+    lines = curves, dataset, network, labels(row.heads)
     is_own = (scores["dataset"] == dataset) & (scores["network"] == network) & (scores["head"] == "own")
     own = float(scores.loc[is_own, "BAC"].mean()) if is_own.any() else None
     epochs = parameters().head_training.epochs
-    drawn = figure7(curves, dataset, network, row.heads, table_epochs=epochs, own=own)
-    save_svg(drawn, pictures / "figure7.svg")
-    write_table(numbers / "figure7.csv", figure7_data(curves, dataset, network, row.heads))
+    write("figure7", figure7(*lines, table_epochs=epochs, own=own), figure7_data(*lines))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,8 @@
 """Arrange the scores of all cells into tables: -> metrics/tables/, metrics/summary.json."""
 
+from collections.abc import Callable
+from typing import Any
+
 from eos.pipeline.command import parameters, run
 
 
@@ -7,13 +10,13 @@ def main() -> None:
     """Write each table as CSV and Markdown, which of the paper's claims hold, and the headline numbers."""
     import pandas as pd
 
-    from eos.config.cells import neighbors, settings, shown_network, shown_networks, step
+    from eos.config.cells import neighbors, settings, shown_networks, step
     from eos.pipeline.paths import METRICS
     from eos.pipeline.results import read_balanced, read_results
     from eos.report.claims import claims, claims_summary, markdown_claims
     from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
     from eos.report.published import with_published
-    from eos.report.tables import summary, table1, table2, table3, table4, table5
+    from eos.report.tables import run_rows, summary, table1, table2, table3, table4, table5
     from eos.storage.files import write_json, write_table, write_text
     from eos.storage.layouts import NOTES_BETWEEN
 
@@ -22,41 +25,31 @@ def main() -> None:
         read_results(kind, parameters(), (*parameters().axes.datasets, *sets))
         for kind in ("scores", "classes", "gaps", "notes")
     )
-    # Tables I, III and V need images; a set of embeddings shows its own networks in the others.
-    by_dataset = {dataset: scores[scores["dataset"] == dataset] for dataset in sets}
-    of_images = scores[~scores["dataset"].isin(sets)]
+    of_images = scores[~scores["dataset"].isin(sets)]  # which Tables I, III and V need
     balanced = read_balanced(parameters())
     told = balanced[["dataset", "cut", "sampler", "note"]].drop_duplicates()
     pixel_notes = told.assign(note=told["note"].str.split(NOTES_BETWEEN, regex=False)).explode("note")
     pixel_notes = pixel_notes[pixel_notes["note"].fillna("") != ""]
     cells, folder = parameters().tables, METRICS / "tables"
 
+    def by_dataset(make: Callable[..., Any], listed: tuple[str, ...], of: Any) -> pd.DataFrame:
+        """Make a table of each dataset by itself: which networks it shows differs."""
+        parts = scores.groupby("dataset", sort=False)
+        shown = {dataset: shown_networks(parameters(), str(dataset), listed) for dataset, _ in parts}
+        return pd.concat([make(rows, shown[dataset], of) for dataset, rows in parts], ignore_index=True)
+
     one = table1(of_images, balanced, **cells.table1.model_dump())
-    two = pd.concat(
-        [table2(of_images, cells.table2.networks, cells.table2.heads)]
-        + [
-            table2(rows, shown_networks(parameters(), dataset, cells.table2.networks), cells.table2.heads)
-            for dataset, rows in by_dataset.items()
-        ],
-        ignore_index=True,
-    )
+    two = by_dataset(table2, cells.table2.networks, cells.table2.heads)
     three = table3(of_images, balanced, **cells.table3.model_dump())
     sizes = {head: k for head in cells.table4.heads if (k := neighbors(parameters(), head)) is not None}
     sizes = dict(sorted(sizes.items(), key=lambda item: item[1]))
-    four = pd.concat(
-        [table4(of_images, cells.table4.network, sizes)]
-        + [
-            table4(rows, shown_network(parameters(), dataset, cells.table4.network), sizes)
-            for dataset, rows in by_dataset.items()
-        ],
-        ignore_index=True,
-    )
+    four = by_dataset(table4, (cells.table4.network,), sizes)
     five = table5(of_images, **cells.table5.model_dump())
     tables = {
         number: with_published(table, number) for number, table in enumerate((one, two, three, four, five), 1)
     }
     for number, table in tables.items():
-        write_table(folder / f"table{number}.csv", table)
+        write_table(folder / f"table{number}.csv", run_rows(table))
 
     steps = {head: step(parameters(), head) for head in sizes}
     pages = {

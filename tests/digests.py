@@ -272,10 +272,11 @@ def reports(inputs: Inputs, folder: Path) -> Results:
     yield "t-SNE", of_arrays({"plane": tsne(inputs.test_rows[few(inputs.test_labels, 10)], seed)})
     heads = {"eos": Rows(inputs.test_rows, inputs.test_labels, np.arange(len(inputs.test_rows)) % 2 == 1)}
     points = figure6_data(heads, (1, 8), ("1", "8"), points=20, seed=seed)
-    figure = figure6(points, list(heads), ("1", "8"), dataset=DATASET, network="ce", cut=0)
+    figure = figure6(points, {"eos": "EOS"}, ("1", "8"), dataset=DATASET, network="ce", cut=0)
     save_svg(figure, folder / "figure.svg")
     yield "figure, SVG", (folder / "figure.svg").read_bytes()
-    sheet = sample_sheet(inputs.test_images, inputs.test_labels, n_classes=10)
+    made, real = (inputs.test_images, inputs.test_labels), (inputs.images, inputs.labels)
+    sheet = sample_sheet(made, real, [str(label) for label in range(10)], title="GAMO")
     sheet.save(folder / "sheet.png", format="png")
     yield "sheet, PNG", (folder / "sheet.png").read_bytes()
     table = pd.DataFrame(inputs.rows).assign(label=inputs.labels)

@@ -7,7 +7,9 @@ import pytest
 from eos.config.cells import (
     architecture,
     cuts_of,
+    eos_settings,
     generator_on,
+    head_labels,
     heads_of,
     machine,
     neighbors,
@@ -92,6 +94,28 @@ def test_what_an_eos_head_is_run_with(parameters: Parameters) -> None:
     assert step(parameters, "eos") == "toward, step size 1"
     assert step(parameters, "smote") == ""
     assert settings(parameters, ("smote", "eos")) == {"eos": "K = 10, toward, step size 1"}
+
+
+def test_legends_say_what_eos_is_run_with(parameters: Parameters) -> None:
+    assert head_labels(parameters, ("own", "eos", "eos_k300_half")) == {
+        "own": "Own classifier",
+        "eos": "EOS (K = 10)",
+        "eos_k300_half": "EOS (K = 300, step 0.5)",
+    }
+    other = changed(parameters, "heads", "eos", k_neighbors=7, step_size=0.25, variant="released")
+    assert head_labels(other, ["eos"]) == {"eos": "EOS (K = 7, step 0.25, released)"}
+    assert (
+        eos_settings(other)["eos"].items()
+        >= {"k_neighbors": 7, "step_size": 0.25, "variant": "released"}.items()
+    )
+    assert "smote" not in eos_settings(other)
+
+
+def test_networks_of_the_axis_that_no_table_lists_are_shown_everywhere(parameters: Parameters) -> None:
+    axes = parameters.axes.model_copy(update={"networks": ("ce", "resnet56", "mine", "remix")})
+    known = parameters.model_copy(update={"axes": axes})
+    assert shown_networks(known, "digits", ("ldam", "ce")) == ("ldam", "ce", "mine")
+    assert [shown_network(known, "digits", name) for name in ("ce", "asl")] == ["ce", "mine"]
 
 
 def test_a_set_of_embeddings_has_networks_heads_and_one_cut_of_its_own(parameters: Parameters) -> None:

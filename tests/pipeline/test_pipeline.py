@@ -296,6 +296,7 @@ OF_IMAGES: set["Read"] = {
     ("axes", "networks"),
     ("datasets",),
     ("networks",),
+    ("tables",),
 }
 
 # What is read, but must not make the stage run again.

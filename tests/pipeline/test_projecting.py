@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from eos.config.schema import Parameters
@@ -11,7 +12,7 @@ from eos.errors import InputError
 from eos.pipeline import paths
 from eos.pipeline.projecting import project_heads
 from eos.storage.files import write_arrays, write_json
-from eos.storage.layouts import EMBEDDINGS, IMAGES
+from eos.storage.layouts import EMBEDDINGS
 from tests import helpers
 
 
@@ -21,8 +22,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     random, labels = np.random.default_rng(0), np.repeat([0, 1, 2], [9, 4, 6])
     features = random.normal(size=(19, 3)).astype(np.float32)
-    of_images = {name: np.zeros(1) for name in IMAGES} | {"class_names": np.array(["1", "8", "3"])}
-    write_arrays(paths.images_file("digits"), of_images)
     of_embeddings: dict[str, np.ndarray] = {name: np.zeros(1) for name in EMBEDDINGS}
     of_embeddings |= {"train_features": features, "train_labels": labels}
     write_arrays(paths.embeddings_file("digits", 0, "ce"), of_embeddings)
@@ -30,6 +29,17 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = {"synthetic": features[9:11] + 1, "labels": np.append(labels, [1, 1]), "gap": np.zeros(3)}
     write_arrays(folder / "eos.npz", made)
     write_json(folder / "notes.json", {"eos": []})
+
+
+def results(network: str = "ce") -> pd.DataFrame:
+    """Return what the results tell of the classes: own and eos were run."""
+    rows = [
+        ("digits", 0, network, head, number, name, count)
+        for head in ("own", "eos")
+        for number, (name, count) in enumerate((("1", 9), ("8", 4), ("3", 6)))
+    ]
+    columns = ["dataset", "cut", "network", "head", "class", "class_name", "train_count"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def parameters(**changed: Any) -> Parameters:
@@ -49,8 +59,8 @@ def parameters(**changed: Any) -> Parameters:
 def test_two_classes_of_every_head_that_was_run(
     wanted: dict[str, Any], pair: tuple[str, str], counts: dict[str, tuple[int, int, int]]
 ) -> None:
-    data, classes = project_heads(parameters(classes=wanted), "digits")
-    assert classes == pair
+    data, network, cut, classes = project_heads(parameters(classes=wanted), "digits", results())
+    assert (network, cut, classes) == ("ce", 0, pair)
     found = {}
     for head, rows in data.groupby("head"):
         real = rows[~rows["synthetic"]]["class_name"]
@@ -61,11 +71,22 @@ def test_two_classes_of_every_head_that_was_run(
 def test_a_class_that_is_none_is_named() -> None:
     place = r"^params\.yaml: figures\.figure6\.classes\.digits: unknown class '7'"
     with pytest.raises(InputError, match=place):
-        project_heads(parameters(classes={"digits": ("1", "7")}), "digits")
+        project_heads(parameters(classes={"digits": ("1", "7")}), "digits", results())
 
 
-@pytest.mark.parametrize("changed", [{"network": "asl_of_nobody"}, {"points": 1}])
+def test_a_network_that_no_table_lists_takes_the_place_of_one_that_was_not_run() -> None:
+    for folder in (paths.DATA / "embeddings", paths.DATA / "oversampled"):
+        for path in sorted(folder.rglob("ce*")):
+            path.rename(path.with_name(path.name.replace("ce", "dinov2")))
+    axes = parameters().axes.model_copy(update={"networks": ("dinov2",)})
+    known = parameters().model_copy(update={"axes": axes})
+    data, network, _, _ = project_heads(known, "digits", results("dinov2"))
+    assert network == "dinov2"
+    assert data["head"].unique().tolist() == ["own", "eos"]
+
+
+@pytest.mark.parametrize("changed", [{"network": "asl"}, {"points": 1}])
 def test_nothing_to_show_is_an_empty_table(changed: dict[str, Any]) -> None:
-    data, _ = project_heads(parameters(**changed), "digits")
+    data, *_ = project_heads(parameters(**changed), "digits", results())
     assert list(data) == ["head", "class_name", "synthetic", "available", "x", "y"]
     assert len(data) == 0

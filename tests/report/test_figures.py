@@ -4,7 +4,7 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,29 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from eos.report.figures import figure3, figure3_data, figure5, figure5_data, figure7, figure7_data, save_svg
+from eos.registry import display_name
+from eos.report.figures import (
+    figure3,
+    figure3_data,
+    figure5,
+    figure5_data,
+    figure7,
+    figure7_data,
+    recall_data,
+    recall_figure,
+    save_svg,
+)
 from tests.helpers import ROOT
 
 NETWORKS = ["ce", "ldam"]
-HEADS = ["own", "none", "random", "smote", "balsvm", "eos"]
+
+
+def titled(*heads: str) -> dict[str, str]:
+    """Return what legends call the heads."""
+    return {head: display_name(head) for head in heads}
+
+
+HEADS = titled("own", "none", "random", "smote", "balsvm", "eos")
 
 
 def class_frame(
@@ -28,7 +46,7 @@ def class_frame(
     names: Sequence[str] = ("zero", "one", "two"),
     cuts: Sequence[int] = (0,),
     networks: Sequence[str] = NETWORKS,
-    heads: Sequence[str] = HEADS,
+    heads: Iterable[str] = HEADS,
 ) -> pd.DataFrame:
     """Gaps that rise with the class; EOS halves them; Balanced SVM raises the last class's; cut c adds c."""
     rows = []
@@ -131,18 +149,24 @@ def test_figure3_lines_that_coincide_take_turns_and_the_others_are_solid() -> No
 def test_lines_and_heads_missing_from_a_panel_say_so() -> None:
     frame = class_frame()
     frame = frame[~((frame["network"] == "ce") & (frame["head"] == "smote"))]
-    figure = figure3(frame, "d", ["ce", "ldam", "focal"], ["own", "smote", "eos"])
+    figure = figure3(frame, "d", ["ce", "ldam"], titled("own", "smote", "eos"))
     assert panel(figure, "CE").get_title(loc="right") == "not run: SMOTE"
     assert panel(figure, "LDAM").get_title(loc="right") == ""
-    assert texts(figure) == ["not run"]
-    assert [text.get_text() for text in panel(figure, "Focal").texts] == ["not run"]
-    assert not panel(figure, "Focal").lines
 
 
-@pytest.mark.parametrize("draw", [figure3, figure5])
-def test_a_dataset_that_was_not_run_says_so_in_every_panel(draw: Callable[..., Figure]) -> None:
+def test_networks_and_heads_that_were_not_run_have_no_panel_and_no_line() -> None:
+    figure = figure3(class_frame(), "d", ["ce", "focal", "ldam"], titled("own", "bsmote", "eos"))
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+    assert titles == ["CE", "LDAM"]
+    assert panel(figure, "CE").get_title(loc="right") == ""
+    assert "Borderline-SMOTE" not in legend(figure)
+    assert not texts(figure)
+
+
+@pytest.mark.parametrize("draw", [figure3, figure5, recall_figure])
+def test_a_dataset_that_was_not_run_says_so(draw: Callable[..., Figure]) -> None:
     figure = draw(class_frame(), "elsewhere", NETWORKS, HEADS)
-    assert texts(figure) == ["not run", "not run"]
+    assert texts(figure) == ["not run"]
     assert b"<svg" in svg(figure)
 
 
@@ -154,12 +178,12 @@ def test_several_cuts_are_averaged_with_a_band_from_lowest_to_highest() -> None:
     assert list(own["gap_min"]) == [1, 2, 3]
     assert list(own["gap_max"]) == [5, 6, 7]
     assert set(own["cuts"]) == {2}
-    figure = figure3(frame, "d", ["ldam"], ["own", "eos"])
+    figure = figure3(frame, "d", ["ldam"], titled("own", "eos"))
     axes = panel(figure, "LDAM")
     np.testing.assert_allclose(line(axes, "EOS").get_ydata(), [1.5, 2, 2.5])
     assert [band(axes, 0), band(axes, 1)] == [(1, 7), (0.5, 3.5)]
     assert "cuts 0, 4" in figure.get_suptitle()
-    assert not panel(figure3(class_frame(), "d", ["ldam"], ["own"]), "LDAM").collections
+    assert not panel(figure3(class_frame(), "d", ["ldam"], titled("own")), "LDAM").collections
 
 
 def test_figure_data_is_in_the_order_asked_for() -> None:
@@ -185,10 +209,13 @@ def test_figure5_carries_the_weight_norms_of_every_head() -> None:
 def test_a_head_has_one_colour_in_every_figure() -> None:
     colours = {
         to_hex(line(panel(figure3(class_frame(), "d", ["ce"], HEADS), "CE"), "EOS").get_color()),
-        to_hex(line(panel(figure5(class_frame(), "d", ["ce"], ["eos", "own"]), "CE"), "EOS").get_color()),
+        to_hex(
+            line(panel(figure5(class_frame(), "d", ["ce"], titled("eos", "own")), "CE"), "EOS").get_color()
+        ),
         to_hex(
             line(
-                figure7(curve_frame(), "d", "ce", ["smote", "eos"], table_epochs=10).axes[0], "EOS, test"
+                figure7(curve_frame(), "d", "ce", titled("smote", "eos"), table_epochs=10).axes[0],
+                "EOS, test",
             ).get_color()
         ),
     }
@@ -196,20 +223,55 @@ def test_a_head_has_one_colour_in_every_figure() -> None:
 
 
 def test_heads_without_a_look_of_their_own_differ() -> None:
-    heads = ["eos_k50", "eos_k100", "mine"]
+    heads = titled("eos_k50", "eos_k100", "mine")
     axes = panel(figure5(class_frame(heads=heads), "d", ["ce"], heads), "CE")
     assert len({(found.get_color(), found.get_marker()) for found in axes.lines}) == 3
     assert "mine" in [found.get_label() for found in axes.lines]
 
 
-def test_many_classes_are_thinned_and_long_names_cut() -> None:
+def test_many_classes_are_grouped_by_size_and_long_names_cut() -> None:
     names = [f"a class with a long name {i}" for i in range(100)]
-    axes = panel(figure3(class_frame(names=names, networks=["ce"]), "d", ["ce"], HEADS), "CE")
-    assert len(axes.get_xticks()) == 20
-    assert list(axes.get_xticks()[:3]) == [0, 5, 10]
-    assert all(len(label.get_text()) <= 16 for label in axes.get_xticklabels())
-    assert "one in 5 is named" in axes.get_xlabel()
-    assert len(line(axes, "EOS").get_ydata()) == 100
+    frame = class_frame(names=names, networks=["ce"])
+    axes = panel(figure3(frame, "d", ["ce"], HEADS), "CE")
+    labels = [label.get_text() for label in axes.get_xticklabels()]
+    assert len(labels) == 20
+    assert labels[:2] == ["a class wi…ame 0", "a class wi…ame 5"]
+    assert "in groups of 5" in axes.get_xlabel()
+    gaps = (np.arange(100) + 1.0) * 10 * 0.5
+    np.testing.assert_allclose(line(axes, "EOS").get_ydata(), gaps.reshape(20, 5).mean(axis=1))
+    assert len(figure3_data(frame, "d", ["ce"], HEADS)) == 5 * 100
+
+
+def test_classes_stand_by_training_samples_not_by_label() -> None:
+    frame = class_frame()
+    frame["train_count"] = frame["class"].map({0: 7, 1: 90, 2: 30})
+    figure = recall_figure(frame.assign(recall=frame["class"] / 10), "d", ["ce"], HEADS)
+    axes = panel(figure, "CE")
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["one", "two", "zero"]
+    assert list(line(axes, "EOS").get_ydata()) == [0.1, 0.2, 0.0]
+    assert [bar.get_height() for bar in figure.axes[1].patches if isinstance(bar, Rectangle)] == [90, 30, 7]
+    data = recall_data(frame, "d", ["ce"], ["own", "eos"])
+    assert data["class_name"].tolist() == ["one", "two", "zero"] * 2
+
+
+def test_legends_say_what_they_are_told_and_the_caption_stands_at_the_foot() -> None:
+    heads = titled("own", "smote") | {"eos": "EOS (K = 10, step 0.5)"}
+    figure = recall_figure(class_frame(), "d", ["ce"], heads)
+    assert "EOS (K = 10, step 0.5)" in legend(figure)
+    caption = figure.texts[-1]
+    assert "The rarest classes are on the right." in caption.get_text()
+    figure.draw_without_rendering()
+    box, under = figure.legends[0].get_window_extent(), panel(figure, "CE").get_tightbbox()
+    assert under is not None
+    assert caption.get_window_extent().y1 <= box.y0 < box.y1 <= under.y0
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
+
+
+def test_a_legend_that_is_too_wide_has_fewer_columns() -> None:
+    heads = {head: f"{title}, with a good many words" for head, title in HEADS.items()}
+    figure = recall_figure(class_frame(), "d", ["ce"], heads)
+    box = figure.legends[0].get_window_extent()
+    assert 0 <= box.x0 < box.x1 <= figure.bbox.x1
 
 
 def test_class_names_may_be_numbers() -> None:
@@ -220,11 +282,13 @@ def test_class_names_may_be_numbers() -> None:
 
 
 def test_class_names_are_never_read_as_formulas() -> None:
-    assert b"<svg" in svg(figure3(class_frame(names=["$5", r"$\frac$", "100%"]), "d", ["ce"], ["own", "eos"]))
+    assert b"<svg" in svg(
+        figure3(class_frame(names=["$5", r"$\frac$", "100%"]), "d", ["ce"], titled("own", "eos"))
+    )
 
 
 def test_figure7_draws_train_dashed_and_test_solid_with_the_tables_epoch_marked() -> None:
-    figure = figure7(curve_frame(), "d", "ce", ["smote", "eos"], table_epochs=12, own=0.45)
+    figure = figure7(curve_frame(), "d", "ce", titled("smote", "eos"), table_epochs=12, own=0.45)
     (axes,) = figure.axes
     epochs = np.arange(1, 31)
     np.testing.assert_allclose(line(axes, "EOS, test").get_ydata(), 0.45 + epochs / 100)
@@ -239,7 +303,7 @@ def test_figure7_draws_train_dashed_and_test_solid_with_the_tables_epoch_marked(
 
 def test_figure7_without_deviations_has_no_band() -> None:
     figure = figure7(
-        curve_frame(deviation=np.nan).assign(train_BAC_sd=np.nan), "d", "ce", ["eos"], table_epochs=10
+        curve_frame(deviation=np.nan).assign(train_BAC_sd=np.nan), "d", "ce", titled("eos"), table_epochs=10
     )
     assert not figure.axes[0].collections
     assert "band" not in figure.get_suptitle()
@@ -259,16 +323,16 @@ def test_figure7_data_averages_cuts_and_pools_their_deviations() -> None:
 
 
 def test_figure7_says_what_was_not_run() -> None:
-    assert texts(figure7(curve_frame(), "d", "asl", ["smote", "eos"], table_epochs=10)) == ["not run"]
-    (axes,) = figure7(curve_frame(), "d", "ce", ["smote", "balsvm"], table_epochs=10).axes
+    assert texts(figure7(curve_frame(), "d", "asl", titled("smote", "eos"), table_epochs=10)) == ["not run"]
+    (axes,) = figure7(curve_frame(), "d", "ce", titled("smote", "balsvm"), table_epochs=10).axes
     assert axes.get_title(loc="right") == "not run: Balanced SVM"
 
 
 def test_svg_is_written_whole_to_a_path_and_holds_no_date(tmp_path: Path) -> None:
-    figure = figure7(curve_frame(), "d", "ce", ["eos"], table_epochs=10)
+    figure = figure7(curve_frame(), "d", "ce", titled("eos"), table_epochs=10)
     save_svg(figure, tmp_path / "plots" / "figure7.svg")
     content = (tmp_path / "plots" / "figure7.svg").read_bytes()
-    assert content == svg(figure7(curve_frame(), "d", "ce", ["eos"], table_epochs=10))
+    assert content == svg(figure7(curve_frame(), "d", "ce", titled("eos"), table_epochs=10))
     assert b"<dc:date>" not in content
     assert [path.name for path in (tmp_path / "plots").iterdir()] == ["figure7.svg"]
 

@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from eos.registry import display_name
 from eos.report.figures import figure6, figure6_data, save_svg
 from eos.report.tsne import Rows, project_classes
 
@@ -28,7 +29,8 @@ def points(
 
 
 def draw(data: pd.DataFrame, heads: tuple[str, ...] = ("eos",)) -> Figure:
-    return figure6(data, heads, NAMES, dataset="cifar10", network="ce", cut=3)
+    titles = {head: display_name(head) for head in heads}
+    return figure6(data, titles, NAMES, dataset="cifar10", network="ce", cut=3)
 
 
 def panel(figure: Figure, title: str) -> Axes:
@@ -72,14 +74,23 @@ def test_the_legend_names_only_what_is_there() -> None:
     assert labels == ["automobile, real", "truck, real", "truck, synthetic"]
 
 
-def test_a_panel_without_points_says_not_run() -> None:
+def test_heads_without_points_have_no_panel() -> None:
     figure = draw(points(), ("none", "smote", "bsmote", "balsvm", "eos"))
-    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()]
-    assert titles == ["No over-sampling", "SMOTE", "Borderline-SMOTE", "Balanced SVM", "EOS"]
-    assert [text.get_text() for text in panel(figure, "SMOTE").texts] == ["not run"]
-    assert not panel(figure, "EOS").texts
-    assert b"<svg" in svg(draw(points("other"), ("eos",)))
-    assert b"<svg" in svg(draw(project_classes({}, (0, 1), NAMES, points=5, seed=0), ("eos",)))
+    assert [axes.get_title(loc="left") for axes in figure.axes if axes.get_visible()] == ["EOS"]
+    nothing = draw(project_classes({}, (0, 1), NAMES, points=5, seed=0), ("eos",))
+    assert [text.get_text() for text in nothing.axes[0].texts] == ["not run"]
+    assert b"<svg" in svg(nothing)
+
+
+def test_all_panels_show_the_same_part_of_the_plane() -> None:
+    apart = points("smote").assign(x=lambda frame: frame["x"] + 90)
+    figure = draw(pd.concat([points("none"), apart]), ("none", "smote"))
+    one, other = (panel(figure, title) for title in ("No over-sampling", "SMOTE"))
+    assert one.get_xlim() == other.get_xlim()
+    assert one.get_ylim() == other.get_ylim()
+    low, high = one.get_xlim()
+    assert low < 0
+    assert high > 110
 
 
 def test_from_rows_to_the_same_bytes() -> None:

@@ -35,9 +35,16 @@ def test_markdown_shows_points_bolds_the_best_of_each_loss_and_names_missing_cel
         ["", "SMOTE", ".7500 ± .0432", ".8500 ± .0432", ".6500 ± .0432"],
         ["", "EOS [1]", "**.9000**", "1.0000", ".8000"],
         ["LDAM", "Own classifier [1]", "**.5000**", ".6000", ".4000"],
-        ["", "SMOTE", "not run", "not run", "not run"],
-        ["", "EOS", "not run", "not run", "not run"],
     ]
+
+
+def test_what_was_not_run_has_no_row_and_is_named_below(scores: pd.DataFrame) -> None:
+    text = markdown2(table2(scores, ["ce", "asl", "ldam", "dinov2"], ["own", "smote", "random", "eos"]))
+    assert "not run" not in text
+    assert text.endswith("- Not run: ASL; Random; SMOTE (LDAM); EOS (LDAM).\n")
+    mine = scores.replace({"network": {"ce": "dinov2"}})
+    table = table2(mine[mine["network"] == "dinov2"], ["ce", "asl", "dinov2"], ["own", "smote", "eos"])
+    assert "Not run" not in markdown2(table)  # the paper's networks mean nothing where none of them was run
 
 
 def test_equal_as_printed_is_equally_bold() -> None:
@@ -115,26 +122,40 @@ def test_names_without_a_title_stand_for_themselves() -> None:
 
 
 def test_no_scores_make_a_table_that_says_so(scores: pd.DataFrame) -> None:
-    assert "No cell was run." in markdown2(table2(scores.iloc[:0], ["ce"], ["eos"]))
+    words = "Nothing that this table compares was run."
+    assert words in markdown2(table2(scores.iloc[:0], ["ce"], ["eos"]))
+    assert words in markdown2(table2(scores, ["asl"], ["eos"]))
+    assert words in markdown4(table4(scores, ["asl"], {"eos": 10}))
 
 
 def test_table4_has_a_row_for_each_k() -> None:
     scores = score_frame([(0, "ce", "eos", 0, 0.7), (0, "ce", "eos_k300", 0, 0.8), (0, "asl", "eos", 0, 0.9)])
     neighbors = {"eos": 10, "eos_k50": 50, "eos_k300": 300}
-    table = table4(scores, "ce", neighbors)
-    rows = lines_of(markdown4(table))
+    text = markdown4(table4(scores, ["ce"], neighbors))
+    rows = lines_of(text)
+    assert text.startswith("# Table IV: EOS by number of neighbours K (CE)\n")
     assert rows[0] == ["K", "BAC", "GM", "FM"]
-    assert rows[2:] == [
-        ["10", ".7000", ".8000", ".6000"],
-        ["50", "not run", "not run", "not run"],
-        ["300", "**.8000**", ".9000", ".7000"],
+    assert rows[2:] == [["10", ".7000", ".8000", ".6000"], ["300", "**.8000**", ".9000", ".7000"]]
+    assert text.endswith("- Not run: K = 50.\n")
+
+
+def test_table4_names_the_networks_where_there_are_several() -> None:
+    scores = score_frame(
+        [(0, n, h, 0, b) for n, h, b in (("a", "eos", 0.7), ("a", "e50", 0.8), ("b", "eos", 0.6))]
+    )
+    rows = lines_of(markdown4(table4(scores, ["a", "b"], {"eos": 10, "e50": 50})))
+    assert rows[0] == ["Network", "K", "BAC", "GM", "FM"]
+    assert [row[:3] for row in rows[2:]] == [
+        ["a", "10", ".7000"],
+        ["", "50", "**.8000**"],
+        ["b", "10", "**.6000**"],
     ]
 
 
 def test_table4_notes_are_footnotes() -> None:
     scores = score_frame([(0, "ce", "eos", 0, 0.7)])
     notes = pd.DataFrame([("digits", 0, "ce", "eos", "K clipped to 7.")], columns=NOTES)
-    text = markdown4(table4(scores, "ce", {"eos": 10}), notes)
+    text = markdown4(table4(scores, ["ce"], {"eos": 10}), notes)
     assert "| 10 [1] |" in text
     assert text.endswith("- [1] K clipped to 7.\n")
 
@@ -145,7 +166,7 @@ def test_settings_stand_above_table2_and_beside_each_k_of_table4() -> None:
     text = markdown2(table2(scores, ["ce"], ["smote", "eos"]), settings=settings)
     assert "\n\nEOS: K = 10, toward, step size 1.\n\n" in text
     assert "not in this table" not in text
-    rows = lines_of(markdown4(table4(scores, "ce", {"eos": 10}), settings={"eos": "away, step size 0.5"}))
+    rows = lines_of(markdown4(table4(scores, ["ce"], {"eos": 10}), settings={"eos": "away, step size 0.5"}))
     assert rows[0][:2] == ["K", "Settings"]
     assert rows[2][:2] == ["10", "away, step size 0.5"]
 
@@ -174,13 +195,12 @@ def test_table1_groups_by_space_and_names_remix() -> None:
     assert text.startswith("# Table I: over-sampling before training and on embeddings (CE)\n")
     assert lines_of(text)[2:] == [
         ["Pixels", "SMOTE [1]", ".4000", ".5000", ".3000"],
-        ["", "EOS", "not run", "not run", "not run"],
         ["", "ReMix", "**.6000**", ".7000", ".5000"],
         ["None", "Own classifier", "**.5000**", ".6000", ".4000"],
         ["Embeddings", "SMOTE [2]", "**.7000 ± .0000**", ".8000 ± .0000", ".6000 ± .0000"],
     ]
-    assert text.endswith("- [1] On pixels.\n- [2] On embeddings.\n")
-    assert "\n\nSMOTE: k = 5; EOS: K = 10.\n\n" in text
+    assert text.endswith("- [1] On pixels.\n- [2] On embeddings.\n- Not run: EOS (CE).\n")
+    assert "\n\nSMOTE: k = 5.\n\n" in text
     spread = " ".join(text.split())
     assert "Own classifier, networks trained on balanced images: one run per cut, so no ±." in spread
 
@@ -190,14 +210,14 @@ def test_table3_sets_methods_side_by_side_with_a_line_per_metric() -> None:
     balanced = balanced_frame([(0, "gamo", "ce", 0.9)])
     table = table3(scores, balanced, networks=["ce", "ldam"], generators=["gamo", "cgan"], head="eos")
     assert lines_of(markdown3(table)) == [
-        ["Loss", "", "GAMO", "CGAN", "EOS"],
+        ["Loss", "", "GAMO", "EOS"],
         lines_of(markdown3(table))[1],
-        ["CE", "BAC", "**.9000**", "not run", ".5000"],
-        ["", "GM", "1.0000", "not run", ".6000"],
-        ["", "FM", ".8000", "not run", ".4000"],
-        ["LDAM", "BAC", "not run", "not run", "**.6000**"],
-        ["", "GM", "not run", "not run", ".7000"],
-        ["", "FM", "not run", "not run", ".5000"],
+        ["CE", "BAC", "**.9000**", ".5000"],
+        ["", "GM", "1.0000", ".6000"],
+        ["", "FM", ".8000", ".4000"],
+        ["LDAM", "BAC", "not run", "**.6000**"],
+        ["", "GM", "not run", ".7000"],
+        ["", "FM", "not run", ".5000"],
     ]
 
 
@@ -210,16 +230,20 @@ def test_table3_names_the_cells_of_its_remarks() -> None:
     )
     table = table3(scores, balanced, networks=["ce", "ldam"], generators=["gamo"], head="eos")
     text = markdown3(table, notes)
-    assert text.endswith("- GAMO (CE): Run on 1 of 2 cuts only.\n- EOS (CE, LDAM): Pairs widened.\n")
+    assert text.endswith(
+        "- GAMO (CE): Run on 1 of 2 cuts only.\n- EOS (CE, LDAM): Pairs widened.\n- Not run: GAMO (LDAM).\n"
+    )
 
 
 def test_table5_groups_by_architecture() -> None:
-    scores = score_frame([(0, "densenet", "own", 0, 0.5), (0, "densenet", "eos", 0, 0.6)])
+    scores = score_frame(
+        [(0, n, h, 0, b) for n in ("wideresnet", "densenet") for h, b in (("own", 0.5), ("eos", 0.6))]
+    )
     text = markdown5(table5(scores, networks=["wideresnet", "densenet"], heads=["own", "eos"]))
     assert lines_of(text)[0] == ["Network", "Head", "BAC", "GM", "FM"]
     assert lines_of(text)[2:] == [
-        ["WideResNet-22-4", "Own classifier", "not run", "not run", "not run"],
-        ["", "EOS", "not run", "not run", "not run"],
+        ["WideResNet-22-4", "Own classifier", ".5000", ".6000", ".4000"],
+        ["", "EOS", "**.6000**", ".7000", ".5000"],
         ["DenseNet-40-12", "Own classifier", ".5000", ".6000", ".4000"],
         ["", "EOS", "**.6000**", ".7000", ".5000"],
     ]
@@ -236,13 +260,12 @@ def compared() -> pd.DataFrame:
 def test_published_values_stand_in_the_blocks_of_their_data_sets_only(compared: pd.DataFrame) -> None:
     lines = lines_of(markdown2(compared))
     assert lines[0] == ["Loss", "Head", "BAC", "Paper", "Diff.", "GM", "FM"]
-    assert lines[2:5] == [
+    assert lines[2:4] == [
         ["CE", "Own classifier", ".7300", ".7256", "+.0044", ".8300", ".6300"],
         ["", "Random", "**.7500 ± .0000**", "", "", ".8500", ".6500"],
-        ["", "EOS", "not run", ".7581", "", "not run", "not run"],
     ]
-    assert lines[5] == ["Loss", "Head", "BAC", "GM", "FM"]
-    assert lines[8] == ["", "Random", "**.7500 ± .0000**", ".8500 ± .0000", ".6500 ± .0000"]
+    assert lines[4] == ["Loss", "Head", "BAC", "GM", "FM"]
+    assert lines[7] == ["", "Random", "**.7500 ± .0000**", ".8500 ± .0000", ".6500 ± .0000"]
 
 
 def test_the_papers_selection_is_told_where_ours_is_another(compared: pd.DataFrame) -> None:
@@ -283,7 +306,7 @@ def test_tables_with_published_values_fit_a_terminal() -> None:
         markdown2(with_published(table2(scores, ["ce", "asl"], heads), 2), notes),
         markdown3(with_published(third, 3), notes, pixel_notes=pixel_notes),
         markdown4(
-            with_published(table4(scores, "ce", {"eos": 10, "eos_k300": 300}), 4),
+            with_published(table4(scores, ["ce"], {"eos": 10, "eos_k300": 300}), 4),
             notes,
             dict.fromkeys(heads, "toward, step size 1"),
         ),

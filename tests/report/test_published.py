@@ -101,9 +101,9 @@ def test_nothing_else_of_the_table_changes() -> None:
 
 def test_table4_matches_by_k_whatever_the_heads_are_called() -> None:
     scores = score_frame([(0, "ce", "eos", 0, 0.9)], dataset="svhn")
-    wide = with_published(table4(scores, "ce", {"eos": 300, "wide": 50, "odd": 77}), 4)
+    wide = with_published(table4(scores, ["ce"], {"eos": 300, "wide": 50, "odd": 77}), 4)
     assert wide["paper_BAC"].tolist() == pytest.approx([0.9103, 0.9024, math.nan], nan_ok=True)
-    other = with_published(table4(scores, "asl", {"eos": 300}), 4)
+    other = with_published(table4(scores, ["asl"], {"eos": 300}), 4)
     assert other["paper_BAC"].isna().all()
 
 
@@ -123,7 +123,8 @@ def test_table1_finds_remix_eos_on_pixels_and_the_heads_of_table2() -> None:
 
 def test_tables_3_and_5() -> None:
     scores = score_frame([(0, "ce", "eos", 0, 0.7)], dataset="celeba")
-    third = table3(scores, balanced_frame([]), networks=["focal"], generators=["gamo"], head="eos")
+    balanced = balanced_frame([(0, "gamo", "focal", 0.7)], dataset="celeba")
+    third = table3(scores, balanced, networks=["focal"], generators=["gamo"], head="eos")
     assert with_published(third, 3)["paper_GM"].tolist() == [0.7753, 0.8742]
     scores = score_frame([(0, "ce", "eos", 0, 0.7)], dataset="cifar10")
     fifth = table5(scores, networks=["resnet56", "resnet20"], heads=["own", "eos"])

@@ -82,7 +82,22 @@ def test_every_head_has_its_own_points_in_order() -> None:
         data["available"] == data.groupby(["head", "class_name", "synthetic"])["x"].transform("size")
     ).all()
     eos = data.loc[data["head"] == "eos", ["x", "y"]].to_numpy()
-    np.testing.assert_array_equal(eos, tsne(heads["eos"].features, 0).round(3))
+    np.testing.assert_array_equal(eos, tsne(heads["eos"].features, 0).round(3))  # its rows are all there are
+    none = data.loc[data["head"] == "none", ["x", "y"]].to_numpy()
+    np.testing.assert_array_equal(none, eos[:34])  # the real rows stand in the same places
+
+
+def test_one_plane_holds_the_rows_of_all_heads_each_once() -> None:
+    first, second = rows(), rows()
+    features = second.features + second.synthetic[:, None]
+    moved = Rows(features, second.labels, second.synthetic)
+    data = project_classes({"a": first, "b": moved, "c": first}, (0, 1), NAMES, points=100, seed=0)
+    union = np.vstack([first.features, moved.features[34:]])
+    places = {head: part[["x", "y"]].to_numpy() for head, part in data.groupby("head")}
+    together = np.vstack([places["a"], places["b"][34:]])
+    np.testing.assert_array_equal(together, tsne(union, 0).round(3))
+    np.testing.assert_array_equal(places["b"][:34], places["a"][:34])
+    np.testing.assert_array_equal(places["c"], places["a"])
 
 
 def test_a_class_is_cut_to_its_real_rows_first() -> None:
@@ -126,7 +141,7 @@ def test_rows_of_other_classes_change_nothing() -> None:
     [
         ({"classes": (0, 7)}, r"head 'eos': class 7 \(one\) has no rows; there are rows of classes 0, 1"),
         ({"points": 0}, "points: 0; show at least 1"),
-        ({"points": 1}, r"head 'eos': features: shape \(2, 5\); t-SNE needs at least 4 rows"),
+        ({"points": 1}, r"features: shape \(2, 5\); t-SNE needs at least 4 rows"),
         ({"class_names": ("zero",)}, "1 names for 2 classes"),
         (
             {"heads": {"eos": Rows(np.ones((3, 2)), np.ones(2), np.ones(3))}},

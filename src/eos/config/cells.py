@@ -1,10 +1,12 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from eos.config.schema import Generator, Parameters, Training
+from eos.registry import display_name
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
 PORTABLE: dict[str, tuple[Any, Any]] = {
@@ -33,15 +35,26 @@ def heads_of(parameters: Parameters, dataset: str, network: str) -> tuple[str, .
     return parameters.networks[network].heads
 
 
-def shown_networks(parameters: Parameters, dataset: str, listed: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the networks to show: those that a table or figure lists; all of a set of embeddings."""
-    return tuple(parameters.embeddings[dataset].networks) if dataset in parameters.embeddings else listed
+def shown_networks(parameters: Parameters, dataset: str, listed: Iterable[str]) -> tuple[str, ...]:
+    """Return the networks that a table or figure looks for.
+
+    They are those it lists, and those on the axis that no table lists: somebody has added them. Of a set of
+    embeddings they are all.
+    """
+    known = networks_of(parameters, dataset)
+    if dataset in parameters.embeddings:
+        return known
+    tables = parameters.tables
+    elsewhere = {tables.table1.network, tables.table1.remix, tables.table4.network}
+    elsewhere |= {*tables.table2.networks, *tables.table3.networks, *tables.table5.networks}
+    return (*listed, *(network for network in known if network not in elsewhere))
 
 
 def shown_network(parameters: Parameters, dataset: str, listed: str) -> str:
-    """Return the one network that is shown: the listed one; where a set of embeddings lacks it, its first."""
-    known = shown_networks(parameters, dataset, (listed,))
-    return listed if listed in known else known[0]
+    """Return the one network that is shown: the listed one, or the first other where it is lacking."""
+    known = networks_of(parameters, dataset)
+    shown = (listed, *shown_networks(parameters, dataset, (listed,)))
+    return next((network for network in shown if network in known), listed)
 
 
 def is_portable(parameters: Parameters, dataset: str) -> bool:
@@ -107,3 +120,21 @@ def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
         for head in heads
         if (said := step(parameters, head))
     }
+
+
+def eos_settings(parameters: Parameters) -> dict[str, dict[str, Any]]:
+    """Return what each EOS head is run with: k_neighbors, step_size and variant."""
+    return {name: head.model_dump() for name, head in parameters.heads.items() if head.sampler == "eos"}
+
+
+def head_labels(parameters: Parameters, heads: Iterable[str]) -> dict[str, str]:
+    """Return what legends call the heads: an EOS head by its K, and by what else differs from the paper's."""
+    labels = {}
+    for head in heads:
+        definition, title = parameters.heads[head], display_name(head)
+        if definition.sampler == "eos":
+            title = f"EOS (K = {definition.k_neighbors}"
+            title += f", step {definition.step_size:g}" if definition.step_size != 1 else ""
+            title += f", {definition.variant})" if definition.variant != "toward" else ")"
+        labels[head] = title
+    return labels

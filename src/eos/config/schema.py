@@ -320,6 +320,8 @@ Figures: Any = _section(
     figure5=Grid,
     figure6=Projection,
     figure7=Row,
+    recall=Grid,
+    confusion=Grid,
 )
 
 

@@ -48,17 +48,20 @@ def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.
             seeds, fitted = _read_head(parameters, dataset, cut, network, head=head, embeddings=embeddings)
             labels, predictions = embeddings["test_labels"], fitted["test_logits"].argmax(axis=2)
             by_seed = [score(labels, predicted, len(names)) for predicted in predictions]
-            by_class = [recalls(confusion(labels, predicted, len(names))) for predicted in predictions]
+            matrices = [confusion(labels, predicted, len(names)) for predicted in predictions]
+            total = np.sum(matrices, axis=0)
+            true, taken_for = total.nonzero()
             columns: dict[str, dict[str, object]] = {
                 "scores": {"seed": seeds, "selection": parameters.selection, "epoch": fitted["epoch"]}
                 | {name: [one[name] for one in by_seed] for name in ("BAC", "GM", "FM")}
                 | {"net_gap": net_gap(fitted["gap"])},
                 "classes": {
                     **by_name,
-                    "recall": np.mean(by_class, axis=0),
+                    "recall": np.mean([recalls(matrix) for matrix in matrices], axis=0),
                     "gap": fitted["gap"],
                     "weight_norm": np.mean([weight_norms(weight) for weight in fitted["weight"]], axis=0),
                 },
+                "confusion": {"class": true, "predicted": taken_for, "count": total[true, taken_for]},
                 "curves": dict(_curves(fitted)) if "loss" in fitted else {"epoch": []},
                 "notes": {"note": notes.get(head, [])},
             }

@@ -1,7 +1,8 @@
 """The tables as Markdown that also reads well in a terminal 100 columns wide.
 
 The paper sets methods with three metrics each side by side, which does not fit a terminal. Here a data set is
-a block of its own, and a method mostly a row; the best BAC of each group of rows is bold. A table that
+a block of its own, and a method mostly a row; the best BAC of each group of rows is bold. Cells that were not
+run have no row; a footnote names them, of networks only those that the paper has. A table that
 `with_published` has widened shows the published BAC in the blocks of the paper's data sets; the frame has the
 other metrics too.
 
@@ -19,6 +20,7 @@ from typing import Any, TypeAlias
 import pandas as pd
 
 from eos.registry import display_name
+from eos.report.published import published
 from eos.report.tables import CELL, Cell, with_cells
 from eos.report.wording import METRICS, NOT_RUN, PIXEL, RUN, SELECTIONS, SPACE_TITLES, space_of
 
@@ -35,7 +37,9 @@ _INDENTS = {"BAC": "", "Paper": "  ", "Diff.": " ", "GM": "  ", "FM": "  "}
 def markdown1(table: Frame, notes: Notes = None, settings: Settings = None, pixel_notes: Notes = None) -> str:
     """Lay out `table1`: each space is a group of rows."""
     networks = dict.fromkeys(cell[0] for cell in _cells(table) if not _balances_itself(cell))
-    title = f"I: over-sampling before training and on embeddings ({_listed(networks)})"
+    title = (
+        f"I: over-sampling before training and on embeddings{f' ({_listed(networks)})' if networks else ''}"
+    )
     lay_out = _grouped("space", "Space", "Method")
     return _page(title, "space", table, lay_out, notes, settings=settings, pixel_notes=pixel_notes)
 
@@ -57,16 +61,20 @@ def markdown3(table: Frame, notes: Notes = None, settings: Settings = None, pixe
 
 
 def markdown4(table: Frame, notes: Notes = None, settings: Settings = None) -> str:
-    """Lay out `table4`: one row per K; the settings stand beside it."""
+    """Lay out `table4`: a row per K with its settings, and the network where there are several."""
 
     def by_neighbors(block: Frame, marks: Sequence[str]) -> Frame:
         lines = pd.DataFrame({"K": block["k_neighbors"].map(str) + marks})
         if settings:
             lines["Settings"] = [settings.get(head, "") for head in block["head"]]
+        if block["network"].nunique() > 1:
+            titles = block["network"].map(display_name)
+            lines.insert(0, "Network", titles.mask(titles.duplicated(), ""))
         return lines.join(_values(block, "network"))
 
-    title = f"IV: EOS by number of neighbours K ({_listed(table['network'].unique())})"
-    return _page(title, "data set", table, by_neighbors, notes)
+    run = table.loc[table["status"] == RUN, "network"].unique()
+    title = f"IV: EOS by number of neighbours K{f' ({_listed(run)})' if len(run) else ''}"
+    return _page(title, "network", table, by_neighbors, notes)
 
 
 def markdown5(table: Frame, notes: Notes = None, settings: Settings = None) -> str:
@@ -124,8 +132,9 @@ def _page(
     The best BAC of each `group` is bold. `lay_out` makes the grid of a data set's rows and of the footnotes'
     marks for them; where it does not show the marks (`marked`), the footnotes name their cells.
     """
-    text = [f"# Table {title}", *_opening(group, table, settings or {})]
-    for dataset, block in table.groupby("dataset", sort=False):
+    run = table[table["status"] == RUN]
+    text = [f"# Table {title}", *_opening(group, run, settings or {})]
+    for dataset, block in run.groupby("dataset", sort=False):
         remarks = _remarks(block, notes, pixel_notes)
         marks = [
             "".join(f" [{number}]" for number, cells in enumerate(remarks.values(), 1) if cell in cells)
@@ -138,16 +147,19 @@ def _page(
             wrap(f"- {f'[{number}]' if marked else f'{_named(cells)}:'} {remark}", subsequent_indent="  ")
             for number, (remark, cells) in enumerate(remarks.items(), 1)
         ]
+        if missing := _not_run(table[table["dataset"] == dataset]):
+            footnotes.append(wrap(f"- Not run: {missing}.", subsequent_indent="  "))
         text += ["\n".join(footnotes)] if footnotes else []
     return "\n\n".join(text) + "\n"
 
 
 def _opening(group: str, table: Frame, settings: Mapping[str, str]) -> list[str]:
     """Return the paragraphs between the title and the first data set."""
-    rules = [rule for rule in table["selection"].unique() if rule]
-    text = [f"{selection_words(rules[0])} Bold: best BAC of each {group}." if rules else "No cell was run."]
+    rules = table["selection"].unique()
+    words = "Nothing that this table compares was run."
+    text = [f"{selection_words(rules[0])} Bold: best BAC of each {group}." if len(rules) else words]
     if _compared(table):
-        if rules and rules[0] != "test":
+        if rules[0] != "test":
             text.append("The paper chose its epochs on the TEST set, which flatters; this run did not.")
         text.append(
             "Paper: the published BAC. Diff.: ours minus it. Their GM and FM, and the ± of ours, are in the "
@@ -174,13 +186,13 @@ def _grouped(column: str, group: str, member: str) -> Callable[[Frame, Sequence[
 
 def _side_by_side(block: Frame, _: Sequence[str]) -> Frame:
     """Lay out networks and metrics against methods."""
-    values = _values(block, "network")
-    rows = [
-        [display_name(str(network)) if metric == "BAC" else "", metric, *(_INDENTS[metric] + group[metric])]
-        for network, group in values.groupby(block["network"], sort=False)
-        for metric in values
-    ]
-    methods = block.loc[block["network"] == block["network"].iloc[0], "method"]
+    values, methods = _values(block, "network").assign(method=block["method"]), block["method"].unique()
+    rows = []
+    for network, group in values.groupby(block["network"], sort=False):
+        cells = group.set_index("method").reindex(methods).fillna(NOT_RUN)
+        for metric in cells:
+            title = display_name(str(network)) if metric == "BAC" else ""
+            rows.append([title, metric, *(_INDENTS[str(metric)] + cells[metric])])
     return pd.DataFrame(rows, columns=["Loss", "", *map(display_name, methods)])
 
 
@@ -192,7 +204,6 @@ def _values(block: Frame, column: str) -> Frame:
     texts = pd.DataFrame({metric: block[metric].map(points) for metric in METRICS})
     for metric in ["BAC"] if _compared(block) else METRICS:
         texts[metric] += (" ± " + block[f"{metric}_sd"].map(points)).replace(" ± ", "")
-    texts = texts.where(block["status"] == RUN, NOT_RUN)
     means = block["BAC"].astype(float).round(4)  # as printed: equal on paper is equally bold
     best = means == means.groupby(block[column]).transform("max")
     # The blanks keep the digits of plain and bold cells under each other in a terminal.
@@ -227,13 +238,10 @@ def _listed(names: Iterable[str]) -> str:
 
 def _spread(block: Frame) -> str:
     """Say what the means and the ± of one dataset are over."""
-    run = block[block["status"] == RUN]
-    if run.empty:
-        return "No cell was run."
-    cuts, seeds, n = run[["cuts", "seeds", "n"]].max()
+    cuts, seeds, n = block[["cuts", "seeds", "n"]].max()
     text = f"Over {_count(cuts, 'cut')} x {_count(seeds, 'head seed')}: "
     text += f"mean ± standard deviation of the {n} runs." if n > 1 else "a single run, so no ±."
-    if seeds > 1 and (single := _cells(run[run["seeds"] == 1])):
+    if seeds > 1 and (single := _cells(block[block["seeds"] == 1])):
         names = sorted({_label(cell) for cell in single if cell[1] != PIXEL})
         if any(cell[1] == PIXEL for cell in single):
             names.append("networks trained on balanced images")
@@ -280,6 +288,24 @@ def _told(block: Frame, notes: Notes, key: list[str]) -> Iterator[tuple[str, ...
         held = sorted(group["cut"].unique())
         scope = "" if len(held) >= block["cuts"].max() else f" (cut {', '.join(map(str, held))})"
         yield f"{note}{scope}", *names
+
+
+def _not_run(block: Frame) -> str:
+    """Name the paper's networks that a dataset has no cell of, and the cells that its networks lack."""
+    held = set(block.loc[block["status"] == RUN, "network"])
+    known = set(published()["network"])
+    absent = [network for network in block["network"].unique() if network in known - held]
+    parts = [_listed(absent)] if absent and held & known else []
+    on_embeddings = {method for _, space, method in _cells(block) if space != PIXEL}
+    lacking: dict[str, list[str]] = {}
+    for cell, row in zip(_cells(block), block.to_dict("records"), strict=True):
+        if cell[0] in held and row["status"] == NOT_RUN:
+            label = f"K = {row['k_neighbors']}" if "k_neighbors" in row else _label(cell)
+            label += " on pixels" if cell[1] == PIXEL and cell[2] in on_embeddings else ""
+            lacking.setdefault(label, []).append(cell[0])
+    for label, networks in lacking.items():
+        parts.append(label if len(networks) == len(held) else f"{label} ({_listed(networks)})")
+    return "; ".join(parts)
 
 
 def _named(cells: Iterable[Cell]) -> str:

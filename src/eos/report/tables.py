@@ -11,7 +11,7 @@ cells in the order asked for. A cell is a network and a head in Tables II and IV
 space ("pixel", "embedding", or "none" for heads without samples) and a method, which is a head, or a sampler
 or generator of images. Of each they tell:
 
-- status: "run", or "not run" for a cell without scores, whose values are empty;
+- status: "run", or "not run" for a cell without scores, whose values are empty; `run_rows` leaves these out;
 - selection: the rule that chose the epochs;
 - n, cuts, seeds: the number of observations, of distinct cuts and of distinct seeds;
 - BAC, GM, FM: means over the n observations (fractions of 1);
@@ -22,7 +22,7 @@ All raise `InputError` if a frame holds an observation twice or selection rules 
 `eos.report.published` sets the paper's numbers beside a table, `eos.report.markdown` lays it out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 
 import pandas as pd
@@ -58,6 +58,8 @@ def table1(
         The methods in pixel space and behind the network.
     remix
         The network trained with ReMix: a cell between them, of space "pixel" and method "own". None for none.
+
+    Datasets without any cell of space "pixel" have no rows: there is nothing to compare.
     """
     seen = observations(scores, balanced)
     cells = [(network, PIXEL, sampler) for sampler in pixel_samplers]
@@ -66,7 +68,7 @@ def table1(
         mixed = (seen["network"] == remix) & (seen["space"] == NO_SPACE) & (seen["method"] == "own")
         seen = seen.assign(space=seen["space"].mask(mixed, PIXEL))
         cells.append((remix, PIXEL, "own"))
-    return _table(seen, cells + [(network, space_of(head), head) for head in heads])
+    return _table(seen, cells + [(network, space_of(head), head) for head in heads], beside_pixels=True)
 
 
 def table2(scores: pd.DataFrame, networks: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
@@ -83,15 +85,18 @@ def table3(
     generators: Sequence[str],
     head: str,
 ) -> pd.DataFrame:
-    """Summarise generative over-sampling of images: per network the generators, then the head beside them."""
+    """Summarise generative over-sampling of images: per network the generators, then the head beside them.
+
+    Datasets without any cell of a generator have no rows.
+    """
     methods = [*((PIXEL, generator) for generator in generators), (space_of(head), head)]
     cells = [(network, *method) for network, method in product(networks, methods)]
-    return _table(observations(scores, balanced), cells)
+    return _table(observations(scores, balanced), cells, beside_pixels=True)
 
 
-def table4(scores: pd.DataFrame, network: str, neighbors: Mapping[str, int]) -> pd.DataFrame:
-    """Summarise EOS on one network by its number of neighbours K, given by head; it is column k_neighbors."""
-    table = table2(scores, [network], list(neighbors))
+def table4(scores: pd.DataFrame, networks: Sequence[str], neighbors: Mapping[str, int]) -> pd.DataFrame:
+    """Summarise EOS on each network by its number of neighbours, given by head: column k_neighbors."""
+    table = table2(scores, networks, list(neighbors))
     table.insert(3, "k_neighbors", table["head"].map(dict(neighbors)).astype(int))
     return table
 
@@ -100,6 +105,11 @@ def table5(scores: pd.DataFrame, *, networks: Sequence[str], heads: Sequence[str
     """Summarise each head of each network (architecture)."""
     cells = [(network, space_of(head), head) for network, head in product(networks, heads)]
     return _table(observations(scores), cells)
+
+
+def run_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the cells that were run, without the column that says so."""
+    return table[table["status"] == RUN].drop(columns="status")
 
 
 def observations(scores: pd.DataFrame, balanced: pd.DataFrame | None = None) -> pd.DataFrame:
@@ -173,11 +183,13 @@ def _one_rule(frame: pd.DataFrame, name: str) -> None:
         )
 
 
-def _table(seen: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
-    """Return one row per dataset and cell of the observations."""
+def _table(seen: pd.DataFrame, cells: Sequence[Cell], *, beside_pixels: bool = False) -> pd.DataFrame:
+    """Return one row per dataset and cell: of all datasets, or of those with cells in pixel space."""
     held = dict(iter(seen.groupby(["dataset", *CELL])))
+    on_pixels = {dataset for dataset, *cell in held if cell[1] == PIXEL and tuple(cell) in cells}
+    datasets = [one for one in seen["dataset"].unique() if one in on_pixels or not beside_pixels]
     rows = []
-    for dataset, cell in product(seen["dataset"].unique(), cells):
+    for dataset, cell in product(datasets, cells):
         row: dict[str, object] = {"dataset": dataset, **dict(zip(CELL, cell, strict=True))}
         row |= {"status": NOT_RUN, "selection": "", "n": 0, "cuts": 0, "seeds": 0}
         found = held.get((dataset, *cell))

@@ -1,4 +1,4 @@
-"""The rows of two classes in the plane, by t-SNE: same rows and seed, same bytes."""
+"""The rows of two classes in one plane, by t-SNE: same rows and seed, same bytes."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -80,7 +80,9 @@ def tsne(features: npt.ArrayLike, seed: int) -> np.ndarray:
 def project_classes(
     heads: Mapping[str, Rows], classes: Sequence[int], class_names: Sequence[str], *, points: int, seed: int
 ) -> pd.DataFrame:
-    """Project the rows of some classes onto the plane, each head's rows by a t-SNE of their own.
+    """Project the rows of some classes onto one plane, by a t-SNE of the rows of all heads together.
+
+    A row that several heads have, as all have the real ones, counts once and has one place.
 
     Parameters
     ----------
@@ -110,21 +112,30 @@ def project_classes(
         raise InputError(f"points: {points}; show at least 1 row per class")
     if len(classes) != len(class_names):
         raise InputError(f"class_names: {len(class_names)} names for {len(classes)} classes; give one each")
-    parts = []
+    parts, features = [], []
     for head, rows in heads.items():
         with placed(f"head {head!r}"):
-            parts.append(_project_head(head, rows, classes, class_names, points=points, seed=seed))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_COLUMNS)
+            chosen = _choose_rows(head, rows, classes, class_names, points=points, seed=seed)
+        parts.append(chosen)
+        features.append(np.asarray(rows.features)[chosen.index])
+    if not parts:
+        return pd.DataFrame(columns=_COLUMNS)
+    _, first, places = np.unique(np.concatenate(features), axis=0, return_index=True, return_inverse=True)
+    seen = np.sort(first)  # the different rows, in order of appearance
+    plane = tsne(np.concatenate(features)[seen], seed).round(3)
+    x, y = plane[np.searchsorted(seen, first[places.ravel()])].T
+    return pd.concat(parts, ignore_index=True).assign(x=x, y=y)
 
 
-def _project_head(
+def _choose_rows(
     head: str, rows: Rows, classes: Sequence[int], class_names: Sequence[str], *, points: int, seed: int
 ) -> pd.DataFrame:
+    """Return what is told of the points of a head; the index is the number of the row."""
     features, labels, synthetic = (np.asarray(part) for part in (rows.features, rows.labels, rows.synthetic))
     for name, array in (("labels", labels), ("synthetic", synthetic)):
         if array.shape != features.shape[:1]:
             raise InputError(f"{name}: shape {array.shape}; give one per row of features {features.shape}")
-    parts = []  # their index is the number of the row
+    parts = []
     for number, name in zip(classes, class_names, strict=True):
         if number not in labels:
             known = ", ".join(map(str, np.unique(labels)))
@@ -136,6 +147,4 @@ def _project_head(
             room -= len(kept)
             told = {"head": head, "class_name": name, "synthetic": made, "available": len(kind)}
             parts.append(pd.DataFrame(told, index=np.sort(kept)))
-    table = pd.concat(parts)
-    plane = tsne(features[table.index], seed).round(3)
-    return table.assign(x=plane[:, 0], y=plane[:, 1])
+    return pd.concat(parts)

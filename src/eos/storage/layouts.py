@@ -59,6 +59,8 @@ COLUMNS = {
     "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM", "net_gap"],
     "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
     "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
+    # Pairs of a true and a predicted class that occur, over all head seeds.
+    "confusion": [*CELL, "class", "predicted", "count"],
     "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
     "notes": [*CELL, "note"],
 }

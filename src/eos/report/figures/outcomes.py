@@ -13,9 +13,13 @@ from eos.report.figures import style
 
 # Light and dark, told apart without any colour; no head has these looks.
 _LOOKS = {
-    "true_positive_gap": ("#c3d6e2", "true positives (test images classified correctly)"),
+    "true_positive_gap": ("#c3d6e2", "true positives (test samples classified correctly)"),
     "false_positive_gap": ("#5a87a3", "false positives (wrongly)"),
 }
+_CAPTION = (
+    "Above 1x: the test samples that are classified wrongly reach farther beyond the training range of their "
+    "class than those that are classified correctly."
+)
 _BAR = 0.36  # of a bar, where two networks are 1 apart
 
 
@@ -76,13 +80,15 @@ def figure4(gaps: pd.DataFrame, datasets: Sequence[str], networks: Sequence[str]
     their own, with axes of their own, because the scale of the embeddings differs between them.
     """
     data = figure4_data(gaps, datasets, networks)
-    columns = len(datasets) if len(datasets) <= 3 else 2
-    size = (max(3.6, 1.15 * len(networks) + 0.8), 3.1)
-    figure, panels = style.titled_panels(datasets, columns, size, rest=1.5)
+    shown = [dataset for dataset in datasets if dataset in set(data["dataset"])]
+    most = max((len(style.held(data, dataset, networks)) for dataset in shown), default=1)
+    titles = [display_name(dataset) for dataset in shown]
+    size = (max(3.6, 1.15 * most + 0.8), 3.1)
+    figure, panels = style.titled_panels(titles, style.columns_of(len(shown)), size, rest=1.1)
     handles: dict[str, Any] = {}
-    for axes, dataset in zip(panels, datasets, strict=True):
+    for axes, dataset in zip(panels, shown, strict=True):
         axes.set_title(style.cuts_text(gaps, dataset), loc="right", fontsize=9, color=style.MUTED)
-        handles |= _draw_dataset(axes, data[data["dataset"] == dataset].set_index("network"), networks)
+        handles |= _draw_dataset(axes, data[data["dataset"] == dataset].set_index("network"))
     several = (data["cuts"] > 1).any()
     spread = " and over the cuts; whiskers: lowest to highest cut" if several else ""
     figure.suptitle(
@@ -90,35 +96,30 @@ def figure4(gaps: pd.DataFrame, datasets: Sequence[str], networks: Sequence[str]
         f"mean over the classes that have both{spread}"
     )
     figure.supylabel("generalization gap\n(sum over features, embedding units)", fontsize=10)
-    style.legend_below(figure, list(handles.values()), ncols=2)
+    style.caption_below(figure, _CAPTION, list(handles.values()), ncols=2)
     return figure
 
 
-def _draw_dataset(axes: Axes, cells: pd.DataFrame, networks: Sequence[str]) -> dict[str, Any]:
+def _draw_dataset(axes: Axes, cells: pd.DataFrame) -> dict[str, Any]:
     """Draw the bars of one dataset, and return the legend's handles."""
-    if cells.empty:
-        axes.set_xticks([])
-        style.say_instead(axes, "not run")
-        return {}
     handles: dict[str, Any] = {}
-    shown = cells.reindex(list(networks))
-    run, several = shown["cuts"].notna(), shown["cuts"] > 1
-    places = np.arange(len(networks), dtype=float)
+    several = cells["cuts"] > 1
+    places = np.arange(len(cells), dtype=float)
     for side, (name, (colour, label)) in zip((-0.5, 0.5), _LOOKS.items(), strict=True):
-        at, mean = places + side * _BAR, shown[name]
+        at, mean = places + side * _BAR, cells[name]
         drawn: dict[str, Any] = {"color": colour, "label": label, "edgecolor": "white", "lw": 0.8}
-        handles[name] = axes.bar(at[run], mean[run], _BAR, **drawn)
+        handles[name] = axes.bar(at, mean, _BAR, **drawn)
         if several.any():
-            reach = [mean - shown[f"{name}_min"], shown[f"{name}_max"] - mean]
+            reach = [mean - cells[f"{name}_min"], cells[f"{name}_max"] - mean]
             whiskers: dict[str, Any] = {"fmt": "none", "ecolor": "#000000", "elinewidth": 1.1, "capsize": 3.5}
             axes.errorbar(at[several], mean[several], yerr=[part[several] for part in reach], **whiskers)
     labels = []
-    for place, (network, cell) in zip(places, shown.iterrows(), strict=True):
+    for place, (network, cell) in zip(places, cells.iterrows(), strict=True):
         _write_above(axes, place, cell)
         labels.append(f"{display_name(str(network))}\n{_compared(cell)}")
     axes.set_xticks(places, labels)
     axes.tick_params(axis="x", length=0)
-    axes.set_xlim(-0.6, len(networks) - 0.4)
+    axes.set_xlim(-0.6, len(cells) - 0.4)
     axes.margins(y=0.14)  # room for the ratios
     axes.set_ylim(bottom=0)
     style.rule(axes)
@@ -130,8 +131,7 @@ def _write_above(axes: Axes, place: float, cell: "pd.Series[float]") -> None:
     top = cell[[f"{name}_max" for name in _LOOKS]].max()
     drawn: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
     if np.isnan(top):
-        text = "not run" if np.isnan(cell["cuts"]) else "no class\nhas both"
-        axes.annotate(text, (place, 0.0), (0, 4), color=style.MUTED, **drawn)
+        axes.annotate("no class\nhas both", (place, 0.0), (0, 4), color=style.MUTED, **drawn)
     elif not np.isnan(cell["ratio"]):
         text = f"{cell['ratio']:.1f}x"
         axes.annotate(text, (place, top), (0, 4), fontweight="bold", **drawn)
@@ -139,7 +139,5 @@ def _write_above(axes: Axes, place: float, cell: "pd.Series[float]") -> None:
 
 def _compared(cell: "pd.Series[float]") -> str:
     """Say how many classes a pair is a mean over."""
-    if np.isnan(cell["cuts"]):
-        return ""
     fewest, most, of = (int(cell[name]) for name in ("compared_min", "compared_max", "classes"))
     return f"{fewest if fewest == most else f'{fewest}-{most}'} of {of}\nclasses"

@@ -1,6 +1,6 @@
 """Figure 6: two classes in the plane, without and with synthetic rows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,13 +13,17 @@ from eos.report.figures import style
 
 # The paper's blue and red in a form that everyone can tell apart; the shapes say the same again.
 _CLASS_LOOKS = [("#0072b2", "o"), ("#d55e00", "^")]
+_CAPTION = (
+    "Full marks are real and stand in the same places in every panel; hollow ones are what the sampler made. "
+    "Hollow marks among the full ones of the other class: the sampler reaches into it."
+)
 _POINTS = 300  # more points than this in a panel are drawn smaller
 
 
 @style.house_style
 def figure6(
     data: pd.DataFrame,
-    heads: Sequence[str],
+    heads: Mapping[str, str],
     class_names: tuple[str, str],
     *,
     dataset: str,
@@ -28,29 +32,36 @@ def figure6(
 ) -> Figure:
     """Draw two classes in the plane, one panel per head.
 
-    Every panel is a t-SNE of its own: places and distances in different panels cannot be compared, only how
-    the classes lie to each other.
+    All panels are one plane: a t-SNE of the real rows and of the synthetic ones of every head. So the real
+    points stand still from panel to panel.
 
     Parameters
     ----------
     data
         From `eos.report.tsne.project_classes`.
     heads
-        The panels, in this order; one without points says "not run".
+        The panels, in this order, and their titles; those without points have none.
     class_names
         The majority and the minority class.
     dataset, network, cut
         The cell, for the title.
     """
-    columns = min(len(heads), 3)
-    figure, panels = style.titled_panels(heads, columns, (3.7, 3.3), rest=1.4)
-    for axes, head in zip(panels, heads, strict=True):
-        _draw_head(axes, data[data["head"] == head], class_names)
+    shown = [head for head in heads if head in set(data["head"])]
+    columns = max(1, min(len(shown), 3))
+    titles = [heads[head] for head in shown]
+    figure, panels = style.titled_panels(titles, columns, (3.7, 3.3), rest=0.6)
+    ends = [(data[axis].min(), data[axis].max()) for axis in ("x", "y")]
+    limits = [(low - 0.06 * (high - low), high + 0.06 * (high - low)) for low, high in ends]
+    most = data["head"].value_counts().max() if len(data) else 1
+    scale = max(0.5, min(1.0, (_POINTS / most) ** 0.5))
+    for axes, head in zip(panels, shown, strict=True):
+        _draw_head(axes, data[data["head"] == head], class_names, scale)
+        axes.set(xlim=limits[0], ylim=limits[1])
     majority, minority = class_names
     figure.suptitle(
         f"Figure 6: classes {majority} (majority) and {minority} (minority) of the training embeddings, "
         f"{display_name(network)}\n{display_name(dataset)}, cut {cut}; "
-        f"t-SNE, one per panel{_left_out(data)}"
+        f"one t-SNE for all panels{_left_out(data)}"
     )
     kinds = set(zip(data["class_name"], data["synthetic"], strict=True))
     handles = [
@@ -59,24 +70,19 @@ def figure6(
         for synthetic in (False, True)
         if (name, synthetic) in kinds
     ]
-    style.legend_below(figure, handles, ncols=4 if columns == 3 else 2)
+    style.caption_below(figure, _CAPTION, handles, ncols=4 if columns == 3 else 2)
     return figure
 
 
-def _draw_head(axes: Axes, points: pd.DataFrame, class_names: Sequence[str]) -> None:
+def _draw_head(axes: Axes, points: pd.DataFrame, class_names: Sequence[str], scale: float) -> None:
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set(visible=True, color="#cfcfcf")
-    if points.empty:
-        style.say_instead(axes, "not run")
-        return
-    scale = max(0.5, min(1.0, (_POINTS / len(points)) ** 0.5))
     # Few real points must not drown in synthetic ones: these are small, light and below.
     for synthetic in (True, False):
         for name, look in zip(class_names, _CLASS_LOOKS, strict=True):
             kind = points[(points["class_name"] == name) & (points["synthetic"] == synthetic)]
             axes.plot(kind["x"], kind["y"], **_style(look, synthetic=synthetic, scale=scale))
-    axes.margins(0.06)
     axes.set_xlabel("\n".join(_counts(points, name) for name in class_names), fontsize=8, color="#4a4a4a")
 
 

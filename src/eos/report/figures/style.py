@@ -4,7 +4,8 @@ Figures are drawn under matplotlib's own defaults plus `_STYLE`, whatever the us
 equal data give equal bytes.
 """
 
-from collections.abc import Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from pathlib import Path
 from typing import IO, Any
@@ -14,7 +15,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eos.registry import display_name
 from eos.storage.files import replacing
 
 # Okabe and Ito (2008), distinguishable with every common colour vision; the markers say the same again.
@@ -27,8 +27,10 @@ LOOKS = {
     "balsvm": ("#cc79a7", "P"),
     "eos": ("#d55e00", "X"),
 }
-_MORE_LOOKS = [("#e69f00", "<"), ("#8c510a", ">"), ("#01665e", "h"), ("#5e3c99", "d"), ("#b8a800", "p")]
+MORE_LOOKS = [("#e69f00", "<"), ("#8c510a", ">"), ("#01665e", "h"), ("#5e3c99", "d"), ("#b8a800", "p")]
 MUTED = "#7a7a7a"
+_CAPTION = 9.5  # font size
+_LINE = 1.3 * _CAPTION / 72  # inches from one line of a caption to the next
 
 _STYLE: dict[Any, Any] = {
     "font.size": 10,
@@ -68,26 +70,55 @@ def save_svg(figure: Figure, target: Path | IO[bytes]) -> None:
 
 
 def titled_panels(
-    names: Sequence[str], columns: int, size: tuple[float, float], *, rest: float, sharex: bool = False
+    titles: Sequence[str], columns: int, size: tuple[float, float], *, rest: float, sharex: bool = False
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure with a panel for each name, titled with it, in so many columns.
+    """Return a figure with a panel for each title, in so many columns; without titles it says "not run".
 
     `size` is the width and height of a panel, `rest` the height of what stands above and below them (inches).
     """
-    rows = ceil(len(names) / columns)
+    rows = ceil(len(titles) / columns) if titles else 1
     figure = Figure(figsize=(max(7.0, size[0] * columns), size[1] * rows + rest), layout="constrained")
-    panels = list(figure.subplots(rows, columns, sharex=sharex, squeeze=False).flat)
-    for axes in panels[len(names) :]:
+    panels = list(figure.subplots(rows, columns if titles else 1, sharex=sharex, squeeze=False).flat)
+    if not titles:
+        say_instead(panels[0], "not run")
+        panels[0].set_xticks([])
+    for axes in panels[max(1, len(titles)) :]:
         axes.set_visible(False)
-    for axes, name in zip(panels, names, strict=False):
-        axes.set_title(display_name(name), loc="left", fontweight="bold")
-    return figure, panels[: len(names)]
+    for axes, title in zip(panels, titles, strict=False):
+        axes.set_title(title, loc="left", fontweight="bold")
+    return figure, panels[: len(titles)]
 
 
-def legend_below(figure: Figure, handles: Sequence[Any], **style: Any) -> None:
-    """Set the legend below the panels; none without handles."""
-    if handles:
-        figure.legend(handles=handles, loc="outside lower center", **style)
+def columns_of(count: int) -> int:
+    """Return in how many columns so many panels stand: up to three side by side, more in pairs."""
+    return max(1, count if count <= 3 else 2)
+
+
+def caption_below(
+    figure: Figure, caption: str, handles: Sequence[Any] = (), *, ncols: int = 4, handlelength: float = 3
+) -> None:
+    """Set a caption at the foot of a figure, and the legend of `handles` above it; the figure grows by both.
+
+    The legend has up to `ncols` columns, as many as fit.
+    """
+    width, height = figure.get_size_inches()
+    lines = textwrap.wrap(caption, round(width * 72 / _CAPTION * 1.78))
+    text = figure.text(0.08 / width, 0, "\n".join(lines), fontsize=_CAPTION, color="#333333", va="bottom")
+    foot = _LINE * len(lines) + 0.12
+    below, legend = foot, None
+    for columns in range(min(ncols, len(handles)), 0, -1):
+        legend = figure.legend(handles=handles, loc="lower center", ncols=columns, handlelength=handlelength)
+        box = legend.get_window_extent()
+        below = foot + box.height / figure.dpi + 0.1
+        if box.width <= width * figure.dpi or columns == 1:
+            break
+        legend.remove()
+    figure.set_size_inches(width, height + below)
+    if legend:
+        legend.set_bbox_to_anchor((0.5, foot / (height + below)))
+    text.set_y(0.06 / (height + below))
+    share = below / (height + below)
+    figure.get_layout_engine().set(rect=(0, share, 1, 1 - share))  # type: ignore[union-attr, call-arg]
 
 
 def rule(axes: Axes) -> None:
@@ -96,7 +127,7 @@ def rule(axes: Axes) -> None:
     axes.set_axisbelow(True)
 
 
-def in_order(data: pd.DataFrame, orders: Mapping[Any, Sequence[str]]) -> pd.DataFrame:
+def in_order(data: pd.DataFrame, orders: Mapping[Any, Sequence[Any]]) -> pd.DataFrame:
     """Sort rows by the given orders of the columns' names; equal ones stay as they are."""
     return data.sort_values(
         list(orders),
@@ -113,24 +144,41 @@ def say_instead(axes: Axes, text: str) -> None:
     axes.tick_params(bottom=False)
 
 
-def say_missing(axes: Axes, missing: Sequence[str], *, all_of: Sequence[str]) -> None:
+def say_missing(axes: Axes, missing: Sequence[str], labels: Mapping[str, str]) -> None:
     """Say which heads have no line; an empty panel says so in its middle."""
-    if len(missing) == len(all_of):
+    if len(missing) == len(labels):
         say_instead(axes, "not run")
     elif missing:
-        names = ", ".join(map(display_name, missing))
+        names = ", ".join(labels[head] for head in missing)
         axes.set_title(f"not run: {names}", loc="right", fontsize=8, color=MUTED)
 
 
-def look_of(head: str, heads: Sequence[str]) -> tuple[str, str]:
+def look_of(head: str, heads: Iterable[str]) -> tuple[str, str]:
     """Return a head's colour and marker, the same in every figure."""
     if head in LOOKS:
         return LOOKS[head]
     others = [other for other in heads if other not in LOOKS]
-    return _MORE_LOOKS[others.index(head) % len(_MORE_LOOKS)]
+    return MORE_LOOKS[others.index(head) % len(MORE_LOOKS)]
 
 
 def cuts_text(frame: pd.DataFrame, dataset: str) -> str:
     """Name the cuts that a dataset was run on."""
     cuts = sorted(frame.loc[frame["dataset"] == dataset, "cut"].unique())
     return f"cut{'s' if len(cuts) > 1 else ''} {', '.join(map(str, cuts))}" if cuts else "no cut run"
+
+
+def held(frame: pd.DataFrame, dataset: str, networks: Sequence[str]) -> list[str]:
+    """Return those of the networks that a dataset has results of: only these get a panel."""
+    found = set(frame.loc[frame["dataset"] == dataset, "network"])
+    return [network for network in networks if network in found]
+
+
+def class_order(classes: pd.DataFrame) -> list[Any]:
+    """Return the classes by their training samples, the largest first; equal ones by number."""
+    counts = classes.groupby("class")["train_count"].mean()
+    return counts.sort_values(ascending=False, kind="stable").index.tolist()
+
+
+def shortened(names: Iterable[Any], length: int) -> list[str]:
+    """Cut the middle out of names that are longer: those of one kind often differ at their ends only."""
+    return [name if len(name) <= length else f"{name[: length - 6]}…{name[-5:]}" for name in map(str, names)]
