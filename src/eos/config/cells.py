@@ -1,10 +1,11 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
 from eos.config.schema import Generator, Parameters, Training
+from eos.errors import InputError, unknown_name
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
 PORTABLE: dict[str, tuple[Any, Any]] = {
@@ -70,3 +71,35 @@ def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
         for head in heads
         if (said := step(parameters, head))
     }
+
+
+class Cell(NamedTuple):
+    """A cell of the grid."""
+
+    dataset: str
+    cut: int
+    network: str
+    head: str
+
+
+def find_cell(parameters: Parameters, text: str) -> Cell:
+    """Return the cell that is written DATASET-CUT-NETWORK-HEAD.
+
+    Raises
+    ------
+    InputError
+        If it is written otherwise, is not on the axes, or is of a head that its network does not get.
+    """
+    parts = text.split("-")
+    if len(parts) != 4 or not parts[1].isdecimal():
+        raise InputError(f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say")
+    cell, axes = Cell(parts[0], int(parts[1]), parts[2], parts[3]), parameters.axes
+    for what, known in (("dataset", axes.datasets), ("cut", axes.cuts), ("network", axes.networks)):
+        if getattr(cell, what) not in known:
+            place = f"params.yaml: axes.{what}s"
+            raise unknown_name(getattr(cell, what), map(str, known), what=what, place=place)
+    heads = parameters.networks[cell.network].heads
+    if cell.head not in heads:
+        place = f"params.yaml: networks.{cell.network}.heads"
+        raise unknown_name(cell.head, heads, what="head", place=place)
+    return cell
