@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         limit_threads(computing["cpu_threads"])
         files, others = find_pictures(arguments.pictures)
         if others:
-            _tell(f"{others} files are no pictures, by their names, and are left out")
+            _tell(f"left out, by their names no pictures: {others}")
         what, total, blocks = "pictures", len(files), _pictures(classifier, files, problems)
     with ExitStack() as opened:
         write: Callable[[list[str]], object] | None = None
