@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.special import softmax
+from torch import nn
 
 import eos
 from eos.classifier.classifier import Classifier
@@ -40,10 +41,12 @@ def description(**changes: Any) -> dict[str, Any]:
 
 def parts(network: Network) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Return the arrays of a network's backbone and of its classifier."""
-    return tuple(  # type: ignore[return-value]
-        {name: value.numpy() for name, value in module.state_dict().items()}
-        for module in (network.backbone, network.classifier)
-    )
+    backbone: Any = network.backbone
+    return arrays_of(backbone), arrays_of(network.classifier)
+
+
+def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
+    return {name: value.numpy() for name, value in module.state_dict().items()}
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def export_cell(
     """
     if folder.exists():  # said again where it is written, but here before any work
         raise InputError(f"{folder}: exists already; remove it, or name another folder")
-    changed = _changed(cell)
+    changed = changed_code(cell)
     dataset, cut, network, _ = cell
     computing = machine(parameters, dataset)
     limit_threads(computing["cpu_threads"])
@@ -175,7 +175,7 @@ def _commit() -> str | None:
         return None
 
 
-def _changed(cell: Cell) -> list[str] | None:
+def changed_code(cell: Cell) -> list[str] | None:
     """Return which code has changed since the cell was made, as DVC tells it; None where DVC does not know.
 
     Raises
