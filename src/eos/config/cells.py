@@ -15,6 +15,39 @@ PORTABLE: dict[str, tuple[Any, Any]] = {
 }
 
 
+def cuts_of(parameters: Parameters, dataset: str) -> tuple[int, ...]:
+    """Return the cuts that a dataset is run on; a set of embeddings has one, 0."""
+    return (0,) if dataset in parameters.embeddings else parameters.axes.cuts
+
+
+def networks_of(parameters: Parameters, dataset: str) -> tuple[str, ...]:
+    """Return the networks of a dataset: those of the axis; a set of embeddings has its own."""
+    own = parameters.embeddings.get(dataset)
+    return tuple(own.networks) if own else parameters.axes.networks
+
+
+def heads_of(parameters: Parameters, dataset: str, network: str) -> tuple[str, ...]:
+    """Return the heads that a network's embeddings get."""
+    own = parameters.embeddings.get(dataset)
+    return own.heads if own else parameters.networks[network].heads
+
+
+def shown_networks(parameters: Parameters, dataset: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the networks to show: those that a table or figure lists; all of a set of embeddings."""
+    return networks_of(parameters, dataset) if dataset in parameters.embeddings else listed
+
+
+def shown_network(parameters: Parameters, dataset: str, listed: str) -> str:
+    """Return the one network that is shown: the listed one; where a set of embeddings lacks it, its first."""
+    known = shown_networks(parameters, dataset, (listed,))
+    return listed if listed in known else known[0]
+
+
+def is_portable(parameters: Parameters, dataset: str) -> bool:
+    """Return whether the stages of a dataset have to give the same bytes on every processor."""
+    return (parameters.embeddings.get(dataset) or parameters.datasets[dataset]).portable
+
+
 def training_settings(
     parameters: Parameters, dataset: str, network: str, *, balanced: bool = False
 ) -> Training:
