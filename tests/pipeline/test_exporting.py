@@ -10,7 +10,7 @@ import pytest
 
 import eos
 from eos.config.cells import Cell, find_cell
-from eos.config.schema import Parameters
+from eos.config.schema import EmbeddingSet, Parameters
 from eos.errors import InputError
 from eos.metrics.scores import score
 from eos.pipeline import command, exporting, fitting, paths
@@ -39,7 +39,12 @@ def small() -> Parameters:
             "head_training": known.head_training.model_copy(
                 update={"epochs": 2, "curve_epochs": 2, "seeds": (3, 1)}
             ),
-            "axes": known.axes.model_copy(update={"networks": ("ce", "ldam")}),
+            "axes": known.axes.model_copy(update={"networks": ("ce", "ldam"), "embeddings": ("given",)}),
+            "embeddings": {
+                "given": EmbeddingSet(
+                    networks={"vit": "vit.npz"}, heads=HEADS, test_share=0.4, seed=0, portable=False
+                )
+            },
         }
     )
 
@@ -84,6 +89,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             fitting.fit_network(small(), "digits", 0, network, folder=place)
             for name in ("extract", "oversample", "retrain"):
                 stage(name)("digits", 0, network)
+        paths.given_file("given", "").mkdir(parents=True)
+        features = labels[:, None] + random.normal(size=(100, 5))
+        np.savez(paths.given_file("given", "vit.npz"), train_features=features, train_labels=labels)
+        stage("prepare_embeddings")("given")
+        for name in ("oversample", "retrain"):
+            stage(name)("given", 0)
     return folder
 
 
@@ -134,6 +145,24 @@ def test_the_folder_says_what_it_was_trained_on(tmp_path: Path) -> None:
     assert content["class_names"] == ["cat", "dog", "eel"]
 
 
+def test_a_head_on_given_embeddings_has_no_backbone(tmp_path: Path) -> None:
+    *_, told = export_cell(small(), Cell("given", 0, "vit", "eos"), tmp_path / "model")
+    assert "given-0-vit-eos, head seed 3, balanced accuracy" in told
+    features = read_arrays(paths.embeddings_file("given", 0, "vit"))["test_features"]
+    stored = read_arrays(paths.heads_folder("given", 0, "vit") / "eos.npz")["test_logits"]
+    classifier = eos.load(tmp_path / "model")
+    np.testing.assert_array_equal(classifier.logits(features), stored[0])
+    assert classifier.class_names == ["0", "1", "2"]
+    known = classifier.description["trained_on"]["parameters"]
+    assert known["embeddings"]["given"]["networks"] == {"vit": "vit.npz"}
+    assert sorted(path.name for path in (tmp_path / "model").iterdir()) == [
+        "classifier.json",
+        "head.safetensors",
+    ]
+    with pytest.raises(InputError, match="given-0-vit-own: the classifier that came with the embeddings"):
+        next(export_cell(small(), Cell("given", 0, "vit", "own"), tmp_path / "own"))
+
+
 def test_another_seed(tmp_path: Path) -> None:
     assert exported("ce", "eos", tmp_path / "model", seed=1)["trained_on"]["seed"] == 1
     stored = read_arrays(paths.heads_folder("digits", 0, "ce") / "eos.npz")["test_logits"]
@@ -156,7 +185,9 @@ def test_a_seed_that_is_not_there(head: str, seed: int, message: str, tmp_path: 
 
 def test_files_of_different_runs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "network_folder", lambda *_: Path("models/networks/digits-0/ldam"))
-    with pytest.raises(InputError, match=r"ce\.npz: its logits differ .* of different runs; run `dvc repro`"):
+    with pytest.raises(
+        InputError, match=r"digits-0-ce-none: its logits differ .* different runs; run `dvc repro`"
+    ):
         exported("ce", "none", tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
 
@@ -171,10 +202,12 @@ def test_a_folder_that_exists_is_told_before_any_work(tmp_path: Path) -> None:
     [
         ("digits-0-ce", r"cell 'digits-0-ce': must be DATASET-CUT-NETWORK-HEAD"),
         ("digits-x-ce-eos", r"must be DATASET-CUT-NETWORK-HEAD"),
-        ("digit-0-ce-eos", r"axes\.datasets: unknown dataset 'digit'; did you mean 'digits'\?"),
-        ("digits-7-ce-eos", r"axes\.cuts: unknown cut 7; known: 0"),
-        ("digits-0-asl-eos", r"axes\.networks: unknown network 'asl'"),
-        ("digits-0-ce-smote", r"networks\.ce\.heads: unknown head 'smote'"),
+        ("digit-0-ce-eos", r"cell 'digit-0-ce-eos': unknown dataset 'digit'; did you mean 'digits'\?"),
+        ("digits-7-ce-eos", r"unknown cut 7; known: 0"),
+        ("digits-0-asl-eos", r"unknown network 'asl'"),
+        ("given-1-vit-eos", r"unknown cut 1; known: 0"),
+        ("given-0-ce-eos", r"unknown network 'ce'; known: vit"),
+        ("digits-0-ce-smote", r"unknown head 'smote'"),
     ],
 )
 def test_a_cell_that_there_is_not(text: str, message: str) -> None:

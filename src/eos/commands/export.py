@@ -24,12 +24,12 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         If there is no such cell, the workspace does not hold what the parameters say, or the folder exists.
     """
-    from eos.config.cells import find_cell
+    from eos.config.cells import find_cell, is_portable
     from eos.pipeline.command import parameters
     from eos.pipeline.processor import hold_to_portable_code
 
     cell = find_cell(parameters(), arguments.cell)
-    if parameters().datasets[cell.dataset].portable:
+    if is_portable(parameters(), cell.dataset):
         hold_to_portable_code()
     from eos.pipeline.exporting import export_cell
 

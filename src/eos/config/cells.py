@@ -1,5 +1,6 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
@@ -115,6 +116,15 @@ class Cell(NamedTuple):
     head: str
 
 
+# What each part of a cell may be, given those before it.
+_KNOWN: dict[str, Callable[[Parameters, Cell], tuple[str | int, ...]]] = {
+    "dataset": lambda parameters, cell: (*parameters.axes.datasets, *parameters.axes.embeddings),
+    "cut": lambda parameters, cell: cuts_of(parameters, cell.dataset),
+    "network": lambda parameters, cell: networks_of(parameters, cell.dataset),
+    "head": lambda parameters, cell: heads_of(parameters, cell.dataset, cell.network),
+}
+
+
 def find_cell(parameters: Parameters, text: str) -> Cell:
     """Return the cell that is written DATASET-CUT-NETWORK-HEAD.
 
@@ -126,13 +136,9 @@ def find_cell(parameters: Parameters, text: str) -> Cell:
     parts = text.split("-")
     if len(parts) != 4 or not parts[1].isdecimal():
         raise InputError(f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say")
-    cell, axes = Cell(parts[0], int(parts[1]), parts[2], parts[3]), parameters.axes
-    for what, known in (("dataset", axes.datasets), ("cut", axes.cuts), ("network", axes.networks)):
-        if getattr(cell, what) not in known:
-            place = f"params.yaml: axes.{what}s"
-            raise unknown_name(getattr(cell, what), map(str, known), what=what, place=place)
-    heads = parameters.networks[cell.network].heads
-    if cell.head not in heads:
-        place = f"params.yaml: networks.{cell.network}.heads"
-        raise unknown_name(cell.head, heads, what="head", place=place)
+    cell = Cell(parts[0], int(parts[1]), parts[2], parts[3])
+    for what, find in _KNOWN.items():
+        names = find(parameters, cell)
+        if getattr(cell, what) not in names:
+            raise unknown_name(getattr(cell, what), map(str, names), what=what, place=f"cell {text!r}")
     return cell

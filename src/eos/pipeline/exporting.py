@@ -6,20 +6,21 @@ import sys
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 import eos
 from eos.classifier.classifier import Classifier
 from eos.classifier.folder import BACKBONE, HEAD, write_folder
-from eos.config.cells import Cell, machine
+from eos.config.cells import Cell, is_portable, machine
 from eos.config.schema import Parameters
 from eos.errors import InputError
 from eos.metrics.scores import confusion, recalls, score
 from eos.models.devices import limit_threads
 from eos.models.saved import load_saved
 from eos.pipeline import paths
+from eos.pipeline.classes import classes_of
 from eos.storage.files import REMAKE, Arrays, read_json
 from eos.storage.layouts import EMBEDDINGS, IMAGES, read_stored
 from eos.storage.layouts import HEAD as FITTED
@@ -56,72 +57,97 @@ def export_cell(
     if folder.exists():  # said again where it is written, but here before any work
         raise InputError(f"{folder}: exists already; remove it, or name another folder")
     changed = changed_code(cell)
-    dataset, cut, network, _ = cell
-    computing = machine(parameters, dataset)
-    limit_threads(computing["cpu_threads"])
-    embeddings = read_stored(paths.embeddings_file(dataset, cut, network), EMBEDDINGS)
-    images = read_stored(paths.images_file(dataset), IMAGES)["test_images"]
-    place = paths.network_folder(dataset, cut, network)
-    saved, known = load_saved(place, parameters.selection), read_json(place / "network.json")
-    state = {name: value.numpy() for name, value in saved.network.state_dict().items()}
+    stored = read_stored(paths.embeddings_file(*cell[:3]), EMBEDDINGS)
+    names, counts = classes_of(parameters, cell.dataset, cell.cut)
     own = parameters.heads[cell.head].sampler == "own"
-    if own:
-        if seed is not None:
-            raise InputError(f"seed {seed}: the own classifier has none, it was trained with its network")
-        head = _part(state, "classifier")
-        expected, head_epoch = embeddings["test_logits"], saved.epoch
-    else:
+    network = None if cell.dataset in parameters.embeddings else _read_network(parameters, cell)
+    if not own:
         head, expected, seed, head_epoch = _fitted(parameters, cell, seed)
-    loss = parameters.networks[network].loss
-    size = images.shape[1]
+    elif seed is not None:
+        raise InputError(f"seed {seed}: the own classifier has none, it was trained with its network")
+    elif network is None:
+        raise InputError(
+            f"{_name(cell)}: the classifier that came with the embeddings; use it from where it is"
+        )
+    else:
+        head, expected, head_epoch = (
+            _part(network.state, "classifier"),
+            stored["test_logits"],
+            int(stored["epoch"]),
+        )
     description: dict[str, Any] = {
-        "class_names": saved.class_names,
-        "n_features": saved.network.n_features,
-        "head": {
-            "own": own,
-            "classifier": known["classifier"] if own else "linear",
-            "scale": getattr(loss, "scale", 1.0) if own and known["classifier"] == "cosine" else 1.0,
+        "class_names": names.tolist(),
+        "n_features": stored["test_features"].shape[1],
+        "head": {"own": own, "classifier": "linear", "scale": 1.0} | (network.own if network and own else {}),
+        "backbone": network.backbone if network else None,
+        "computing": {
+            **(network.computing if network else {"device": "cpu", "cpu_threads": None}),
+            "precision": str(stored["precision"]),
+            "portable": is_portable(parameters, cell.dataset),
         },
-        "backbone": {
-            "architecture": known["architecture"],
-            "channels": known["channels"],
-            "image_size": size,
-            "mean": saved.mean,
-            "std": saved.std,
-        },
-        "computing": computing
-        | {"portable": parameters.datasets[dataset].portable, "precision": str(embeddings["precision"])},
         "trained_on": {
             **cell._asdict(),
             "seed": seed,
-            "class_counts": np.bincount(
-                embeddings["train_labels"], minlength=len(saved.class_names)
-            ).tolist(),
-            "network_epoch": saved.epoch,
+            "class_counts": counts.tolist(),
+            "network_epoch": int(stored["epoch"]),
             "head_epoch": head_epoch,
             "selection": parameters.selection,
             "commit": _commit(),
             "code_changed_since": changed,
             "parameters": _parameters(parameters, cell),
         },
-        "scores": _scores(embeddings["test_labels"], expected),
+        "scores": _scores(stored["test_labels"], expected),
         "versions": {"eos": eos.__version__, **{name: version(name) for name in ("numpy", "torch")}},
     }
-    backbone = _part(state, "backbone")
-    yield f"trying it on the {len(images)} test images"
-    found = Classifier(description, head, backbone).logits(images)
+    arrays = {HEAD: head} | ({BACKBONE: _part(network.state, "backbone")} if network else {})
+    inputs = network.test_images if network else stored["test_features"]
+    yield f"trying it on the {len(inputs)} test {'images' if network else 'rows'}"
+    found = Classifier(description, head, arrays.get(BACKBONE)).logits(inputs)
     apart = float(np.abs(found - expected).max())
     if apart > _OTHER_NETWORK * np.ptp(expected):
         raise InputError(
-            f"{paths.embeddings_file(dataset, cut, network)}: its logits differ by up to {apart:.3g} from "
-            f"those of the network in {place}: they are of different runs; {REMAKE}"
+            f"{_name(cell)}: its logits differ by up to {apart:.3g} from what its network and head in "
+            f"{paths.MODELS} give: they are of different runs; {REMAKE}"
         )
     description["scores"]["logits_apart_from_the_pipeline"] = apart
-    write_folder(folder, description, {BACKBONE: backbone, HEAD: head})
+    write_folder(folder, description, arrays)
     same = "bit for bit" if np.array_equal(found, expected) else f"but for {apart:.2g} at most"
     yield f"its logits are those of the pipeline, {same}"
     rule = f"head seed {seed}, " if seed is not None else ""
     yield f"{folder}: {_name(cell)}, {rule}balanced accuracy {description['scores']['BAC']:.3f}"
+
+
+class _Network(NamedTuple):
+    """What is needed of a network and its images."""
+
+    state: Arrays
+    backbone: dict[str, Any]
+    own: dict[str, Any]  # of its own classifier
+    computing: dict[str, Any]
+    test_images: np.ndarray
+
+
+def _read_network(parameters: Parameters, cell: Cell) -> _Network:
+    computing = machine(parameters, cell.dataset)
+    limit_threads(computing["cpu_threads"])
+    folder = paths.network_folder(*cell[:3])
+    saved, known = load_saved(folder, parameters.selection), read_json(folder / "network.json")
+    images = read_stored(paths.images_file(cell.dataset), IMAGES, "test_images")["test_images"]
+    # The loss multiplies cosines by its scale before the softmax.
+    cosine, loss = known["classifier"] == "cosine", parameters.networks[cell.network].loss
+    return _Network(
+        {name: value.numpy() for name, value in saved.network.state_dict().items()},
+        {
+            "architecture": known["architecture"],
+            "channels": known["channels"],
+            "image_size": images.shape[1],
+            "mean": saved.mean,
+            "std": saved.std,
+        },
+        {"classifier": known["classifier"], "scale": getattr(loss, "scale", 1.0) if cosine else 1.0},
+        {key: computing[key] for key in ("device", "cpu_threads")},
+        images,
+    )
 
 
 def _fitted(parameters: Parameters, cell: Cell, seed: int | None) -> tuple[Arrays, np.ndarray, int, int]:
@@ -159,10 +185,12 @@ def _scores(labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
 def _parameters(parameters: Parameters, cell: Cell) -> dict[str, Any]:
     """Return what `params.yaml` says of the cell."""
     every = parameters.model_dump(mode="json")
-    named = {"datasets": cell.dataset, "networks": cell.network, "heads": cell.head}
-    general = ("split", "training", "oversampling", "head_training")
-    return {key: {name: every[key][name]} for key, name in named.items()} | {
-        key: every[key] for key in general
+    images = cell.dataset not in parameters.embeddings
+    named = {"datasets": cell.dataset, "networks": cell.network} if images else {"embeddings": cell.dataset}
+    general = ("split", "oversampling", "head_training", *(["training"] if images else []))
+    return {
+        **{key: {name: every[key][name]} for key, name in (named | {"heads": cell.head}).items()},
+        **{key: every[key] for key in general},
     }
 
 
@@ -188,14 +216,17 @@ def changed_code(cell: Cell) -> list[str] | None:
     if done.returncode != 0:
         return None
     dataset, cut, network, _ = cell
+    ours = {
+        f"prepare@{dataset}",
+        f"split@{dataset}-{cut}",
+        *(f"{name}@{dataset}-{cut}-{network}" for name in ("train", "extract", "oversample", "retrain")),
+        *(f"{name}_embeddings@{dataset}" for name in ("prepare", "oversample", "retrain")),
+    }
     code, others = set(), set()
     for stage, changes in json.loads(done.stdout).items():
-        name, _, item = stage.partition("@")
-        if f"{dataset}-{cut}-{network}" != item and stage not in (
-            f"prepare@{dataset}",
-            f"split@{dataset}-{cut}",
-        ):
+        if stage not in ours:
             continue
+        name = stage.partition("@")[0]
         for change in changes:
             for path, state in _states(change):
                 if path.startswith(("src/", "stages/")):
