@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eos.data.archives import TAR_ENDINGS
 from eos.data.image_dataset import ImageDataset
-from eos.data.image_folder import TAR_ENDINGS, image_folder
+from eos.data.image_folder import image_folder
 from eos.errors import InputError
 from tests.data.tiny_sources import write_tree
 
@@ -136,6 +137,83 @@ def test_hidden_things_and_neighbours_are_passed_over(tree: Path, tmp_path: Path
     assert same(read(pack_zip(tree, tmp_path / "a.zip")), expected)
 
 
+def test_files_that_are_no_images_are_skipped_and_counted(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    expected = read(tree)
+    names = ["train/README", "train/cat/.DS_Store", "train/cat/Thumbs.db", "train/list.json"]
+    names += ["test/cat/notes.txt", "test/bee/\x1b[31mred.txt"]
+    for name in names:
+        (tree / name).write_bytes(bytes(range(256)))
+    (tree / "beside.txt").write_text("x")
+    os.mkfifo(tree / "train" / "pipe")
+    capsys.readouterr()
+    assert same(read(tree), expected)
+    skipped = [r"'test/bee/\x1b[31mred.txt'", "test/cat/notes.txt", "train/README", "train/cat/.DS_Store"]
+    skipped += ["train/cat/Thumbs.db", "train/list.json", "train/pipe"]
+    assert capsys.readouterr().out.splitlines() == [
+        f"{tree}: 13 images in 3 classes",
+        f"{tree}: 7 other files skipped: {', '.join(skipped)}",
+    ]
+    (tree / "train" / "pipe").unlink()
+    assert same(read(pack_tar(tree, tmp_path / "a.tar.gz")), expected)
+    assert "6 other files skipped" in capsys.readouterr().out
+    for number in range(20):
+        (tree / "train" / "cat" / f"{number:02}.txt").write_text("x")
+    assert same(read(pack_zip(tree, tmp_path / "a.zip")), expected)
+    said = capsys.readouterr().out
+    assert "26 other files skipped" in said
+    assert said.endswith("train/cat/05.txt, and 16 more\n")
+
+
+def test_an_image_is_known_by_its_content_where_its_name_does_not_tell(tree: Path, tmp_path: Path) -> None:
+    expected = read(tree)
+    for file in list(tree.rglob("*.png"))[::2]:
+        file.rename(file.with_name(f"{file.stem}.png?size=8"))
+    assert same(read(tree), expected)
+    assert same(read(pack_tar(tree, tmp_path / "a.tar.gz")), expected)
+
+
+def test_all_bad_files_are_told_at_once(tree: Path, tmp_path: Path) -> None:
+    for number in range(12):
+        (tree / "train" / "cat" / f"bad{number:02}.jpg").write_text("<html>404 Not Found</html>")
+    (tree / "test" / "bee" / "cut.png").write_bytes((tree / "test" / "bee" / "0000.png").read_bytes()[:60])
+    for place in (tree, pack_tar(tree, tmp_path / "a.tar.xz"), pack_zip(tree, tmp_path / "a.zip")):
+        first, *lines = message(place).splitlines()
+        assert first == f"{place}: 13 of 26 images cannot be read; repair or remove them:"
+        assert len(lines) == 11
+        assert lines[-1] == "  and 3 more"
+        assert sum("bad" in line and "of none of the known formats" in line for line in lines) >= 9
+
+
+def test_all_misplaced_files_are_told_at_once(tree: Path) -> None:
+    for number in range(12):
+        (tree / "train" / f"{number:02}.png").write_text("x")
+    assert "12 files or folders do not lie in a class's folder: train/00.png, " in message(tree)
+    assert "train/09.png, and 2 more; images belong" in message(tree)
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[31mred", "two\nlines", "tab\t", "\x7f", "\x85", "\u2028", "\u202egpj", "\uffff"]
+)
+def test_a_control_character_in_the_name_of_a_class_is_refused(tree: Path, tmp_path: Path, name: str) -> None:
+    (tree / "train" / "cat").rename(tree / "train" / name)
+    (tree / "test" / "cat").rename(tree / "test" / name)
+    for place in (tree, pack_tar(tree, tmp_path / "a.tar"), pack_zip(tree, tmp_path / "a.zip")):
+        said = message(place)
+        assert f"1 class names hold control characters or are not UTF-8: {name!a}; rename" in said
+        assert said.isprintable()
+
+
+def test_names_in_any_script_are_taken_and_an_accent_is_one_however_it_is_written(tmp_path: Path) -> None:
+    joined = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # Persian, with a non-joiner
+    sizes = {"train/caf\u00e9": 2, "test/cafe\u0301": 1, f"train/{joined}": 1, f"test/{joined}": 1}
+    write_tree(tmp_path / "own", sizes | {"train/\U0001f408": 1, "test/\U0001f408": 1})
+    data = read(tmp_path / "own")
+    assert data.class_names == ("caf\u00e9", joined, "\U0001f408")
+    assert data.train_labels.tolist() == [0, 0, 1, 2]
+
+
 def test_a_tree_of_links_in_a_folder_is_followed(tree: Path, tmp_path: Path) -> None:
     """A folder is its owner's; only what comes in an archive is kept from pointing elsewhere."""
     expected = read(tree)
@@ -229,16 +307,23 @@ def make_folder(path: Path) -> None:
         (SIZES | {"train/dog": 1}, None, None, "class 'dog' is in train/ but not in test/"),
         (SIZES, "train/dog", make_folder, "train/dog/ holds no image"),
         (SIZES, "test/dog", make_folder, "test/dog/ holds no image"),
-        (SIZES, "train/list.txt", write_text("x"), "train/list.txt does not lie in a class's folder"),
-        (SIZES, "train/cat/more/a.png", write_text("x"), "train/cat/more/a.png does not lie in a class's"),
-        (SIZES, "train/cat/notes.txt", write_text("x"), "train/cat/notes.txt: not a readable image"),
-        (SIZES, "test/cat/0.jpg", write_text(""), "test/cat/0.jpg: not a readable image"),
-        (SIZES, "test/cat/0001.png", os.mkfifo, "test/cat/0001.png: not a readable image (neither a file"),
+        (SIZES, "train/dog/notes.txt", write_text("x"), "train/dog/ holds no image"),
+        (SIZES, "train/a.png", write_text("x"), "do not lie in a class's folder: train/a.png; images belong"),
+        (SIZES, "train/cat/more/a.png", write_text("x"), "do not lie in a class's folder: train/cat/more/;"),
+        (SIZES, "train/cat/1/2/3/a.png", write_text("x"), "do not lie in a class's folder: train/cat/1/;"),
+        (
+            SIZES,
+            "train/cat/photo.heic",
+            write_text("x"),
+            "train/cat/photo.heic: of none of the known formats",
+        ),
+        (SIZES, "test/cat/0.jpg", write_text(""), "test/cat/0.jpg: the file is empty"),
+        (SIZES, "test/cat/0001.png", os.mkfifo, "test/cat/0001.png: neither a file nor a link to one"),
         (
             SIZES,
             "train/cat/z.png",
             lambda path: path.symlink_to("nowhere"),
-            "train/cat/z.png: not a readable image (neither a file",
+            "train/cat/z.png: No such file or directory",
         ),
     ],
 )
@@ -262,7 +347,9 @@ def test_a_class_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
         (tmp_path / "own" / "train" / "cat").rename(name)
     except OSError:  # a file system that takes UTF-8 only has no such folder
         return
-    assert r"class 'caf\udce9': the folder's name is not UTF-8; rename it" in message(tmp_path / "own")
+    assert r"control characters or are not UTF-8: 'caf\udce9'; rename the folders" in message(
+        tmp_path / "own"
+    )
 
 
 def test_an_empty_test_tree_is_not_passed_over(tmp_path: Path) -> None:
@@ -272,9 +359,39 @@ def test_an_empty_test_tree_is_not_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_missing_path_and_an_unknown_type(tmp_path: Path) -> None:
-    assert f"no such folder or archive; a relative path starts at {Path.cwd()}" in message(tmp_path / "own")
+    assert f"(No such file or directory); a relative path starts at {Path.cwd()}" in message(tmp_path / "own")
     (tmp_path / "own.rar").write_bytes(b"Rar!")
     assert "not a known type of archive; known: .tar," in message(tmp_path / "own.rar")
+
+
+def test_what_is_neither_a_folder_nor_a_file_is_not_opened(tmp_path: Path) -> None:
+    """To read a pipe would wait, to read /dev/zero would go on, for ever."""
+    os.mkfifo(tmp_path / "pipe.tar")
+    for name in ("zero.tar", "zero.zip"):
+        (tmp_path / name).symlink_to("/dev/zero")
+    for name in ("pipe.tar", "zero.tar", "zero.zip"):
+        assert "neither a folder nor a file" in message(tmp_path / name)
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/own", "x" * 5000, "a\0b", "/dev/null/own.zip"])
+def test_a_path_that_cannot_be_is_one_line(path: str) -> None:
+    with pytest.raises(InputError, match=r"no such folder|write the path out") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_read_is_not_taken_for_empty(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = os.scandir
+
+    def refuse(path: str) -> Any:
+        if path.endswith("cat"):
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert "cat: Permission denied; make the folder readable" in message(tree)
 
 
 def tar_member(name: str, kind: bytes = tarfile.REGTYPE) -> tarfile.TarInfo:
@@ -306,7 +423,7 @@ def test_a_member_of_a_tar_that_escapes_is_refused(
     archive = pack_tar(tree, tmp_path / "a.tar")
     with tarfile.open(archive, "a") as tar:
         tar.addfile(member, io.BytesIO())
-    assert f"member {member.name!r} is {what}" in message(archive)
+    assert f"{member.name!r} is {what}; pack the images" in message(archive)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +444,7 @@ def test_a_member_of_a_zip_that_escapes_is_refused(
         member = zipfile.ZipInfo(name)
         member.external_attr = (mode | 0o644) << 16
         packed.writestr(member, "target")
-    assert f"member {name!r} is {what}" in message(archive)
+    assert f"{name!r} is {what}; pack the images" in message(archive)
 
 
 def test_an_archive_is_not_unpacked(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
