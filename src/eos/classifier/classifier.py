@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import softmax
 
 from eos.classifier.folder import BACKBONE, DESCRIPTION, HEAD, read_arrays, read_description
-from eos.classifier.pictures import read_pictures
 from eos.errors import InputError
 from eos.heads.softmax import logits as linear
 
@@ -188,11 +187,12 @@ class Classifier:
         if isinstance(inputs, str | os.PathLike):
             inputs = [inputs]
         if len(inputs) > 0 and all(isinstance(one, str | os.PathLike) for one in inputs):
-            problems: list[str] = []
-            files = [Path(one) for one in inputs]
-            _, images = read_pictures(files, image_size=size, channels=channels, problems=problems)
-            if problems:
-                raise InputError("\n".join([f"{len(problems)} of {len(files)} pictures:", *problems]))
+            from eos.data.image_files import listed, read_paths
+
+            images, bad = read_paths(inputs, image_size=size, channels=channels)
+            if bad:
+                told = listed([f"{inputs[row]}: {reason}" for row, reason in bad.items()], separator="\n  ")
+                raise InputError(f"{len(bad)} of {len(inputs)} pictures cannot be read:\n  {told}")
             return images
         images = np.asarray(inputs)
         if images.dtype != np.uint8 or images.shape[1:] != (size, size, channels) or not len(images):
