@@ -90,22 +90,24 @@ class Clone:
         self.succeed("git", *identity, "commit", "--quiet", "--message", "state")
 
 
-def copied(clone: Clone) -> None:
-    """Copy what git tracks, and would track, into the clone."""
+def copied(folder: Path) -> Clone:
+    """Return a repository of the files of this one, as they are in the working tree."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in files.split("\0"):
         if name and (ROOT / name).is_file():
-            (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, clone.folder / name)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    clone = Clone(folder)
     clone.succeed("git", "init", "--quiet")
+    return clone
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    clone = Clone(tmp_path_factory.mktemp("clone"))
-    copied(clone)
-    content = yaml.safe_load((clone.folder / "params.yaml").read_text())
+    folder = tmp_path_factory.mktemp("clone")
+    clone = copied(folder)
+    content = yaml.safe_load((folder / "params.yaml").read_text())
     content["datasets"]["digits"]["training"]["epochs"] = 2
     content["networks"]["ce"]["heads"] = HEADS
     grid, row = {"networks": ["ce"], "heads": HEADS}, {"network": "ce", "heads": ["smote", "eos"]}
@@ -113,6 +115,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone.change_parameters(
         axes={
             "datasets": ["digits"],
+            "embeddings": [],
             "cuts": [0],
             "networks": ["ce"],
             "pixel_samplers": ["smote"],
