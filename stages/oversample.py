@@ -1,4 +1,4 @@
-"""Phase 2, balance a network's embeddings, once per head: DATASET CUT NETWORK -> data/oversampled/..."""
+"""Phase 2, balance a network's embeddings, once per head: DATASET CUT [NETWORK] -> data/oversampled/..."""
 
 import time
 from typing import Any
@@ -6,12 +6,22 @@ from typing import Any
 from eos.pipeline.command import digest, parameters, run
 
 
-def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
+def main(dataset: str, cut: int, network: str = "") -> dict[str, Any]:
+    """Balance the embeddings of a network, or of all that the dataset has."""
+    from eos.config.cells import networks_of
+
+    names = [network] if network else networks_of(parameters(), dataset)
+    measured = {name: balance(dataset, cut, name) for name in names}
+    return measured[network] if network else {"networks": measured}
+
+
+def balance(dataset: str, cut: int, network: str) -> dict[str, Any]:
     """Write each head's synthetic rows, all labels and the gap after it; and what is to be noted."""
     import imblearn.over_sampling  # noqa: F401  (a sampler imports it when first used: not on its clock)
     import numpy as np
     import sklearn.svm  # noqa: F401
 
+    from eos.config.cells import heads_of
     from eos.errors import placed
     from eos.metrics.gap import generalization_gap
     from eos.pipeline.paths import PARAMETERS, embeddings_file, oversampled_folder
@@ -24,7 +34,7 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     data = read_stored(path, EMBEDDINGS, "train_features", "train_labels", "test_features", "test_labels")
     folder = oversampled_folder(dataset, cut, network)
     notes, measured = {}, {}
-    definitions = {head: parameters().heads[head] for head in parameters().networks[network].heads}
+    definitions = {head: parameters().heads[head] for head in heads_of(parameters(), dataset, network)}
     heads = [head for head, definition in definitions.items() if definition.sampler != "own"]
     # One search, for the most neighbors that a head of EOS asks for, serves all of them. In the seconds it
     # is part of the first such head.
@@ -57,4 +67,4 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, embeddings=True)

@@ -1,4 +1,4 @@
-"""Phase 3, fit the heads on the balanced embeddings: DATASET CUT NETWORK -> models/heads/..."""
+"""Phase 3, fit the heads on the balanced embeddings: DATASET CUT [NETWORK] -> models/heads/..."""
 
 import time
 from typing import Any
@@ -6,7 +6,16 @@ from typing import Any
 from eos.pipeline.command import digest, parameters, run
 
 
-def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
+def main(dataset: str, cut: int, network: str = "") -> dict[str, Any]:
+    """Fit the heads of a network, or of all that the dataset has."""
+    from eos.config.cells import networks_of
+
+    names = [network] if network else networks_of(parameters(), dataset)
+    measured = {name: fit_heads(dataset, cut, name) for name in names}
+    return measured[network] if network else {"networks": measured}
+
+
+def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
     """Write each head's weights, test logits and learning curves, all seeds stacked."""
     import numpy as np
 
@@ -27,7 +36,7 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     measured = {}
     for number, head in enumerate(heads, start=1):
         start = time.perf_counter()
-        balanced = read_stored(balanced_folder / f"{head}.npz", OVERSAMPLED, "synthetic", "labels")
+        balanced = read_stored(balanced_folder / f"{head}.npz", OVERSAMPLED)
         features = np.concatenate([data["train_features"], balanced["synthetic"]])
         labels = balanced["labels"]
         with placed(f"{PARAMETERS}: head_training, head {head} of {network}"):
@@ -36,7 +45,7 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
                     (features, labels),
                     (data["test_features"], data["test_labels"]),
                     (data["validation_features"], data["validation_labels"]),
-                    n_classes=data["test_logits"].shape[1],
+                    n_classes=len(balanced["gap"]),
                     config=config,
                     curve_epochs=settings.curve_epochs,
                     rule=parameters().selection,
@@ -59,4 +68,4 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, embeddings=True)

@@ -14,4 +14,4 @@ def main(dataset: str, cut: int) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run(main, embeddings=True)

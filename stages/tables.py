@@ -5,7 +5,9 @@ from eos.pipeline.command import parameters, run
 
 def main() -> None:
     """Write each table as CSV and Markdown, which of the paper's claims hold, and the headline numbers."""
-    from eos.config.cells import neighbors, settings, step
+    import pandas as pd
+
+    from eos.config.cells import neighbors, settings, shown_network, shown_networks, step
     from eos.pipeline.paths import METRICS
     from eos.pipeline.results import read_balanced, read_results
     from eos.report.claims import claims, claims_summary, markdown_claims
@@ -15,22 +17,41 @@ def main() -> None:
     from eos.storage.files import write_json, write_table, write_text
     from eos.storage.layouts import NOTES_BETWEEN
 
+    sets = parameters().axes.embeddings
     scores, classes, gaps, notes = (
-        read_results(kind, parameters()) for kind in ("scores", "classes", "gaps", "notes")
+        read_results(kind, parameters(), (*parameters().axes.datasets, *sets))
+        for kind in ("scores", "classes", "gaps", "notes")
     )
+    # Tables I, III and V need images; a set of embeddings shows its own networks in the others.
+    by_dataset = {dataset: scores[scores["dataset"] == dataset] for dataset in sets}
+    of_images = scores[~scores["dataset"].isin(sets)]
     balanced = read_balanced(parameters())
     told = balanced[["dataset", "cut", "sampler", "note"]].drop_duplicates()
     pixel_notes = told.assign(note=told["note"].str.split(NOTES_BETWEEN, regex=False)).explode("note")
     pixel_notes = pixel_notes[pixel_notes["note"].fillna("") != ""]
     cells, folder = parameters().tables, METRICS / "tables"
 
-    one = table1(scores, balanced, **cells.table1.model_dump())
-    two = table2(scores, cells.table2.networks, cells.table2.heads)
-    three = table3(scores, balanced, **cells.table3.model_dump())
+    one = table1(of_images, balanced, **cells.table1.model_dump())
+    two = pd.concat(
+        [table2(of_images, cells.table2.networks, cells.table2.heads)]
+        + [
+            table2(rows, shown_networks(parameters(), dataset, cells.table2.networks), cells.table2.heads)
+            for dataset, rows in by_dataset.items()
+        ],
+        ignore_index=True,
+    )
+    three = table3(of_images, balanced, **cells.table3.model_dump())
     sizes = {head: k for head in cells.table4.heads if (k := neighbors(parameters(), head)) is not None}
     sizes = dict(sorted(sizes.items(), key=lambda item: item[1]))
-    four = table4(scores, cells.table4.network, sizes)
-    five = table5(scores, **cells.table5.model_dump())
+    four = pd.concat(
+        [table4(of_images, cells.table4.network, sizes)]
+        + [
+            table4(rows, shown_network(parameters(), dataset, cells.table4.network), sizes)
+            for dataset, rows in by_dataset.items()
+        ],
+        ignore_index=True,
+    )
+    five = table5(of_images, **cells.table5.model_dump())
     tables = {
         number: with_published(table, number) for number, table in enumerate((one, two, three, four, five), 1)
     }

@@ -89,18 +89,22 @@ class Clone:
         self.succeed("git", *identity, "commit", "--quiet", "--message", "state")
 
 
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    folder = tmp_path_factory.mktemp("clone")
+def copied(clone: Clone) -> None:
+    """Copy what git tracks, and would track, into the clone."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in files.split("\0"):
         if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    clone = Clone(folder)
+            (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, clone.folder / name)
     clone.succeed("git", "init", "--quiet")
-    content = yaml.safe_load((folder / "params.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    copied(clone)
+    content = yaml.safe_load((clone.folder / "params.yaml").read_text())
     content["datasets"]["digits"]["training"]["epochs"] = 2
     content["networks"]["ce"]["heads"] = HEADS
     grid, row = {"networks": ["ce"], "heads": HEADS}, {"network": "ce", "heads": ["smote", "eos"]}

@@ -1,10 +1,12 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
 from eos.config.schema import Generator, Parameters, Training
+from eos.errors import InputError, unknown_name
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
 PORTABLE: dict[str, tuple[Any, Any]] = {
@@ -12,6 +14,39 @@ PORTABLE: dict[str, tuple[Any, Any]] = {
     "precision": ("fp32", "auto"),
     "cpu_threads": (1, None),
 }
+
+
+def cuts_of(parameters: Parameters, dataset: str) -> tuple[int, ...]:
+    """Return the cuts that a dataset is run on; a set of embeddings has one, 0."""
+    return (0,) if dataset in parameters.embeddings else parameters.axes.cuts
+
+
+def networks_of(parameters: Parameters, dataset: str) -> tuple[str, ...]:
+    """Return the networks of a dataset: those of the axis; a set of embeddings has its own."""
+    own = parameters.embeddings.get(dataset)
+    return tuple(own.networks) if own else parameters.axes.networks
+
+
+def heads_of(parameters: Parameters, dataset: str, network: str) -> tuple[str, ...]:
+    """Return the heads that a network's embeddings get."""
+    own = parameters.embeddings.get(dataset)
+    return own.heads if own else parameters.networks[network].heads
+
+
+def shown_networks(parameters: Parameters, dataset: str, listed: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the networks to show: those that a table or figure lists; all of a set of embeddings."""
+    return networks_of(parameters, dataset) if dataset in parameters.embeddings else listed
+
+
+def shown_network(parameters: Parameters, dataset: str, listed: str) -> str:
+    """Return the one network that is shown: the listed one; where a set of embeddings lacks it, its first."""
+    known = shown_networks(parameters, dataset, (listed,))
+    return listed if listed in known else known[0]
+
+
+def is_portable(parameters: Parameters, dataset: str) -> bool:
+    """Return whether the stages of a dataset have to give the same bytes on every processor."""
+    return (parameters.embeddings.get(dataset) or parameters.datasets[dataset]).portable
 
 
 def training_settings(
@@ -70,3 +105,40 @@ def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
         for head in heads
         if (said := step(parameters, head))
     }
+
+
+class Cell(NamedTuple):
+    """A cell of the grid."""
+
+    dataset: str
+    cut: int
+    network: str
+    head: str
+
+
+# What each part of a cell may be, given those before it.
+_KNOWN: dict[str, Callable[[Parameters, Cell], tuple[str | int, ...]]] = {
+    "dataset": lambda parameters, cell: (*parameters.axes.datasets, *parameters.axes.embeddings),
+    "cut": lambda parameters, cell: cuts_of(parameters, cell.dataset),
+    "network": lambda parameters, cell: networks_of(parameters, cell.dataset),
+    "head": lambda parameters, cell: heads_of(parameters, cell.dataset, cell.network),
+}
+
+
+def find_cell(parameters: Parameters, text: str) -> Cell:
+    """Return the cell that is written DATASET-CUT-NETWORK-HEAD.
+
+    Raises
+    ------
+    InputError
+        If it is written otherwise, is not on the axes, or is of a head that its network does not get.
+    """
+    parts = text.split("-")
+    if len(parts) != 4 or not parts[1].isdecimal():
+        raise InputError(f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say")
+    cell = Cell(parts[0], int(parts[1]), parts[2], parts[3])
+    for what, find in _KNOWN.items():
+        names = find(parameters, cell)
+        if getattr(cell, what) not in names:
+            raise unknown_name(getattr(cell, what), map(str, names), what=what, place=f"cell {text!r}")
+    return cell

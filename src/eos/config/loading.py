@@ -135,6 +135,11 @@ def _misfits(file: str, content: Any, parameters: Parameters) -> Iterator[str]:
                 f"{file}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares EOS "
                 "by its number of neighbours; name heads with `sampler: eos`"
             )
+    for name in sorted(set(parameters.datasets) & set(parameters.embeddings)):
+        yield (
+            f"{file}: embeddings.{name}: a data set of images has this name, and their results could not be "
+            "told apart; give one of them another name"
+        )
     for name in sorted(set(parameters.axes.pixel_samplers) & set(parameters.axes.generators)):
         yield (
             f"{file}: axes: {name!r} is both a pixel sampler and a generator, and tables could not tell them "

@@ -6,6 +6,7 @@ parameters that `eos.registry` lists. `eos.config.loading` reads a file.
 
 from functools import reduce
 from operator import or_
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -50,14 +51,15 @@ def _definitions(tag: str, table: registry.Table) -> Any:
     return sections[0] if len(sections) == 1 else Annotated[reduce(or_, sections), Field(discriminator=tag)]
 
 
-def _defined(section: str) -> AfterValidator:
+def _defined(*sections: str, what: str = "") -> AfterValidator:
     """Return the check that a section defines a name; the validation's context is all that the file holds."""
+    called = what or sections[0].removesuffix("s").replace("_", " ")
 
     def check(name: str, info: ValidationInfo) -> str:
-        known = info.context.get(section) if info.context else None
-        if isinstance(known, dict) and name not in known:
-            what = section.removesuffix("s").replace("_", " ")
-            raise PydanticCustomError("unknown_name", "", {"known": list(map(str, known)), "what": what})
+        tables = [info.context.get(section) for section in sections] if info.context else []
+        known = [str(key) for table in tables if isinstance(table, dict) for key in table]
+        if tables and all(isinstance(table, dict) for table in tables) and name not in known:
+            raise PydanticCustomError("unknown_name", "", {"known": known, "what": called})
         return name
 
     return AfterValidator(check)
@@ -70,18 +72,31 @@ def _without_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
     return values
 
 
-def _at_least_one(values: tuple[Any, ...]) -> tuple[Any, ...]:
+def _at_least_one(values: Any) -> Any:
     if not values:
         raise ValueError("list at least one")
     return values
 
 
+def _in_the_sets_folder(file: str) -> str:
+    path = PurePosixPath(file)
+    if path.name != file or path.suffix not in EMBEDDINGS_FILES:
+        kinds = ", ".join(EMBEDDINGS_FILES)
+        raise ValueError(
+            f"name a file ({kinds}) in the folder embeddings/<name of the set>/, without that folder; "
+            "one that lies elsewhere may be linked there"
+        )
+    return file
+
+
 UNIQUE, SOME = AfterValidator(_without_repeats), AfterValidator(_at_least_one)
+EMBEDDINGS_FILES = (".npz", ".safetensors", ".parquet")
 
 # DVC joins the names of a matrix cell by '-' into one stage name: a '-' inside a name could make two
 # different cells share one stage.
 Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
 DatasetName = Annotated[Name, _defined("datasets")]
+SetName = Annotated[Name, _defined("embeddings", what="set of embeddings")]
 NetworkName = Annotated[Name, _defined("networks")]
 HeadName = Annotated[Name, _defined("heads")]
 GeneratorName = Annotated[Name, _defined("generators")]
@@ -102,15 +117,25 @@ Generator: Any = _definitions("model", registry.GENERATORS)
 
 
 class Axes(_Section):
-    """The cells that are run: dataset x cut x network, on balanced images also x sampler."""
+    """The cells that are run: dataset x cut x network, on balanced images also x sampler.
 
-    datasets: Annotated[tuple[DatasetName, ...], UNIQUE, SOME]
+    Sets of embeddings are apart: each has networks of its own, and one cut, 0.
+    """
+
+    datasets: Annotated[tuple[DatasetName, ...], UNIQUE]
+    embeddings: Annotated[tuple[SetName, ...], UNIQUE]
     cuts: SomeSeeds
     networks: SomeNetworks
     pixel_samplers: PixelSamplers
     pixel_networks: SomeNetworks
     generators: Generators
     generator_networks: SomeNetworks
+
+    @model_validator(mode="after")
+    def _something(self) -> "Axes":
+        if not self.datasets and not self.embeddings:
+            raise ValueError("datasets and embeddings are both empty; list at least one data set")
+        return self
 
 
 class Training(_Section):
@@ -194,6 +219,19 @@ class Dataset(_Section):
     generators: dict[GeneratorName, dict[str, Any]]
 
 
+class EmbeddingSet(_Section):
+    """A data set of embeddings that were made elsewhere: by network, a file in the folder of the set.
+
+    `test_share`: of the training rows, held out where a file has no test rows; null where all have some.
+    """
+
+    networks: Annotated[dict[Name, Annotated[str, AfterValidator(_in_the_sets_folder)]], SOME]
+    heads: SomeHeads
+    test_share: registry.OpenFraction | None
+    seed: Seed
+    portable: bool
+
+
 class Network(_Section):
     """One end-to-end training, and the heads its embeddings get."""
 
@@ -240,7 +278,7 @@ class Projection(_Section):
 
     network: NetworkName
     heads: SomeHeads
-    classes: dict[DatasetName, tuple[str, str]]
+    classes: dict[Annotated[Name, _defined("datasets", "embeddings")], tuple[str, str]]
     points: registry.AtLeastTwo
 
     @model_validator(mode="after")
@@ -290,6 +328,7 @@ class Parameters(_Section):
     selection: Literal[RULES]  # type: ignore[valid-type]
     split: Split
     datasets: dict[Name, Dataset]
+    embeddings: dict[Name, EmbeddingSet]
     networks: dict[Name, Network]
     heads: dict[Name, Head]
     pixel_samplers: dict[Name, PixelSampler]

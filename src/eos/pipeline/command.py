@@ -13,14 +13,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from eos.config.cells import is_portable
 from eos.config.loading import load
 from eos.config.schema import Parameters
-from eos.errors import InputError, unknown_name
+from eos.errors import InputError, ending_in_one_line, unknown_name
 from eos.pipeline.paths import PARAMETERS, seconds_file
 from eos.pipeline.processor import hold_to_portable_code
-
-# torch raises a RuntimeError, whose text has one of these: on a CPU, on a GPU.
-TORCH_LACKS_MEMORY = ("can't allocate memory", "out of memory")
 
 
 @functools.cache
@@ -34,9 +32,10 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:32]
 
 
-def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
+def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = False) -> None:
     """Call `main` with the command line's arguments, one for each of its parameters.
 
+    A parameter with a default may be left out. With `embeddings` the dataset may be a set of these.
     Stages of a portable data set, and those that serve all data sets, run under the processor switches. Bad
     input ends with one message and exit status 1. The seconds that the work took go to
     `data/seconds/<stage>/<cell>.json`, with what else `main` returns as measured. That is no output that DVC
@@ -44,16 +43,21 @@ def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
     """
     stage = Path(sys.argv[0]).stem
     signature = inspect.signature(main).parameters
-    if len(sys.argv) - 1 != len(signature):
-        sys.exit(f"usage: python stages/{stage}.py {' '.join(name.upper() for name in signature)}".strip())
+    needed = [one for one in signature.values() if one.default is one.empty]
+    if not len(needed) <= len(sys.argv) - 1 <= len(signature):
+        places = [name.upper() if one in needed else f"[{name.upper()}]" for name, one in signature.items()]
+        sys.exit(f"usage: python stages/{stage}.py {' '.join(places)}".strip())
     start = time.perf_counter()
-    try:
+    with ending_in_one_line(
+        interrupted="the same command goes on from here",
+        lower=f"lower the sizes in {PARAMETERS} (batch_size, image_size, width)",
+    ):
         arguments = {
-            name: _convert(name, parameter.annotation, text)
-            for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=True)
+            name: _convert(name, parameter.annotation, text, embeddings=embeddings)
+            for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=False)
         }
         dataset = arguments.get("dataset")
-        if dataset is None or parameters().datasets[str(dataset)].portable:
+        if dataset is None or is_portable(parameters(), str(dataset)):
             hold_to_portable_code()
         measured = main(**arguments)
         from eos.storage.files import write_json  # which loads NumPy
@@ -61,24 +65,9 @@ def run(main: Callable[..., Mapping[str, Any] | None]) -> None:
         cell = "-".join(sys.argv[1:]) or "all"
         elapsed = time.perf_counter() - start
         write_json(seconds_file(stage, cell), {"elapsed": elapsed, "seconds": elapsed} | dict(measured or {}))
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from here")
-    except (MemoryError, RuntimeError) as error:
-        told = str(error)
-        if not isinstance(error, MemoryError) and not any(words in told for words in TORCH_LACKS_MEMORY):
-            raise
-        reason = told.strip().splitlines()[:1] or ["none left"]
-        sys.exit(
-            f"error: out of memory ({reason[0]}); lower the sizes in {PARAMETERS} (batch_size, image_size, "
-            "width), or take a larger machine"
-        )
-    except OSError as error:  # a full disk, a folder that cannot be written to
-        sys.exit(f"error: {error}; make room or the place writable, then run again")
 
 
-def _convert(name: str, annotation: Any, text: str) -> str | int:
+def _convert(name: str, annotation: Any, text: str, *, embeddings: bool) -> str | int:
     """Return an argument: a whole number, one of a few words, or a name that params.yaml defines."""
     if annotation is int:
         if not text.isdecimal() or int(text) >= 2**32:
@@ -87,7 +76,11 @@ def _convert(name: str, annotation: Any, text: str) -> str | int:
     if words := get_args(annotation):
         known, place = words, "command line"
     else:
-        tables = ("pixel_samplers", "generators") if name == "sampler" else (f"{name}s",)
+        tables: tuple[str, ...] = (f"{name}s",)
+        if name == "sampler":
+            tables = "pixel_samplers", "generators"
+        elif name == "dataset" and embeddings:
+            tables = "datasets", "embeddings"
         known = tuple(key for table in tables for key in getattr(parameters(), table))
         place = f"{PARAMETERS}: {' or '.join(tables)}"
     if text not in known:

@@ -7,6 +7,7 @@ DATA = Path("data")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = Path("plots")
+GIVEN = Path("embeddings")  # what people put there
 CHECKED = DATA / "checked.txt"
 # Outside the declared outputs, which DVC removes before it runs a stage.
 CHECKPOINTS = Path(".checkpoints")
@@ -25,6 +26,16 @@ def split_file(dataset: str, cut: int) -> Path:
 def network_folder(dataset: str, cut: int, network: str) -> Path:
     """Return where the weights and the training history of a network are."""
     return MODELS / "networks" / f"{dataset}-{cut}" / network
+
+
+def given_file(dataset: str, file: str) -> Path:
+    """Return where a file of a set of embeddings is."""
+    return GIVEN / dataset / file
+
+
+def classes_file(dataset: str, cut: int) -> Path:
+    """Return where the classes of a set of embeddings are."""
+    return DATA / "classes" / f"{dataset}-{cut}.npz"
 
 
 def embeddings_file(dataset: str, cut: int, network: str) -> Path:

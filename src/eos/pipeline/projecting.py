@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from eos.config.cells import cuts_of, heads_of, networks_of, shown_network
 from eos.config.schema import Parameters
 from eos.errors import placed, unknown_name
 from eos.pipeline import paths
+from eos.pipeline.classes import classes_of
 from eos.report.tsne import FEWEST, Rows, project_classes
 from eos.storage.files import read_json
-from eos.storage.layouts import EMBEDDINGS, IMAGES, OVERSAMPLED, read_stored
+from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
 
 
 def project_heads(parameters: Parameters, dataset: str) -> tuple[pd.DataFrame, tuple[str, str]]:
@@ -21,21 +23,22 @@ def project_heads(parameters: Parameters, dataset: str) -> tuple[pd.DataFrame, t
     InputError
         If a file is missing or damaged, or a class is none of the dataset's.
     """
-    settings, cut = parameters.figures.figure6, parameters.axes.cuts[0]
-    names = read_stored(paths.images_file(dataset), IMAGES, "class_names")["class_names"].tolist()
+    settings, cut = parameters.figures.figure6, cuts_of(parameters, dataset)[0]
+    network = shown_network(parameters, dataset, settings.network)
+    names = classes_of(parameters, dataset, cut)[0].tolist()
     heads: dict[str, Rows] = {}
     classes = 0, 1
-    if settings.network in parameters.axes.networks:  # else no panel has anything to show
-        path = paths.embeddings_file(dataset, cut, settings.network)
+    if network in networks_of(parameters, dataset):  # else no panel has anything to show
+        path = paths.embeddings_file(dataset, cut, network)
         real = read_stored(path, EMBEDDINGS, "train_features", "train_labels")
         features, labels = real["train_features"], real["train_labels"]
-        folder = paths.oversampled_folder(dataset, cut, settings.network)
+        folder = paths.oversampled_folder(dataset, cut, network)
         classes = _chosen_classes(parameters, dataset, names, labels)
         shown = sum(min(int((labels == label).sum()), settings.points) for label in classes)
         if shown < FEWEST:
             print(f"classes {classes} have {shown} images in all: too few for a t-SNE", flush=True)
         for head in settings.heads if shown >= FEWEST else ():
-            if head in parameters.networks[settings.network].heads:
+            if head in heads_of(parameters, dataset, network):
                 heads[head] = _rows_of(folder, head, features, labels)
     pair = names[classes[0]], names[classes[1]]
     seed = parameters.oversampling.random_state

@@ -1,9 +1,11 @@
 """Reading the tidy results of all cells."""
 
+from collections.abc import Iterable
 from itertools import product
 
 import pandas as pd
 
+from eos.config.cells import cuts_of
 from eos.config.schema import Parameters
 from eos.errors import InputError
 from eos.pipeline.paths import balanced_file, results_file
@@ -11,24 +13,23 @@ from eos.storage.files import REMAKE, read_table
 from eos.storage.layouts import BALANCED, COLUMNS, TEXT
 
 
-def read_results(kind: str, parameters: Parameters) -> pd.DataFrame:
-    """Read the tidy results of every dataset and cut on the axes (a folder may hold others) as one table.
+def read_results(kind: str, parameters: Parameters, datasets: Iterable[str]) -> pd.DataFrame:
+    """Read the tidy results of every cut of the datasets (a folder may hold others) as one table.
 
     Raises
     ------
     InputError
         If a file is missing or damaged, lacks a column or has text where numbers belong.
     """
-    axes = parameters.axes
-    cells = [(dataset, cut) for dataset in axes.datasets for cut in axes.cuts]
     tables = []
+    cells = [(dataset, cut) for dataset in datasets for cut in cuts_of(parameters, dataset)]
     for dataset, cut in cells:
         path = results_file(kind, dataset, cut)
         table = read_table(path, COLUMNS[kind], text=TEXT)
         if len(table) == 0 and kind in {"scores", "classes"}:
             raise InputError(f"{path}: holds no rows; {REMAKE}")
         tables.append(table)
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=COLUMNS[kind])
 
 
 def read_balanced(parameters: Parameters) -> pd.DataFrame:

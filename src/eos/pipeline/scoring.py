@@ -3,13 +3,18 @@
 import numpy as np
 import pandas as pd
 
+from eos.config.cells import heads_of, networks_of
 from eos.config.schema import Parameters
 from eos.errors import InputError
 from eos.metrics.gap import net_gap
 from eos.metrics.scores import confusion, recalls, score, weight_norms
 from eos.pipeline import paths
+from eos.pipeline.classes import classes_of
 from eos.storage.files import REMAKE, Arrays, read_json
-from eos.storage.layouts import COLUMNS, EMBEDDINGS, GAP, HEAD, IMAGES, OVERSAMPLED, SPLIT, read_stored
+from eos.storage.layouts import COLUMNS, EMBEDDINGS, GAP, HEAD, OVERSAMPLED, read_stored
+
+# Of the network's own classifier on embeddings that were made elsewhere.
+GIVEN, ABSENT = "the classifier that came with the embeddings", "the file of the embeddings has no classifier"
 
 
 def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.DataFrame]:
@@ -20,18 +25,25 @@ def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.
     InputError
         If a file is missing or damaged, or holds other seeds than the parameters ask for.
     """
-    names = read_stored(paths.images_file(dataset), IMAGES, "class_names")["class_names"]
-    counts = read_stored(paths.split_file(dataset, cut), SPLIT, "class_counts")["class_counts"]
+    names, counts = classes_of(parameters, dataset, cut)
     by_name = {"class": np.arange(len(names)), "class_name": names, "train_count": counts}
     tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in COLUMNS}
-    for network in parameters.axes.networks:
+    for network in networks_of(parameters, dataset):
         embeddings = read_stored(paths.embeddings_file(dataset, cut, network), EMBEDDINGS)
         notes = read_json(paths.oversampled_folder(dataset, cut, network) / "notes.json")
         gaps = read_stored(paths.gap_file(dataset, cut, network), GAP)
         by_outcome = {"dataset": dataset, "cut": cut, "network": network, **by_name, **gaps}
         tables["gaps"].append(pd.DataFrame(by_outcome, columns=COLUMNS["gaps"]))
-        for head in parameters.networks[network].heads:
+        has_classifier = embeddings["test_logits"].shape[1] > 0
+        for head in heads_of(parameters, dataset, network):
             cell = {"dataset": dataset, "cut": cut, "network": network, "head": head}
+            if dataset in parameters.embeddings and parameters.heads[head].sampler == "own":
+                notes[head] = [GIVEN if has_classifier else ABSENT]
+                if not has_classifier:  # and nothing to score; the gap of the plain embeddings there is
+                    gap = {**by_name, "gap": gaps["gap"]}
+                    tables["classes"].append(pd.DataFrame(cell | gap, columns=COLUMNS["classes"]))
+                    tables["notes"].append(pd.DataFrame(cell | {"note": notes[head]}))
+                    continue
             seeds, fitted = _read_head(parameters, dataset, cut, network, head=head, embeddings=embeddings)
             labels, predictions = embeddings["test_labels"], fitted["test_logits"].argmax(axis=2)
             by_seed = [score(labels, predicted, len(names)) for predicted in predictions]

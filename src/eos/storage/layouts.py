@@ -22,6 +22,8 @@ SYNTHETIC: Layout = {
     "labels": "i synthetic",
     "notes": "U notes",
 }
+# Of embeddings that were made elsewhere the epoch is 0 and the precision that of their file; weight and
+# logits have no classes where the file has no classifier.
 EMBEDDINGS: Layout = {
     "weight": "f classes features",
     "epoch": "i",
@@ -36,6 +38,7 @@ EMBEDDINGS: Layout = {
     "test_logits": "f test classes",
     "test_labels": "i test",
 }
+CLASSES: Layout = {"class_names": "U classes", "class_counts": "i classes"}
 GAP: Layout = {"gap": "f classes", "true_positive_gap": "f classes", "false_positive_gap": "f classes"}
 OVERSAMPLED: Layout = {"synthetic": "f synthetic features", "labels": "i all", "gap": "f classes"}
 HEAD: Layout = {
