@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from eos.config.schema import Architecture, Parameters
+from eos.metrics.scores import score
 from eos.models.inference import extract
 from eos.models.network import build_network
 from eos.models.saved import load_saved
 from eos.pipeline import fitting, paths
-from eos.metrics.scores import score
 from eos.storage.files import read_arrays, read_json, write_arrays
 from eos.storage.layouts import BALANCED
 from tests import helpers

@@ -57,9 +57,9 @@ def training_settings(
     """Return how a network is trained on a dataset: as in general, with the dataset's own values in it.
 
     What the dataset leaves to its size (`auto`) is decided by the number of training images, `rows`; see
-    `eos.training.recipe.fitted`. The epochs are the network's share of the dataset's, and where the images were balanced before training
-    (`balanced`) the share of those that `balanced_epochs_share` says; at least one. A portable dataset is
-    trained on one thread of the CPU in float32.
+    `eos.training.recipe.fitted`. The epochs are the network's share of the dataset's, and where the images
+    were balanced before training (`balanced`) the share of those that `balanced_epochs_share` says; at least
+    one. A portable dataset is trained on one thread of the CPU in float32.
     """
     own = parameters.datasets[dataset].training.model_dump(exclude_none=True)
     settings = parameters.training.model_copy(update=own | machine(parameters, dataset))

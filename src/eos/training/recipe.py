@@ -1,22 +1,22 @@
 """A recipe that fits the data: length, batches and rate by the number of images, and how a training ended.
 
-The paper's recipe is for thousands of images. On 404 it takes four steps an epoch at its full rate, and ends at
-chance.
+The paper's recipe is for thousands of images. On 404 it takes four steps an epoch at its full rate, and ends
+at chance.
 """
 
 from dataclasses import dataclass
 from typing import Literal
 
-# Steps that a training takes at least. On 404 noisy pictures of three shapes, imbalanced 12:1, four seeds of a
-# ResNet-32 ended at .77 to .95 with 1000 of them and at .97 to .98 with 2000.
+# Steps that a training takes at least. On 404 noisy pictures of three shapes, imbalanced 12:1, a ResNet-32 ended
+# at .77 and .94 with 1000 of them (two seeds) and at .97 to .98 with 2000 (three).
 LEAST_STEPS = 2000
 LEAST_EPOCHS = 30
 # A batch is the largest power of two that leaves an epoch this many steps, within the two bounds: batch
 # normalisation needs a batch, and what is larger than the paper's is no faster.
 STEPS_PER_EPOCH = 25
 SMALLEST_BATCH, LARGEST_BATCH = 16, 128
-# Linear scaling (Goyal et al. 2017, "Accurate, Large Minibatch SGD"): 0.1 for 256 images a step. At the paper's 0.1
-# for 128 some of the trainings above never left chance.
+# Linear scaling (Goyal et al. 2017, "Accurate, Large Minibatch SGD"): 0.1 for 256 images a step. At rates nearer
+# to the paper's 0.1 for 128, some trainings on such pictures never left chance.
 RATE_PER_IMAGE = 0.1 / 256
 
 Auto = Literal["auto"]
@@ -42,8 +42,8 @@ def fitted(rows: int, *, epochs: int | Auto, batch_size: int | Auto, learning_ra
     """Return the recipe for a number of training images; what is given as a number stays.
 
     A learning rate that is "auto" goes with the batch size, and epochs that are "auto" with the steps of one
-    epoch, whether that size is given or not. So 404 images get 77 epochs of 26 steps of 16 images at a rate of
-    0.00625.
+    epoch, whether that size is given or not. So 404 images get 77 epochs of 26 steps of 16 images, at a rate
+    of 0.00625.
     """
     if batch_size == "auto":
         wanted = max(1, rows // STEPS_PER_EPOCH)
@@ -91,7 +91,8 @@ def warnings(
             f"while training, {settled_BAC:.3f} by the running averages that count afterwards"
         )
     remedy = (
-        f"steps in all: {steps}; under the data set's training set epochs, batch_size and learning_rate to auto, "
-        "or take more epochs, a smaller batch_size or a lower learning_rate, or start from pretrained weights"
+        f"steps in all: {steps}; under the data set's training set epochs, batch_size and learning_rate to "
+        "auto, or take more epochs, a smaller batch_size or a lower learning_rate, or start from pretrained "
+        "weights"
     )
     return [f"{one}; {remedy}" for one in told]
