@@ -1,12 +1,14 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from eos.config.schema import Generator, Parameters, Training
+from eos.config.schema import AUTO, Architecture, Generator, Parameters, Training
 from eos.errors import InputError, unknown_name
+from eos.training.recipe import fitted
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
 PORTABLE: dict[str, tuple[Any, Any]] = {
@@ -54,18 +56,20 @@ def is_portable(parameters: Parameters, dataset: str) -> bool:
 
 
 def training_settings(
-    parameters: Parameters, dataset: str, network: str, *, balanced: bool = False
+    parameters: Parameters, dataset: str, network: str, *, rows: int, balanced: bool = False
 ) -> Training:
     """Return how a network is trained on a dataset: as in general, with the dataset's own values in it.
 
-    The epochs are the network's share of the dataset's, and where the images were balanced before training
-    (`balanced`) the share of those that `balanced_epochs_share` says; at least one. A portable dataset is
-    trained on one thread of the CPU in float32.
+    What the dataset leaves to its size (`auto`) is decided by the number of training images, `rows`; see
+    `eos.training.recipe.fitted`. The epochs are the network's share of the dataset's, and where the images
+    were balanced before training (`balanced`) the share of those that `balanced_epochs_share` says; at least
+    one. A portable dataset is trained on one thread of the CPU in float32.
     """
     own = parameters.datasets[dataset].training.model_dump(exclude_none=True)
     settings = parameters.training.model_copy(update=own | machine(parameters, dataset))
+    steps = fitted(rows, **{key: getattr(settings, key) for key in AUTO})
     share = parameters.networks[network].epochs_share * (settings.balanced_epochs_share if balanced else 1)
-    return settings.model_copy(update={"epochs": max(1, round(settings.epochs * share))})
+    return settings.model_copy(update=asdict(steps) | {"epochs": max(1, round(steps.epochs * share))})
 
 
 def machine(parameters: Parameters, dataset: str) -> dict[str, Any]:
@@ -76,8 +80,8 @@ def machine(parameters: Parameters, dataset: str) -> dict[str, Any]:
     return {key: own.get(key, getattr(parameters.training, key)) for key in PORTABLE}
 
 
-def architecture(parameters: Parameters, dataset: str, network: str) -> str:
-    """Return the network's architecture, or the dataset's where the network names none."""
+def architecture(parameters: Parameters, dataset: str, network: str) -> Architecture:
+    """Return the network's architecture, or the dataset's where the network names none, and its weights."""
     return parameters.networks[network].architecture or parameters.datasets[dataset].architecture
 
 
