@@ -40,6 +40,8 @@ def main(dataset: str) -> None:
                 )
         arrays: dict[str, np.ndarray] = {
             "weight": found.weight,
+            "mean": found.mean,
+            "deviation": found.deviation,
             "epoch": np.array(0),
             "precision": np.array(found.dtype),
         }

@@ -136,7 +136,7 @@ def networks(inputs: Inputs) -> Results:
         if name in ("ce", "ldam"):
             loaded = load_network(
                 trained.weights["last"],
-                architecture(inputs.parameters, DATASET, name),
+                architecture(inputs.parameters, DATASET, name).name,
                 channels=1,
                 n_classes=10,
                 classifier=find_loss(network.loss.name).classifier,
@@ -161,9 +161,9 @@ def train_little(inputs: Inputs, network: str) -> "Trained":
     from eos.training.loop import Images, train
 
     definition = inputs.parameters.networks[network]
-    settings = training_settings(inputs.parameters, DATASET, network)
+    settings = training_settings(inputs.parameters, DATASET, network, rows=len(inputs.labels))
     config = TrainConfig(**settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}))
-    name = architecture(inputs.parameters, DATASET, network)
+    name = architecture(inputs.parameters, DATASET, network).name
     epochs, size = (2, 12) if name == "resnet8" else (1, 2)
     some, scored = few(inputs.labels, size), few(inputs.test_labels, 2)
     loss, mixing = definition.loss.model_dump(exclude={"name"}), definition.mixing

@@ -87,6 +87,7 @@ def test_the_extras_are_what_requirements_pin() -> None:
     """Whoever installs an extra gets every library of the pinned set, but those that only some tools want."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
+    assert set(extras["predict"]) <= set(extras["pipeline"])
     named = [*project["dependencies"], *extras["pipeline"], *extras["dev"]]
     listed = {re.split(r"[\[<>=]", name)[0].lower() for name in named} - {project["name"]}
     lines = (ROOT / "requirements.txt").read_text().lower().splitlines()

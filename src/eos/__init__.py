@@ -1,11 +1,12 @@
 """Expansive Over-Sampling (EOS) for imbalanced deep learning.
 
-The public names work on embeddings from any source and need neither torch nor the pipeline:
+The public names work on embeddings from any source and need neither torch nor the pipeline, but for the last:
 
 - `EOS` and `BalancedSVM`: imbalanced-learn samplers;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
 - `BalancedDataset` and `BalancedBatchSampler`: EOS in a training loop of one's own, in PyTorch say;
-- `generalization_gap`: how far the test embeddings of each class reach beyond the training ones.
+- `generalization_gap`: how far the test embeddings of each class reach beyond the training ones;
+- `load`: reads a classifier that `python -m eos export` wrote, for new images.
 
 They are loaded on first use, so that `import eos` costs next to nothing.
 """
@@ -14,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eos.classifier.classifier import load
     from eos.heads.linear_head import LinearHead
     from eos.metrics.gap import generalization_gap
     from eos.samplers.balanced_svm import BalancedSVM
@@ -27,6 +29,7 @@ __all__ = [
     "BalancedSVM",
     "LinearHead",
     "generalization_gap",
+    "load",
 ]
 __version__ = "0.1.0"
 
@@ -37,6 +40,7 @@ _HOMES = {
     "BalancedSVM": "eos.samplers.balanced_svm",
     "LinearHead": "eos.heads.linear_head",
     "generalization_gap": "eos.metrics.gap",
+    "load": "eos.classifier.classifier",
 }
 
 

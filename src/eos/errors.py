@@ -1,6 +1,7 @@
 """The one error that bad input raises."""
 
 import difflib
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -24,3 +25,34 @@ def placed(place: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError(f"{place}: {error}") from error
+
+
+# torch raises a RuntimeError, whose text has one of these: on a CPU, on a GPU.
+TORCH_LACKS_MEMORY = ("can't allocate memory", "out of memory")
+
+
+@contextmanager
+def ending_in_one_line(*, interrupted: str, lower: str) -> Iterator[None]:
+    """End the process with one line and exit status 1 where the block fails for no fault of the code.
+
+    Parameters
+    ----------
+    interrupted
+        What to tell who stopped it.
+    lower
+        What to do about too little memory.
+    """
+    try:
+        yield
+    except InputError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"interrupted; {interrupted}")
+    except (MemoryError, RuntimeError) as error:
+        told = str(error)
+        if not isinstance(error, MemoryError) and not any(words in told for words in TORCH_LACKS_MEMORY):
+            raise
+        reason = told.strip().splitlines()[:1] or ["none left"]
+        sys.exit(f"error: out of memory ({reason[0]}); {lower}, or take a larger machine")
+    except OSError as error:  # a full disk, a folder that cannot be written to
+        sys.exit(f"error: {error}; make room or the place writable, then run again")

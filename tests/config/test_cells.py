@@ -20,7 +20,8 @@ from eos.config.cells import (
     step,
     training_settings,
 )
-from eos.config.schema import Parameters
+from eos.config.schema import AUTO, Parameters
+from eos.training.recipe import fitted
 from tests import helpers
 
 
@@ -47,21 +48,35 @@ def test_training_settings(portable: bool, parameters: Parameters) -> None:
     general = parameters.training.model_dump()
     assert own["epochs"] != general["epochs"]
     expected = general | own | (PORTABLE if portable else {})
-    assert training_settings(parameters, "digits", "ce").model_dump() == expected
+    assert training_settings(parameters, "digits", "ce", rows=404).model_dump() == expected
 
 
 def test_epochs_are_shares_of_the_datasets(parameters: Parameters) -> None:
     """200 epochs on CIFAR-10; WideResNet half of them, as in the paper; digits less on balanced images."""
-    assert training_settings(parameters, "cifar10", "ce").epochs == 200
-    assert training_settings(parameters, "cifar10", "wideresnet").epochs == 100
-    assert training_settings(parameters, "cifar10", "ce", balanced=True).epochs == 200
+    assert training_settings(parameters, "cifar10", "ce", rows=404).epochs == 200
+    assert training_settings(parameters, "cifar10", "wideresnet", rows=404).epochs == 100
+    assert training_settings(parameters, "cifar10", "ce", rows=404, balanced=True).epochs == 200
     digits = parameters.datasets["digits"].training
     assert digits.epochs is not None
     assert digits.balanced_epochs_share is not None
-    balanced = training_settings(parameters, "digits", "ce", balanced=True)
+    balanced = training_settings(parameters, "digits", "ce", rows=404, balanced=True)
     assert balanced.epochs == round(digits.epochs * digits.balanced_epochs_share)
     short = parameters.model_copy(update={"training": parameters.training.model_copy(update={"epochs": 1})})
-    assert training_settings(short, "cifar10", "wideresnet").epochs == 1
+    assert training_settings(short, "cifar10", "wideresnet", rows=404).epochs == 1
+
+
+@pytest.mark.parametrize("rows", [200, 2000, 20_000])
+def test_what_is_auto_goes_with_the_number_of_images(rows: int, parameters: Parameters) -> None:
+    automatic: dict[str, Any] = dict.fromkeys(AUTO, "auto")
+    own = parameters.datasets["cifar10"].training.model_copy(update=automatic)
+    parameters = changed(parameters, "datasets", "cifar10", training=own)
+    general = training_settings(helpers.parameters(), "cifar10", "ce", rows=rows)
+    for network, share in (("ce", 1), ("wideresnet", 0.5)):
+        found = training_settings(parameters, "cifar10", network, rows=rows)
+        steps = fitted(rows, epochs="auto", batch_size="auto", learning_rate="auto")
+        assert found.epochs == round(steps.epochs * share)
+        assert (found.batch_size, found.learning_rate) == (steps.batch_size, steps.learning_rate)
+        assert found.model_dump(exclude=set(AUTO)) == general.model_dump(exclude=set(AUTO))
 
 
 def test_a_portable_dataset_is_made_on_one_thread_of_the_cpu_in_float32(parameters: Parameters) -> None:
@@ -83,9 +98,14 @@ def test_a_dataset_changes_some_of_a_generators_parameters(parameters: Parameter
 
 
 def test_architecture(parameters: Parameters) -> None:
-    assert architecture(parameters, "digits", "ce") == parameters.datasets["digits"].architecture
-    parameters = changed(parameters, "networks", "ce", architecture="resnet56")
-    assert architecture(parameters, "digits", "ce") == "resnet56"
+    own = parameters.datasets["digits"].architecture.model_copy(update={"weights": "resnet8.safetensors"})
+    parameters = changed(parameters, "datasets", "digits", architecture=own)
+    assert architecture(parameters, "digits", "ce") == own
+    other = parameters.networks["resnet56"].architecture
+    parameters = changed(parameters, "networks", "ce", architecture=other)
+    assert architecture(parameters, "digits", "ce") == other
+    assert other is not None
+    assert other.weights is None  # which belong to the data set's own
 
 
 def test_what_an_eos_head_is_run_with(parameters: Parameters) -> None:

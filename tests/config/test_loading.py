@@ -67,8 +67,8 @@ def test_the_papers_datasets_are_defined_as_in_the_paper() -> None:
     found = {
         name: (
             getattr(dataset.imbalance, "ratio", None),
-            dataset.architecture,
-            training_settings(parameters(), name, "ce").epochs,
+            dataset.architecture.name,
+            training_settings(parameters(), name, "ce", rows=404).epochs,
         )
         for name, dataset in parameters().datasets.items()
         if name in {"cifar10", "svhn", "cifar100", "celeba"}
@@ -86,6 +86,18 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(yaml.safe_dump(change(content, "datasets.flowers", definition)))
     assert load(path).datasets["flowers"].source.model_dump() == OWN
+
+
+def test_a_dataset_leaves_steps_to_its_size_and_starts_from_weights(tmp_path: Path, content: Any) -> None:
+    own = {"epochs": "auto", "batch_size": 32, "learning_rate": "auto", "horizontal_flip": False}
+    change(content, "datasets.cifar10.training", own)
+    change(content, "datasets.cifar10.architecture", {"name": "resnet18", "weights": "resnet18.pth"})
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    found = load(path).datasets["cifar10"]
+    assert found.training.model_dump(exclude_none=True) == own
+    assert (found.architecture.name, found.architecture.weights) == ("resnet18", "resnet18.pth")
+    assert load(path).datasets["digits"].architecture.weights is None
 
 
 @pytest.mark.parametrize(
@@ -210,6 +222,19 @@ def test_own_images_are_a_definition_away(tmp_path: Path, content: Any) -> None:
         ("datasets.digits.training.balanced_epochs_share", 0.0, "balanced_epochs_share: 0.0 is not possible"),
         ("networks.ce.epochs_share", 1.5, "networks.ce.epochs_share: 1.5 is not possible"),
         ("networks.ce.architecture", "densnet", "unknown value 'densnet'; did you mean 'densenet'?"),
+        ("networks.ce.architecture", {"name": "resnet18"}, "architecture.weights: this key is missing"),
+        (
+            "networks.ce.architecture",
+            {"name": "resnet81", "weights": "a.pth"},
+            "networks.ce.architecture.name: unknown value 'resnet81'; did you mean 'resnet8'?",
+        ),
+        (
+            "datasets.cifar10.training.epochs",
+            "atuo",
+            "training.epochs: 'atuo' is not possible: give a number",
+        ),
+        ("datasets.cifar10.training.epochs", 0, "datasets.cifar10.training.epochs: 0 is not possible"),
+        ("training.epochs", "auto", "params.yaml: training.epochs: 'auto' is not possible"),
         ("networks.ce.mixing", {"name": "mixup", "alpha": 0.2}, "networks.ce.mixing.name: unknown value"),
         ("networks.ce.mixing", {"name": "remix", "alpha": 0.0}, "networks.ce.mixing.alpha: 0.0 is not"),
         (

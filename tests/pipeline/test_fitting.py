@@ -6,12 +6,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from eos.config.schema import Parameters
+from eos.config.schema import Architecture, Parameters
+from eos.metrics.scores import score
 from eos.models.inference import extract
+from eos.models.network import build_network
 from eos.models.saved import load_saved
 from eos.pipeline import fitting, paths
-from eos.storage.files import read_json, write_arrays
+from eos.storage.files import read_arrays, read_json, write_arrays
 from eos.storage.layouts import BALANCED
 from tests import helpers
 
@@ -96,7 +99,9 @@ def test_a_training_that_was_stopped_ends_with_the_same_files(
     capsys.readouterr()
     fitting.fit_network(parameters(), "digits", 0, "ce", folder=Path("stopped"))
     told = capsys.readouterr().out
-    assert told.startswith("goes on after epoch 1")
+    stated, goes_on, *_ = told.splitlines()
+    assert stated == "18 training images: 2 epochs of 2 steps, batch size 10, learning rate 0.02"
+    assert goes_on.startswith("goes on after epoch 1")
     assert "epoch 1/2" not in told
     assert "epoch 2/2" in told
     names = sorted(path.relative_to("whole") for path in Path("whole").rglob("*") if path.is_file())
@@ -136,10 +141,52 @@ def test_networks_on_balanced_images_are_scored_as_they_were_trained(cell: Path,
 
 def test_a_training_that_cannot_be_names_its_place(cell: Path) -> None:
     settings = parameters()
-    networks = settings.networks | {
-        "ce": settings.networks["ce"].model_copy(update={"architecture": "resnet9"})
+    for chosen, message in (
+        (Architecture.model_construct(name="resnet9", weights=None), "unknown architecture"),
+        (Architecture(name="resnet8", weights="nowhere.pth"), r"nowhere\.pth: no such file of weights"),
+    ):
+        with pytest.raises(ValueError, match=rf"^params\.yaml: networks\.ce on digits: .*{message}"):
+            fitting.fit_network(with_architecture(settings, chosen), "digits", 0, "ce", folder=FOLDER)
+
+
+def with_architecture(settings: Parameters, chosen: Architecture) -> Parameters:
+    network = settings.networks["ce"].model_copy(update={"architecture": chosen})
+    return settings.model_copy(update={"networks": settings.networks | {"ce": network}})
+
+
+def test_a_training_that_starts_from_weights(cell: Path) -> None:
+    """A step of next to nothing leaves them as they were; other weights are another training."""
+    still = parameters(epochs=1)
+    slow = still.datasets["digits"].training.model_copy(update={"learning_rate": 1e-30})
+    digits = still.datasets["digits"].model_copy(update={"training": slow})
+    still = still.model_copy(update={"datasets": still.datasets | {"digits": digits}})
+    start = build_network("resnet8", channels=1, n_classes=7, generator=torch.Generator().manual_seed(5))
+    torch.save(start.state_dict(), "start.pth")
+    chosen = Architecture(name="resnet8", weights="start.pth")
+    fitting.fit_network(with_architecture(still, chosen), "digits", 0, "ce", folder=FOLDER)
+    found = load_saved(FOLDER, "last").network.backbone
+    for name, value in start.backbone.named_parameters():
+        torch.testing.assert_close(found.get_parameter(name), value, rtol=0, atol=1e-25)
+
+
+def test_warnings_are_printed_at_the_end(
+    cell: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[dict[str, Any]] = []
+
+    def warned(**values: Any) -> list[str]:
+        given.append(values)
+        return ["it went wrong; do better"]
+
+    monkeypatch.setattr(fitting, "warnings", warned)
+    fitting.fit_network(parameters(), "digits", 0, "ce", folder=FOLDER)
+    assert capsys.readouterr().out.splitlines()[-1] == "warning: it went wrong; do better"
+    history = FOLDER / "history/plots/metrics"
+    last = {
+        name: pd.read_csv(history / f"{name}.tsv", sep="\t")[name].iloc[-1]
+        for name in ("train_BAC", "test_BAC")
     }
-    with pytest.raises(ValueError, match=r"^params\.yaml: networks\.ce on digits: .*unknown architecture"):
-        fitting.fit_network(
-            settings.model_copy(update={"networks": networks}), "digits", 0, "ce", folder=FOLDER
-        )
+    data, saved = read_arrays(paths.images_file("digits")), load_saved(FOLDER, "last")
+    _, logits = extract(saved.network, data["train_images"][:18], saved.mean, saved.std, device="cpu")
+    settled = score(data["train_labels"][:18], logits.argmax(axis=1), 2)["BAC"]
+    assert given == [{"n_classes": 2, "steps": 4, "settled_BAC": settled} | last]

@@ -1,12 +1,15 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from eos.config.schema import Generator, Parameters, Training
+from eos.config.schema import AUTO, Architecture, Generator, Parameters, Training
+from eos.errors import InputError, unknown_name
 from eos.registry import display_name
+from eos.training.recipe import fitted
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
 PORTABLE: dict[str, tuple[Any, Any]] = {
@@ -65,18 +68,20 @@ def is_portable(parameters: Parameters, dataset: str) -> bool:
 
 
 def training_settings(
-    parameters: Parameters, dataset: str, network: str, *, balanced: bool = False
+    parameters: Parameters, dataset: str, network: str, *, rows: int, balanced: bool = False
 ) -> Training:
     """Return how a network is trained on a dataset: as in general, with the dataset's own values in it.
 
-    The epochs are the network's share of the dataset's, and where the images were balanced before training
-    (`balanced`) the share of those that `balanced_epochs_share` says; at least one. A portable dataset is
-    trained on one thread of the CPU in float32.
+    What the dataset leaves to its size (`auto`) is decided by the number of training images, `rows`; see
+    `eos.training.recipe.fitted`. The epochs are the network's share of the dataset's, and where the images
+    were balanced before training (`balanced`) the share of those that `balanced_epochs_share` says; at least
+    one. A portable dataset is trained on one thread of the CPU in float32.
     """
     own = parameters.datasets[dataset].training.model_dump(exclude_none=True)
     settings = parameters.training.model_copy(update=own | machine(parameters, dataset))
+    steps = fitted(rows, **{key: getattr(settings, key) for key in AUTO})
     share = parameters.networks[network].epochs_share * (settings.balanced_epochs_share if balanced else 1)
-    return settings.model_copy(update={"epochs": max(1, round(settings.epochs * share))})
+    return settings.model_copy(update=asdict(steps) | {"epochs": max(1, round(steps.epochs * share))})
 
 
 def machine(parameters: Parameters, dataset: str) -> dict[str, Any]:
@@ -87,8 +92,8 @@ def machine(parameters: Parameters, dataset: str) -> dict[str, Any]:
     return {key: own.get(key, getattr(parameters.training, key)) for key in PORTABLE}
 
 
-def architecture(parameters: Parameters, dataset: str, network: str) -> str:
-    """Return the network's architecture, or the dataset's where the network names none."""
+def architecture(parameters: Parameters, dataset: str, network: str) -> Architecture:
+    """Return the network's architecture, or the dataset's where the network names none, and its weights."""
     return parameters.networks[network].architecture or parameters.datasets[dataset].architecture
 
 
@@ -138,3 +143,40 @@ def head_labels(parameters: Parameters, heads: Iterable[str]) -> dict[str, str]:
             title += f", {definition.variant})" if definition.variant != "toward" else ")"
         labels[head] = title
     return labels
+
+
+class Cell(NamedTuple):
+    """A cell of the grid."""
+
+    dataset: str
+    cut: int
+    network: str
+    head: str
+
+
+# What each part of a cell may be, given those before it.
+_KNOWN: dict[str, Callable[[Parameters, Cell], tuple[str | int, ...]]] = {
+    "dataset": lambda parameters, cell: (*parameters.axes.datasets, *parameters.axes.embeddings),
+    "cut": lambda parameters, cell: cuts_of(parameters, cell.dataset),
+    "network": lambda parameters, cell: networks_of(parameters, cell.dataset),
+    "head": lambda parameters, cell: heads_of(parameters, cell.dataset, cell.network),
+}
+
+
+def find_cell(parameters: Parameters, text: str) -> Cell:
+    """Return the cell that is written DATASET-CUT-NETWORK-HEAD.
+
+    Raises
+    ------
+    InputError
+        If it is written otherwise, is not on the axes, or is of a head that its network does not get.
+    """
+    parts = text.split("-")
+    if len(parts) != 4 or not parts[1].isdecimal():
+        raise InputError(f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say")
+    cell = Cell(parts[0], int(parts[1]), parts[2], parts[3])
+    for what, find in _KNOWN.items():
+        names = find(parameters, cell)
+        if getattr(cell, what) not in names:
+            raise unknown_name(getattr(cell, what), map(str, names), what=what, place=f"cell {text!r}")
+    return cell

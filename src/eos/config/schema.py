@@ -14,8 +14,11 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    PlainSerializer,
     StringConstraints,
     ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     create_model,
     model_validator,
 )
@@ -106,7 +109,6 @@ PixelSamplers = Annotated[tuple[Annotated[Name, _defined("pixel_samplers")], ...
 Generators = Annotated[tuple[GeneratorName, ...], UNIQUE]
 SomeSeeds = Annotated[tuple[Seed, ...], UNIQUE, SOME]
 Threads = Annotated[int, Field(ge=1, le=1024)]
-Architecture: Any = Literal[tuple(registry.ARCHITECTURES)]
 
 Source: Any = _definitions("name", registry.SOURCES)
 Loss: Any = _definitions("name", registry.LOSSES)
@@ -114,6 +116,18 @@ Mixing: Any = _definitions("name", registry.MIXINGS)
 Head: Any = _definitions("sampler", registry.HEADS)
 PixelSampler: Any = _definitions("sampler", registry.PIXEL_SAMPLERS)
 Generator: Any = _definitions("model", registry.GENERATORS)
+
+
+class Architecture(_Section):
+    """A backbone, and the file of weights that it starts from; a name alone stands for freshly drawn ones."""
+
+    name: Literal[tuple(registry.ARCHITECTURES)]  # type: ignore[valid-type]
+    weights: registry.Text | None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: Any) -> Any:
+        return value if isinstance(value, dict) else {"name": value, "weights": None}
 
 
 class Axes(_Section):
@@ -169,10 +183,23 @@ class Training(_Section):
         return self
 
 
-# What is the same for all datasets; of the rest a dataset may have its own.
+def _or_auto(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    if isinstance(value, str) and value != "auto":
+        raise ValueError("give a number, or auto")
+    return value if value == "auto" else check(value)
+
+
+def _and_auto(kind: Any) -> Any:
+    return Annotated[kind, WrapValidator(_or_auto), PlainSerializer(lambda value: value)]
+
+
+# What is the same for all datasets; of the rest a dataset may have its own, or leave some to its size.
 GENERAL = {"momentum", "warmup", "milestones", "factors", "device", "seed"}
+AUTO = ("epochs", "batch_size", "learning_rate")
 _own: dict[str, Any] = {
-    key: (kind | None, None) for key, kind in Training.__annotations__.items() if key not in GENERAL
+    key: (_and_auto(kind | None) if key in AUTO else kind | None, None)
+    for key, kind in Training.__annotations__.items()
+    if key not in GENERAL
 }
 DatasetTraining: Any = create_model("DatasetTraining", __base__=_Section, **_own)
 

@@ -28,6 +28,8 @@ class Embeddings:
         Of the network's own classifier. (n, 0) where the file has none, NaN for a part whose logits it lacks.
     weight : ndarray of shape (C, d)
         Of that classifier; NaN where the file has logits only, (0, d) where it has none.
+    mean, deviation : ndarray of shape (d,)
+        What the features were standardized by; 0 and 1 where they were not.
     class_names : tuple of str
         In the order of the classes.
     dtype : str
@@ -40,6 +42,8 @@ class Embeddings:
     labels: dict[str, np.ndarray]
     logits: dict[str, np.ndarray]
     weight: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
     class_names: tuple[str, ...]
     dtype: str
     told: tuple[str, ...]
@@ -101,8 +105,10 @@ def read_embeddings(
         n_outputs, width = logits["test"].shape[1], features["train"].shape[1]
         if weight is None or n_outputs == 0:
             weight = np.full((n_outputs, width), np.nan, dtype=np.float32)
+        mean, deviation = np.zeros(width, dtype=np.float32), np.ones(width, dtype=np.float32)
         if standardize:
-            weight = weight * _standardized(features)
+            mean, deviation = _standardized(features)
+            weight = weight * deviation
         else:
             told += _scale_warning(features["train"])
         return Embeddings(
@@ -110,6 +116,8 @@ def read_embeddings(
             {part: labels[parts == number] for number, part in enumerate(PARTS)},
             logits,
             weight,
+            mean,
+            deviation,
             names,
             stored.groups[0].features.dtype.name,
             tuple(told),
@@ -246,15 +254,15 @@ def _gathered(sources: list[Rows], parts: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(PARTS, rooms, strict=True))
 
 
-def _standardized(features: dict[str, np.ndarray]) -> np.ndarray:
-    """Standardize the features in place, by the training rows; return the deviations, (d,)."""
-    mean = features["train"].mean(axis=0, dtype=np.float64)
-    deviation = features["train"].std(axis=0, dtype=np.float64)
+def _standardized(features: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Standardize the features in place, by the training rows; return the means and the deviations, (d,)."""
+    mean = features["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
+    deviation = features["train"].std(axis=0, dtype=np.float64).astype(np.float32)
     deviation[deviation == 0] = 1  # a constant feature
     for rows in features.values():
-        np.subtract(rows, mean.astype(np.float32), out=rows)
-        np.divide(rows, deviation.astype(np.float32), out=rows)
-    return deviation.astype(np.float32)
+        np.subtract(rows, mean, out=rows)
+        np.divide(rows, deviation, out=rows)
+    return mean, deviation
 
 
 def _scale_warning(rows: np.ndarray) -> list[str]:

@@ -16,12 +16,9 @@ from typing import Any, get_args
 from eos.config.cells import is_portable
 from eos.config.loading import load
 from eos.config.schema import Parameters
-from eos.errors import InputError, unknown_name
+from eos.errors import InputError, ending_in_one_line, unknown_name
 from eos.pipeline.paths import PARAMETERS, seconds_file
 from eos.pipeline.processor import hold_to_portable_code
-
-# torch raises a RuntimeError, whose text has one of these: on a CPU, on a GPU.
-TORCH_LACKS_MEMORY = ("can't allocate memory", "out of memory")
 
 
 @functools.cache
@@ -51,7 +48,10 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
         places = [name.upper() if one in needed else f"[{name.upper()}]" for name, one in signature.items()]
         sys.exit(f"usage: python stages/{stage}.py {' '.join(places)}".strip())
     start = time.perf_counter()
-    try:
+    with ending_in_one_line(
+        interrupted="the same command goes on from here",
+        lower=f"lower the sizes in {PARAMETERS} (batch_size, image_size, width)",
+    ):
         arguments = {
             name: _convert(name, parameter.annotation, text, embeddings=embeddings)
             for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=False)
@@ -65,21 +65,6 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
         cell = "-".join(sys.argv[1:]) or "all"
         elapsed = time.perf_counter() - start
         write_json(seconds_file(stage, cell), {"elapsed": elapsed, "seconds": elapsed} | dict(measured or {}))
-    except InputError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted; the same command goes on from here")
-    except (MemoryError, RuntimeError) as error:
-        told = str(error)
-        if not isinstance(error, MemoryError) and not any(words in told for words in TORCH_LACKS_MEMORY):
-            raise
-        reason = told.strip().splitlines()[:1] or ["none left"]
-        sys.exit(
-            f"error: out of memory ({reason[0]}); lower the sizes in {PARAMETERS} (batch_size, image_size, "
-            "width), or take a larger machine"
-        )
-    except OSError as error:  # a full disk, a folder that cannot be written to
-        sys.exit(f"error: {error}; make room or the place writable, then run again")
 
 
 def _convert(name: str, annotation: Any, text: str, *, embeddings: bool) -> str | int:

@@ -14,6 +14,7 @@ from eos.losses.base import find_loss
 from eos.metrics.scores import score
 from eos.models.devices import limit_threads
 from eos.models.inference import extract
+from eos.models.pretrained import read_state_dict
 from eos.models.saved import load_saved, save_network
 from eos.pipeline import paths
 from eos.pipeline.command import digest
@@ -24,6 +25,7 @@ from eos.training.augmentation import normalization_of
 from eos.training.checkpoints import FileCheckpoint, fingerprint, library_code
 from eos.training.config import TrainConfig
 from eos.training.loop import EpochRecord, Images, train
+from eos.training.recipe import steps_per_epoch, warnings
 
 LOGGED = ("learning_rate", "loss", "train_BAC", "test_BAC", "test_FM", "validation_BAC", "validation_FM")
 
@@ -50,8 +52,6 @@ def fit_network(
         trainable `parameters`, by which the run-time table explains them; and what was `made`.
     """
     definition, given = parameters.networks[network], parameters.datasets[dataset].normalization
-    settings = training_settings(parameters, dataset, network, balanced=synthetic is not None)
-    limit_threads(settings.cpu_threads)
     data = read_stored(paths.images_file(dataset), IMAGES)
     split = read_stored(paths.split_file(dataset, cut), SPLIT, "train", "validation")
     real, validation = _images_of(data, split["train"]), _images_of(data, split["validation"])
@@ -65,10 +65,17 @@ def fit_network(
             np.concatenate([real.images, added["images"]]), np.concatenate([real.labels, added["labels"]])
         )
         notes = added["notes"].tolist()
-    mixing = definition.mixing
+    settings = training_settings(
+        parameters, dataset, network, rows=len(images.labels), balanced=synthetic is not None
+    )
+    limit_threads(settings.cpu_threads)
+    chosen, mixing = architecture(parameters, dataset, network), definition.mixing
+    place = f"{paths.PARAMETERS}: networks.{network} on {dataset}"
+    with placed(place):
+        weights = read_state_dict(Path(chosen.weights).expanduser()) if chosen.weights else None
     arguments: dict[str, Any] = {
         "n_classes": len(data["class_names"]),
-        "architecture": architecture(parameters, dataset, network),
+        "architecture": chosen.name,
         "loss": definition.loss.name,
         "loss_parameters": definition.loss.model_dump(exclude={"name"}),
         "config": TrainConfig(
@@ -79,10 +86,16 @@ def fit_network(
     }
     # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
     seen = [part for one in (images, validation, test) if one for part in (one.images, one.labels)]
+    seen += [value.float().numpy() for value in (weights or {}).values()]
     key = fingerprint(seen, (arguments, mixing, settings.cpu_threads), library_code())
     checkpoint = FileCheckpoint(paths.CHECKPOINTS / f"{key}.safetensors")
-    place = placed(f"{paths.PARAMETERS}: networks.{network} on {dataset}")
-    with place, Live(str(folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
+    steps = steps_per_epoch(len(images.labels), settings.batch_size)
+    print(
+        f"{len(images.labels)} training images: {settings.epochs} epochs of {steps} steps, batch size "
+        f"{settings.batch_size}, learning rate {settings.learning_rate:g}",
+        flush=True,
+    )
+    with placed(place), Live(str(folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
         log = EpochLog(settings.epochs, live)
         trained = train(
             images,
@@ -92,8 +105,19 @@ def fit_network(
             on_epoch=log,
             on_resume=log.resume,
             checkpoint=checkpoint,
+            pretrained=weights,
             **arguments,
         )
+    last = trained.history[-1]
+    assert last.test_BAC is not None  # the last epoch is scored
+    for told in warnings(
+        n_classes=arguments["n_classes"],
+        steps=settings.epochs * steps,
+        test_BAC=last.test_BAC,
+        train_BAC=last.train_BAC,
+        settled_BAC=trained.settled_BAC,
+    ):
+        print(f"warning: {told}", flush=True)
     description = {
         "architecture": arguments["architecture"],
         "classifier": find_loss(definition.loss.name).classifier,

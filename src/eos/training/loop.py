@@ -22,6 +22,7 @@ from eos.metrics.selection import RULES, BestEpochs
 from eos.models.devices import deterministic, pick_device, pick_precision
 from eos.models.inference import extract, move, network_input
 from eos.models.network import Network, build_network
+from eos.models.pretrained import start_from
 from eos.storage.files import Arrays
 from eos.training.augmentation import augment, normalization_of
 from eos.training.checkpoints import FileCheckpoint, pack, part, unpack
@@ -92,6 +93,9 @@ class Trained:
         What "auto" became.
     n_parameters : int
         Trainable weights.
+    settled_BAC : float
+        Balanced accuracy of the last epoch's weights on the training images as they are, in evaluation mode:
+        against the last `train_BAC` it tells whether batch normalisation has settled.
     """
 
     weights: dict[str, Weights]
@@ -101,6 +105,7 @@ class Trained:
     std: tuple[float, ...]
     precision: str
     n_parameters: int
+    settled_BAC: float
 
 
 def train(
@@ -115,6 +120,7 @@ def train(
     config: TrainConfig,
     mixing: Mixing | None = None,
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
+    pretrained: Mapping[str, Tensor] | None = None,
     device: str = "auto",
     on_epoch: Callable[[EpochRecord], None] | None = None,
     checkpoint: FileCheckpoint | None = None,
@@ -142,6 +148,8 @@ def train(
         How to mix batches; the loss must take soft targets. None trains on plain batches.
     normalization : pair of sequences of float, optional
         Mean and standard deviation per channel of values in [0, 1]; by default those of the training images.
+    pretrained : mapping of str to Tensor, optional
+        Weights that the backbone starts from (see `eos.models.pretrained`) in place of drawn ones.
     device : {"auto", "cpu", "cuda"}
         Where to train; "auto" takes a GPU where there is one.
     on_epoch : callable, optional
@@ -160,8 +168,8 @@ def train(
     Raises
     ------
     InputError
-        If a name is unknown, a class has no training image, the images are of several sizes, there is no such
-        device, or the training diverges.
+        If a name is unknown, a class has no training image, the images are of several sizes, the pretrained
+        weights are those of another architecture, there is no such device, or the training diverges.
     """
     scored = {"test": test} if validation is None else {"test": test, "validation": validation}
     measure = build_loss(loss, _class_counts(train, scored, n_classes), loss_parameters or {})
@@ -173,6 +181,7 @@ def train(
         config=config,
         mixing=mixing,
         normalization=normalization,
+        pretrained=pretrained,
         device=device,
     )
     history, report = training.history, on_epoch or (lambda record: None)
@@ -195,6 +204,7 @@ def train(
         std=training.std,
         precision=training.precision,
         n_parameters=sum(weight.numel() for weight in training.network.parameters()),
+        settled_BAC=training.score(training.images, train.labels)["BAC"],
     )
 
 
@@ -211,6 +221,7 @@ class _Training:
         config: TrainConfig,
         mixing: Mixing | None,
         normalization: tuple[Sequence[float], Sequence[float]] | None,
+        pretrained: Mapping[str, Tensor] | None,
         device: str,
     ) -> None:
         self.config = config
@@ -233,6 +244,8 @@ class _Training:
             classifier=loss.classifier,
             generator=self.generator,
         )
+        if pretrained is not None:
+            start_from(self.network.backbone, pretrained)
         move(self.network, self.device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),
@@ -330,16 +343,17 @@ class _Training:
         truth, predictions = (torch.cat(parts).cpu().numpy() for parts in (met, predicted))
         return total.item() / len(order), score(truth, predictions, self.loss.n_classes)["BAC"]
 
+    def score(self, images: Tensor, labels: np.ndarray) -> dict[str, float]:
+        """Return what `eos.metrics.scores.score` gives for images, in evaluation mode."""
+        _, logits = extract(
+            self.network, images, self.mean, self.std, device=self.device.type, precision=self.precision
+        )
+        return score(labels, logits.argmax(axis=1), self.loss.n_classes)
+
     def _scores(self) -> dict[str, float]:
         """Return the balanced accuracy and the macro-F1 of each of the sets of images to score."""
-        scores: dict[str, float] = {}
-        for name, (images, labels) in self.scored.items():
-            _, logits = extract(
-                self.network, images, self.mean, self.std, device=self.device.type, precision=self.precision
-            )
-            found = score(labels, logits.argmax(axis=1), self.loss.n_classes)
-            scores |= {f"{name}_BAC": found["BAC"], f"{name}_FM": found["FM"]}
-        return scores
+        found = {name: self.score(images, labels) for name, (images, labels) in self.scored.items()}
+        return {f"{name}_{kind}": scores[kind] for name, scores in found.items() for kind in ("BAC", "FM")}
 
 
 def _batches(order: Tensor, batch_size: int) -> list[Tensor]:

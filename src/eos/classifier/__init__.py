@@ -1,0 +1,1 @@
+"""A classifier to take home: one folder with all that it needs, and what it says of new pictures."""

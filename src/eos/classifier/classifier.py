@@ -1,0 +1,209 @@
+"""A classifier that was exported, at work."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from eos.classifier.folder import BACKBONE, DESCRIPTION, HEAD, read_arrays, read_description
+from eos.errors import InputError
+from eos.heads.softmax import logits as linear
+
+Inputs = np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+
+INSTALL = "install what prediction needs: pip install 'eos-imbalanced[predict]'"
+
+
+def load(folder: str | os.PathLike[str], *, device: str | None = None) -> "Classifier":
+    """Read a classifier that `python -m eos export` wrote; every file's digest is checked.
+
+    Its logits are those of the pipeline bit for bit where all of this is the same: the machine, the versions
+    of the libraries (`description["versions"]`), the number of torch's threads, and the images, all of them
+    in one call and in the same order, because batches of another size may be summed in another order. For a
+    portable data set (`description["computing"]`) the processor switches have to be set as well before NumPy
+    and torch are loaded, by `eos.pipeline.processor.hold_to_portable_code()`; `python -m eos predict` does
+    that. Otherwise the last digits may differ.
+
+    Parameters
+    ----------
+    folder : str or path
+        Where the classifier is.
+    device : {"auto", "cpu", "cuda"}, optional
+        Where to compute; by default what the pipeline was told.
+
+    Returns
+    -------
+    Classifier
+
+    Raises
+    ------
+    InputError
+        If the folder holds no classifier, or a file of it is missing, damaged or not what it should be.
+    ModuleNotFoundError
+        If a library is missing that prediction needs.
+    """
+    place = Path(folder)
+    description = read_description(place)
+    try:
+        head = read_arrays(place, HEAD, description)
+        backbone = read_arrays(place, BACKBONE, description) if description["backbone"] else None
+        return Classifier(description, head, backbone, device=device)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"eos.load: no library {error.name!r}; {INSTALL}", name=error.name
+        ) from error
+    except (AttributeError, KeyError, TypeError) as error:
+        raise InputError(f"{place / DESCRIPTION}: does not describe a classifier ({error!r})") from error
+
+
+class Classifier:
+    """A backbone and a head, or a head alone, with the names of the classes.
+
+    `load` makes one. Its methods take images: an array of uint8 of shape (n, size, size, channels), or paths
+    of pictures, which are turned, cropped to a square and resized as the pipeline does it. A classifier
+    of given embeddings has no backbone and takes features, of shape (n, n_features), instead.
+
+    Parameters
+    ----------
+    description : mapping
+        See `eos.classifier.folder.KEYS`.
+    head : mapping of str to ndarray
+        `weight` (n_classes, n_features) and, unless it is a cosine classifier, `bias` (n_classes,), float32.
+        Where it takes features and standardizes them first, also their `mean` and `deviation` (n_features,).
+    backbone : mapping of str to ndarray, optional
+        Its state dict.
+    device : {"auto", "cpu", "cuda"}, optional
+        Where to compute.
+
+    Attributes
+    ----------
+    class_names : list of str
+        In the order of the columns of logits and probabilities.
+    n_features : int
+        Length of one embedding.
+    description : mapping
+        What it was trained on, its scores, and what it needs.
+
+    Raises
+    ------
+    InputError
+        If the arrays are not those that the description tells of.
+    """
+
+    def __init__(
+        self,
+        description: Mapping[str, Any],
+        head: Mapping[str, np.ndarray],
+        backbone: Mapping[str, np.ndarray] | None = None,
+        *,
+        device: str | None = None,
+    ) -> None:
+        self.description = description
+        self.class_names: list[str] = list(description["class_names"])
+        self.n_features: int = description["n_features"]
+        self._head = dict(head)
+        self._device = device or description["computing"]["device"]
+        self._network: Any = None
+        kind, size = description["head"]["classifier"], len(self.class_names)
+        expected = {"weight": (size, self.n_features)} | ({"bias": (size,)} if kind == "linear" else {})
+        if "mean" in head and backbone is None:
+            expected |= {"mean": (self.n_features,), "deviation": (self.n_features,)}
+        shapes = {name: array.shape for name, array in head.items()}
+        if shapes != expected or any(array.dtype != np.float32 for array in head.values()):
+            raise InputError(f"{HEAD}: holds {shapes}, not {expected}, in float32; export it again")
+        if backbone is not None:
+            import torch
+
+            from eos.models.inference import load_network
+
+            layers = {"backbone": backbone, "classifier": head}
+            self._network = load_network(
+                {
+                    f"{part}.{name}": torch.from_numpy(value)
+                    for part, values in layers.items()
+                    for name, value in values.items()
+                },
+                description["backbone"]["architecture"],
+                channels=description["backbone"]["channels"],
+                n_classes=size,
+                classifier=kind,
+            )
+
+    def embed(self, inputs: Inputs) -> np.ndarray:
+        """Return what the head sees, float32 (n, n_features): embeddings, or features, standardized."""
+        return self._extract(inputs)[0]
+
+    def logits(self, inputs: Inputs) -> np.ndarray:
+        """Return the outputs of the head, float32 of shape (n, n_classes), as the pipeline computes them."""
+        features, own = self._extract(inputs)
+        # The network's own classifier is part of it; a retrained head is NumPy's work.
+        if own is not None and self.description["head"]["own"]:
+            return own
+        return linear(features, self._head["weight"], self._head["bias"])
+
+    def predict_proba(self, inputs: Inputs) -> np.ndarray:
+        """Return the softmax of the logits, float64 of shape (n, n_classes).
+
+        These are not calibrated: networks are surer than they are right, and a head that was fitted to
+        balanced rows knows nothing of how frequent the classes are. Of a cosine classifier the logits are
+        multiplied by the loss's scale first, as in training.
+        """
+        scale = self.description["head"]["scale"]
+        return softmax(scale * self.logits(inputs).astype(np.float64), axis=1)
+
+    def predict(self, inputs: Inputs) -> np.ndarray:
+        """Return the name of the class with the largest logit, text of shape (n,)."""
+        return np.array(self.class_names)[self.logits(inputs).argmax(axis=1)]
+
+    def _extract(self, inputs: Inputs) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the embeddings, and what the network's last layer makes of them where there is a network."""
+        if self._network is None:
+            return self._features(inputs), None
+        from eos.models.inference import extract
+
+        known = self.description["backbone"]
+        return extract(
+            self._network,
+            self._images(inputs),
+            known["mean"],
+            known["std"],
+            device=self._device,
+            precision=self.description["computing"]["precision"],
+        )
+
+    def _features(self, inputs: Any) -> np.ndarray:
+        features = np.asarray(inputs)
+        wanted = f"features of shape (n, {self.n_features}), n at least 1"
+        if features.ndim != 2 or features.shape[1] != self.n_features or not len(features):
+            raise InputError(f"inputs: an array of shape {features.shape}; this classifier takes {wanted}")
+        if features.dtype.kind not in "fiu" or not np.isfinite(features).all():
+            raise InputError(
+                f"inputs: {features.dtype} with values that are no numbers; give finite {wanted}"
+            )
+        features = features.astype(np.float32, copy=False)
+        if "mean" in self._head:
+            features = (features - self._head["mean"]) / self._head["deviation"]
+        return features
+
+    def _images(self, inputs: Any) -> np.ndarray:
+        size, channels = (self.description["backbone"][key] for key in ("image_size", "channels"))
+        if isinstance(inputs, str | os.PathLike):
+            inputs = [inputs]
+        if len(inputs) > 0 and all(isinstance(one, str | os.PathLike) for one in inputs):
+            from eos.data.image_files import listed, read_paths
+
+            images, bad = read_paths(inputs, image_size=size, channels=channels)
+            if bad:
+                told = listed([f"{inputs[row]}: {reason}" for row, reason in bad.items()], separator="\n  ")
+                raise InputError(f"{len(bad)} of {len(inputs)} pictures cannot be read:\n  {told}")
+            return images
+        images = np.asarray(inputs)
+        if images.dtype != np.uint8 or images.shape[1:] != (size, size, channels) or not len(images):
+            raise InputError(
+                f"inputs: an array of {images.dtype} of shape {images.shape}; this classifier takes uint8 of "
+                f"shape (n, {size}, {size}, {channels}), n at least 1, or paths of pictures, which it resizes"
+            )
+        return images

@@ -1,0 +1,43 @@
+"""Finding pictures in folders."""
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+from eos.errors import InputError
+
+
+def find_pictures(paths: Iterable[Path]) -> tuple[list[Path], int]:
+    """Return the files among the paths and the pictures in their folders, and how many files are left out.
+
+    Folders are searched at any depth, in the order of names; what lies in them and is no picture is left out.
+    Hidden files and folders are passed over, unless they are named themselves.
+
+    Raises
+    ------
+    InputError
+        If a path does not exist, or there is no picture at all.
+    """
+    from eos.data.image_files import FORMATS, is_image, read_file
+
+    found, others, paths = [], 0, list(paths)
+    for path in paths:
+        if not path.exists():
+            raise InputError(f"{path}: no such picture or folder; a relative path starts at {Path.cwd()}")
+        if not path.is_dir():
+            found.append(path)
+            continue
+        for folder, folders, files in os.walk(path):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(name for name in files if not name.startswith(".")):
+                file = Path(folder) / name
+                if is_image(name, partial(read_file, file)):
+                    found.append(file)
+                else:
+                    others += 1
+    if not found:
+        raise InputError(
+            f"{', '.join(map(str, paths))}: holds no picture; known formats: {', '.join(FORMATS)}"
+        )
+    return found, others

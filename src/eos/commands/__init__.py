@@ -1,0 +1,1 @@
+"""The commands of `python -m eos`, a module each; `eos.__main__` lists them."""
