@@ -88,7 +88,7 @@ def test_the_extras_are_what_requirements_pin() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     assert set(extras["predict"]) <= set(extras["pipeline"])
-    named = [*project["dependencies"], *extras["pipeline"], *extras["dev"]]
+    named = [*project["dependencies"], *extras["pipeline"], *extras["backbones"], *extras["dev"]]
     listed = {re.split(r"[\[<>=]", name)[0].lower() for name in named} - {project["name"]}
     lines = (ROOT / "requirements.txt").read_text().lower().splitlines()
     pinned = {line.split("==")[0] for line in lines if "==" in line}

@@ -5,7 +5,8 @@ import os
 import stat
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -79,11 +80,24 @@ def read_images(files: Sequence[tuple[str, Reader]], *, image_size: int, channel
     """
     images, bad = _read([read for _, read in files], image_size, channels)
     if bad:
-        lines = listed([f"{files[row][0]}: {reason}" for row, reason in bad.items()], separator="\n  ")
-        raise InputError(
-            f"{len(bad)} of {len(files)} images cannot be read; repair or remove them:\n  {lines}"
-        )
+        raise unreadable({files[row][0]: reason for row, reason in bad.items()}, len(files))
     return images
+
+
+@contextmanager
+def strict() -> Iterator[None]:
+    """Decode in the block: a decompression bomb is an error there, and no other warning is shown."""
+    from PIL import Image
+
+    with warnings.catch_warnings(action="ignore"):
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def unreadable(bad: Mapping[str, str], total: int) -> InputError:
+    """Return the error that counts what cannot be read, of `total` files, and says why of the first ten."""
+    lines = listed([f"{name}: {reason}" for name, reason in bad.items()], separator="\n  ")
+    return InputError(f"{len(bad)} of {total} images cannot be read; repair or remove them:\n  {lines}")
 
 
 def read_paths(
@@ -157,8 +171,6 @@ def _endings() -> frozenset[str]:
 
 def _read(readers: Sequence[Reader], image_size: int, channels: int) -> tuple[np.ndarray, dict[int, str]]:
     """Return all images, and the rows and the faults of those that cannot be read."""
-    from PIL import Image
-
     shape = (len(readers), image_size, image_size, channels)
     if not 1 <= image_size <= MOST_SIDE:
         raise InputError(f"image_size {image_size}: images can have 1 to {MOST_SIDE} pixels a side")
@@ -170,13 +182,12 @@ def _read(readers: Sequence[Reader], image_size: int, channels: int) -> tuple[np
         ) from error
     bad: dict[int, str] = {}
     clock = Clock()
-    with warnings.catch_warnings(action="ignore"):
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with strict():
         for row, read in enumerate(readers):
             try:
-                images[row] = _square(read(), image_size, channels)
+                images[row] = square(decoded(read(), channels), image_size)
             except Exception as error:  # on damaged files, Pillow's decoders raise errors of many kinds
-                bad[row] = _reason(error)
+                bad[row] = reason(error)
             if clock.due():
                 done = row + 1
                 left = (clock.told - clock.start) / done * (len(readers) - done)
@@ -184,7 +195,7 @@ def _read(readers: Sequence[Reader], image_size: int, channels: int) -> tuple[np
     return images, bad
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """Return what was wrong; of an unknown format Pillow tells only the address of the file's bytes."""
     from PIL import UnidentifiedImageError
 
@@ -193,20 +204,23 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
-def _square(content: bytes, image_size: int, channels: int) -> np.ndarray:
-    """Decode one image into (image_size, image_size, channels)."""
+def decoded(content: bytes, channels: int) -> "Image":
+    """Return an image turned as its EXIF data say, in grey or RGB; on damage, raise errors of many kinds."""
     from PIL import Image, ImageOps
 
     if not content:
         raise ValueError("the file is empty")
     with Image.open(io.BytesIO(content), formats=FORMATS) as image:
         ImageOps.exif_transpose(image, in_place=True)
-        fitted = ImageOps.fit(
-            _eight_bits(image).convert("L" if channels == 1 else "RGB"),
-            (image_size, image_size),
-            method=Image.Resampling.BILINEAR,
-        )
-    return np.asarray(fitted).reshape(image_size, image_size, channels)
+        return _eight_bits(image).convert("L" if channels == 1 else "RGB")
+
+
+def square(image: "Image", image_size: int) -> np.ndarray:
+    """Return the largest square in the middle of an image, resized to (image_size, image_size, channels)."""
+    from PIL import Image, ImageOps
+
+    fitted = ImageOps.fit(image, (image_size, image_size), method=Image.Resampling.BILINEAR)
+    return np.asarray(fitted).reshape(image_size, image_size, -1)
 
 
 def _eight_bits(image: "Image") -> "Image":

@@ -1,6 +1,8 @@
 """Anybody's own images: a tree of folders, one per class, as it lies or packed in an archive."""
 
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -64,20 +66,15 @@ def image_folder(
         above, a class is empty or in one of the two trees only, its name holds control characters, or there
         are fewer than two; if files are not sound images: all of them are counted, the first ten named.
     """
-    try:
-        place = Path(path).expanduser()
-    except RuntimeError as error:
-        raise InputError(f"{path}: {error}; write the path out") from error
-    with placed(str(place)), open_entries(place, depth=4) as entries:
-        train, test, skipped = _layout(entries)
-        _check_classes(train, test)
-        if test is None and train_per_class == 1:
+    with open_tree(path) as (place, all_train, all_test, entries):
+        if all_test is None and train_per_class == 1:
             raise InputError(
                 "train_per_class 1: without a folder test/ a class needs two images, one to train on and one "
                 "to test; set it to 2 or more"
             )
-        names = sorted(train)
-        train, test = _some(train, train_per_class, seed), test and _some(test, test_per_class, seed)
+        names = sorted(all_train)
+        train = _some(all_train, train_per_class, seed)
+        test = all_test and _some(all_test, test_per_class, seed)
         label_of = {
             file: label
             for tree in (train, test or {})
@@ -85,8 +82,6 @@ def image_folder(
             for file in tree.get(name, ())
         }
         print(f"{place}: {len(label_of)} images in {len(names)} classes", flush=True)
-        if skipped:
-            print(f"{place}: {len(skipped)} other files skipped: {listed(skipped)}", flush=True)
         # In the archive's order: a compressed one can be read forward only.
         readers = {file: reader for file, reader in entries.items() if reader and file in label_of}
         images = read_images(
@@ -109,6 +104,35 @@ def image_folder(
     return ImageDataset(
         images[rows[in_train]], labels[in_train], images[rows[in_test]], labels[in_test], tuple(names)
     )
+
+
+@contextmanager
+def open_tree(path: str) -> Iterator[tuple[Path, Classes, Classes | None, Entries]]:
+    """Look through a folder or an archive that is laid out as `image_folder` takes it.
+
+    Yields
+    ------
+    place : Path
+    train, test : dict
+        The paths of the images of each class, sorted; `test` is None where there is no such tree.
+    entries : dict
+        By path the function that reads it, open as long as the block lasts; in the order of an archive.
+
+    Raises
+    ------
+    InputError
+        As `image_folder` does; also from the block, with the place in front.
+    """
+    try:
+        place = Path(path).expanduser()
+    except RuntimeError as error:
+        raise InputError(f"{path}: {error}; write the path out") from error
+    with placed(str(place)), open_entries(place, depth=4) as entries:
+        train, test, skipped = _layout(entries)
+        _check_classes(train, test)
+        if skipped:
+            print(f"{place}: {len(skipped)} other files skipped: {listed(skipped)}", flush=True)
+        yield place, train, test, entries
 
 
 def _some(classes: Classes, most: int | None, seed: int) -> Classes:

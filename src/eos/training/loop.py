@@ -245,7 +245,7 @@ class _Training:
             generator=self.generator,
         )
         if pretrained is not None:
-            start_from(self.network.backbone, pretrained)
+            start_from(self.network.get_submodule("backbone"), pretrained)
         move(self.network, self.device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(),

@@ -7,16 +7,16 @@ at chance.
 from dataclasses import dataclass
 from typing import Literal
 
-# Steps that a training takes at least. On 404 noisy pictures of three shapes, imbalanced 12:1, a ResNet-32 ended
-# at .77 and .94 with 1000 of them (two seeds) and at .97 to .98 with 2000 (three).
+# Steps that a training takes at least. On 404 noisy pictures of three shapes, imbalanced 12:1, a ResNet-32
+# ended at .77 and .94 with 1000 of them (two seeds) and at .97 to .98 with 2000 (three).
 LEAST_STEPS = 2000
 LEAST_EPOCHS = 30
 # A batch is the largest power of two that leaves an epoch this many steps, within the two bounds: batch
 # normalisation needs a batch, and what is larger than the paper's is no faster.
 STEPS_PER_EPOCH = 25
 SMALLEST_BATCH, LARGEST_BATCH = 16, 128
-# Linear scaling (Goyal et al. 2017, "Accurate, Large Minibatch SGD"): 0.1 for 256 images a step. At rates nearer
-# to the paper's 0.1 for 128, some trainings on such pictures never left chance.
+# Linear scaling (Goyal et al. 2017, "Accurate, Large Minibatch SGD"): 0.1 for 256 images a step. At two to
+# eight times that rate, some trainings on such pictures never left chance.
 RATE_PER_IMAGE = 0.1 / 256
 
 Auto = Literal["auto"]
@@ -45,12 +45,12 @@ def fitted(rows: int, *, epochs: int | Auto, batch_size: int | Auto, learning_ra
     epoch, whether that size is given or not. So 404 images get 77 epochs of 26 steps of 16 images, at a rate
     of 0.00625.
     """
-    if batch_size == "auto":
+    if isinstance(batch_size, str):
         wanted = max(1, rows // STEPS_PER_EPOCH)
         batch_size = min(max(2 ** (wanted.bit_length() - 1), SMALLEST_BATCH), LARGEST_BATCH)
-    if epochs == "auto":
+    if isinstance(epochs, str):
         epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // steps_per_epoch(rows, batch_size)))
-    if learning_rate == "auto":
+    if isinstance(learning_rate, str):
         learning_rate = RATE_PER_IMAGE * batch_size
     return Steps(epochs, batch_size, learning_rate)
 
