@@ -72,14 +72,14 @@ def test_a_file_that_is_not_there_stops_everything(clone: Clone) -> None:
     assert done.returncode != 0
     errors = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("error: ")]
     assert errors == [
-        "error: params.yaml: embeddings.plants.networks.ce: no file embeddings/plants/ce.npz; put or link it "
+        "error: params.yaml: embeddings.plants.networks.ce: no file data/given/plants/ce.npz; put or link it "
         "there"
     ]
     assert (clone.folder / "metrics/summary.json").read_bytes() == before
 
 
 def test_every_table_and_figure_that_needs_no_images(clone: Clone) -> None:
-    write_set(clone.folder / "embeddings/plants")
+    write_set(clone.folder / "data/given/plants")
     clone.commit()
     assert sorted(clone.stages_run("dvc", "repro")) == sorted(["check", *STAGES])
     scores = pd.read_csv(clone.folder / "metrics/scores/plants-0.csv")
@@ -144,7 +144,7 @@ def test_another_environment_makes_the_same_bytes(clone: Clone) -> None:
 
 def test_a_changed_file_runs_its_set_again(clone: Clone) -> None:
     before = pd.read_csv(clone.folder / "metrics/scores/plants-0.csv")
-    write_set(clone.folder / "embeddings/plants", seed=1)
+    write_set(clone.folder / "data/given/plants", seed=1)
     assert clone.changed_stages() == {"prepare_embeddings@plants"}
     assert clone.stages_run("dvc", "repro", STAGES[4]) == STAGES[:5]
     after = pd.read_csv(clone.folder / "metrics/scores/plants-0.csv")
@@ -165,12 +165,12 @@ def test_a_file_that_cannot_be_used_is_named(clone: Clone, changes: dict[str, An
     labels, tested = np.repeat([0, 1, 2, 3], [60, 25, 12, 5]), np.arange(4)
     arrays = {"train_features": np.ones((102, 9)), "train_labels": labels}
     arrays |= {"test_features": np.ones((4, 9)), "test_labels": tested}
-    path = clone.folder / "embeddings/plants/dinov2.safetensors"
+    path = clone.folder / "data/given/plants/dinov2.safetensors"
     path.unlink()
     save_file(arrays | changes, path, {"class_names": '["oak", "ash", "elm", "yew"]'})
     done = clone.run("python", "stages/prepare_embeddings.py", "plants")
     assert done.returncode == 1
-    assert "embeddings/plants/dinov2.safetensors: " in done.stderr
+    assert "data/given/plants/dinov2.safetensors: " in done.stderr
     assert expected in done.stderr
     assert "Traceback" not in done.stderr
 

@@ -481,9 +481,9 @@ def test_the_page_shows_a_file_and_a_definition_that_work(
     given = yaml.safe_load(definition[1])["embeddings"]["plants"]
     EmbeddingSet.model_validate(given | {"heads": tuple(given["heads"])})
     monkeypatch.chdir(tmp_path)
-    Path("embeddings/plants").mkdir(parents=True)
+    Path("data/given/plants").mkdir(parents=True)
     exec(code[1], content(class_names=None))
-    found = read(Path("embeddings/plants") / given["networks"]["dinov2"])
+    found = read(Path("data/given/plants") / given["networks"]["dinov2"])
     assert found.dtype == "float16"
     assert {part: len(rows) for part, rows in found.features.items()} == {
         "train": 16,

@@ -86,7 +86,7 @@ def _in_the_sets_folder(file: str) -> str:
     if path.name != file or path.suffix not in EMBEDDINGS_FILES:
         kinds = ", ".join(EMBEDDINGS_FILES)
         raise ValueError(
-            f"name a file ({kinds}) in the folder embeddings/<name of the set>/, without that folder; "
+            f"name a file ({kinds}) in the folder data/given/<name of the set>/, without that folder; "
             "one that lies elsewhere may be linked there"
         )
     return file

@@ -7,7 +7,7 @@ DATA = Path("data")
 MODELS = Path("models")
 METRICS = Path("metrics")
 PLOTS = Path("plots")
-GIVEN = Path("embeddings")  # what people put there
+GIVEN = DATA / "given"  # what people put there
 CHECKED = DATA / "checked.txt"
 # Outside the declared outputs, which DVC removes before it runs a stage.
 CHECKPOINTS = Path(".checkpoints")
