@@ -74,6 +74,13 @@ def test_names_and_weights_that_are_none(find: Any, tmp_path: Path) -> None:
         find("resnet18", path)
 
 
+def test_a_tag_that_timm_does_not_have(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match=r"'resnet18\.none' \(Invalid pretrained tag"):
+        timm_backbone("resnet18.none", path)
+
+
 def test_a_network_without_a_linear_last_layer() -> None:
     with pytest.raises(InputError, match="'squeezenet1_1' has no linear last layer"):
         torchvision_backbone("squeezenet1_1", None)

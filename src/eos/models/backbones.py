@@ -98,12 +98,12 @@ def timm_backbone(name: str, weights: Path | None) -> Pretrained:
         module = _downloaded(name, lambda: timm.create_model(name, pretrained=True, num_classes=0))
     else:
         state = read_state_dict(weights)
-        settings: Any = timm.get_pretrained_cfg(name)
-        classifier = state.get(f"{settings.classifier}.weight")
-        # With as many classes as the file has, timm is strict; otherwise it takes any weights, or none.
-        known: dict[str, Any] = {"num_classes": 0 if classifier is None else len(classifier)}
-        overlay = known | {"state_dict": state}
         try:
+            defaults: Any = timm.get_pretrained_cfg(name)
+            classifier = state.get(f"{defaults.classifier}.weight")
+            # With as many classes as the file has, timm is strict; otherwise it takes any weights, or none.
+            known: dict[str, Any] = {"num_classes": 0 if classifier is None else len(classifier)}
+            overlay = known | {"state_dict": state}
             module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **known)
             module.reset_classifier(0)
         except RuntimeError as error:
