@@ -57,15 +57,22 @@ def test_a_member_too_large_is_refused_where_its_size_is_told(
 
 @pytest.mark.parametrize("kind", [b"L", b"K", b"x", b"g"])
 def test_a_name_too_long_is_refused(tmp_path: Path, kind: bytes) -> None:
-    """`tarfile` reads names and their like by itself, whole."""
+    """`tarfile` reads names and their like by itself, whole, where this one has nothing to read."""
+    archive = tmp_path / "a.tar"
+    archive.write_bytes(tar((member("x", 10 * MOST, kind), b"")))
+    refuse(archive)
+
+
+def test_a_sparse_file_is_refused_by_what_it_takes_up(tmp_path: Path) -> None:
+    """It says that it is empty, and lies on ten times what the archive may expand to."""
     archive = tmp_path / "a.tar.gz"
-    archive.write_bytes(gzip.compress(tar((member("x", 10 * MOST, kind), b"\0" * 10 * MOST))))
+    archive.write_bytes(gzip.compress(tar((member("x", 10 * MOST, b"S"), b""))))
     refuse(archive)
 
 
 def test_many_members_and_zeros_behind_them_are_counted(tmp_path: Path) -> None:
     archive = tmp_path / "a.tar.gz"
-    archive.write_bytes(gzip.compress(tar(*[(member("train/a/x.png", 0), b"")] * 300)))
+    archive.write_bytes(gzip.compress(tar(*[(member("train/a/x.png", 0), b"")] * 17)))
     refuse(archive)
     archive.write_bytes(gzip.compress(tar((member("train/a/x.png", 0), b"")) + bytes(10 * MOST)))
     refuse(archive)
@@ -84,7 +91,7 @@ def test_a_zip_is_refused_by_what_its_directory_tells(tmp_path: Path) -> None:
     archive = tmp_path / "a.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as packed:
         for number in range(10):
-            packed.writestr(f"train/a/{number}.png", bytes(MOST // 9))
+            packed.writestr(f"train/a/{number}.png", bytes(MOST // 10))
     refuse(archive)
 
 
@@ -117,6 +124,14 @@ def test_a_file_larger_than_any_image_is_not_read(tmp_path: Path, monkeypatch: p
         assert small() == bytes(10)
         with pytest.raises(ValueError, match="11 bytes are more than the 10 that are read of an image"):
             large()
+
+
+def test_a_folder_is_walked_as_deep_as_asked(tmp_path: Path) -> None:
+    (tmp_path / "a" / "b" / "c").mkdir(parents=True)
+    for place in ("1", "a/2", "a/b/3"):
+        (tmp_path / place).write_text("x")
+    with open_entries(tmp_path, depth=1) as entries:
+        assert set(entries) == {("1",), ("a",), ("a", "2"), ("a", "b")}
 
 
 def test_a_damaged_tar_is_told_in_one_line(tmp_path: Path) -> None:

@@ -137,10 +137,18 @@ def test_hidden_things_and_neighbours_are_passed_over(tree: Path, tmp_path: Path
     assert same(read(pack_zip(tree, tmp_path / "a.zip")), expected)
 
 
+def test_neighbours_of_the_enclosing_folder_are_passed_over(tree: Path, tmp_path: Path) -> None:
+    expected = read(tree)
+    write_tree(tmp_path / "outer", {"other/test/dog": 1, "__MACOSX/train/dog": 1, ".old/train/dog": 1})
+    tree.rename(tmp_path / "outer" / "flowers")
+    assert same(read(tmp_path / "outer"), expected)
+
+
 def test_files_that_are_no_images_are_skipped_and_counted(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     expected = read(tree)
+    Image.new("RGB", (8, 8)).save(tree / "train" / "state", "TGA")  # without a signature, it may be anything
     names = ["train/README", "train/cat/.DS_Store", "train/cat/Thumbs.db", "train/list.json"]
     names += ["test/cat/notes.txt", "test/bee/\x1b[31mred.txt"]
     for name in names:
@@ -150,20 +158,20 @@ def test_files_that_are_no_images_are_skipped_and_counted(
     capsys.readouterr()
     assert same(read(tree), expected)
     skipped = [r"'test/bee/\x1b[31mred.txt'", "test/cat/notes.txt", "train/README", "train/cat/.DS_Store"]
-    skipped += ["train/cat/Thumbs.db", "train/list.json", "train/pipe"]
+    skipped += ["train/cat/Thumbs.db", "train/list.json", "train/pipe", "train/state"]
     assert capsys.readouterr().out.splitlines() == [
-        f"{tree}: 7 other files skipped: {', '.join(skipped)}",
+        f"{tree}: 8 other files skipped: {', '.join(skipped)}",
         f"{tree}: 13 images in 3 classes",
     ]
     (tree / "train" / "pipe").unlink()
     assert same(read(pack_tar(tree, tmp_path / "a.tar.gz")), expected)
-    assert "6 other files skipped" in capsys.readouterr().out
+    assert "7 other files skipped" in capsys.readouterr().out
     for number in range(20):
         (tree / "train" / "cat" / f"{number:02}.txt").write_text("x")
     assert same(read(pack_zip(tree, tmp_path / "a.zip")), expected)
     said = capsys.readouterr().out
-    assert "26 other files skipped" in said
-    assert "train/cat/05.txt, and 16 more\n" in said
+    assert "27 other files skipped" in said
+    assert "train/cat/05.txt, and 17 more\n" in said
 
 
 def test_an_image_is_known_by_its_content_where_its_name_does_not_tell(tree: Path, tmp_path: Path) -> None:
@@ -308,6 +316,12 @@ def make_folder(path: Path) -> None:
         (SIZES, "train/dog", make_folder, "train/dog/ holds no image"),
         (SIZES, "test/dog", make_folder, "test/dog/ holds no image"),
         (SIZES, "train/dog/notes.txt", write_text("x"), "train/dog/ holds no image"),
+        (
+            {f"in/{place}": count for place, count in SIZES.items()},
+            "in/train/cat/more/a.png",
+            write_text("x"),
+            "do not lie in a class's folder: in/train/cat/more/;",
+        ),
         (SIZES, "train/a.png", write_text("x"), "do not lie in a class's folder: train/a.png; images belong"),
         (SIZES, "train/cat/more/a.png", write_text("x"), "do not lie in a class's folder: train/cat/more/;"),
         (SIZES, "train/cat/1/2/3/a.png", write_text("x"), "do not lie in a class's folder: train/cat/1/;"),

@@ -29,6 +29,9 @@ _OPENERS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7z
 # An archive may expand to so many times its size: images are compressed already. A small one, to MOST_BYTES.
 MOST_EXPANSION = 100
 
+# A member counts as much more than its content, because looking at it takes time and memory too.
+MEMBER_BYTES = 4096
+
 
 class _Member(NamedTuple):
     name: str
@@ -126,7 +129,7 @@ def _tar_entries(place: Path, opened: ExitStack) -> Entries:
 
     entries = _checked(place, members())
     # On to the end of the file, where compressed data have their checksum.
-    while opener and stream.read(2**20):
+    while opener and stream.read(2**16):
         pass
     return entries
 
@@ -137,7 +140,7 @@ def _checked(place: Path, members: Iterator[_Member]) -> Entries:
     refused: list[str] = []
     most, total, clock = _most_bytes(place), 0, Clock()
     for member in members:
-        total += member.size
+        total += member.size + MEMBER_BYTES
         if member.size < 0 or total > most:
             raise _bomb(most)
         # Windows' rules take in those of the others: "/" and "\\" both separate, and "C:" is absolute too.

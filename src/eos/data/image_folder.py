@@ -127,7 +127,7 @@ def open_tree(path: str) -> Iterator[tuple[Path, Classes, Classes | None, Entrie
         place = Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(f"{path}: {error}; write the path out") from error
-    with placed(str(place)), open_entries(place, depth=3) as entries:
+    with placed(str(place)), open_entries(place, depth=4) as entries:
         train, test, skipped = _layout(entries)
         _check_classes(train, test)
         if skipped:
@@ -158,7 +158,7 @@ def _layout(entries: Entries) -> tuple[Classes, Classes | None, list[str]]:
         name = unicodedata.normalize("NFC", inside[0]) if inside else ""
         if any(map(_hidden, inside)):
             skipped += ["/".join(path)] * (reader is not None)
-        elif len(inside) > 2 or (len(inside) == 2 and reader is None):
+        elif len(inside) > 2:
             misplaced.add("/".join(path[: len(base) + 3]) + "/")
         elif reader is None:
             classes = trees.setdefault(tree, {})
