@@ -12,9 +12,9 @@ def main(dataset: str = "") -> None:
     from eos.storage.files import write_table
 
     datasets = (dataset,) if dataset else parameters().axes.datasets
-    listed = parameters().figures.figure4.networks
-    cells = datasets, shown_networks(parameters(), dataset, listed)
+    networks = shown_networks(parameters(), dataset, parameters().figures.figure4.networks)
     gaps = read_results("gaps", parameters(), datasets)
+    cells = datasets or ("images",), networks  # an empty panel where there are sets of embeddings alone
     save_svg(figure4(gaps, *cells), PLOTS / dataset / "figure4.svg")
     write_table(METRICS / "figures" / dataset / "figure4.csv", figure4_data(gaps, *cells))
 

@@ -24,6 +24,7 @@ def main(dataset: str) -> None:
                 test_share=definition.test_share,
                 validation_fraction=parameters().split.validation_fraction,
                 seed=definition.seed,
+                standardize=definition.standardize,
             )
         for line in found.told:
             print(f"{network}: {line}", flush=True)
@@ -39,6 +40,8 @@ def main(dataset: str) -> None:
                 )
         arrays: dict[str, np.ndarray] = {
             "weight": found.weight,
+            "mean": found.mean,
+            "deviation": found.deviation,
             "epoch": np.array(0),
             "precision": np.array(found.dtype),
         }

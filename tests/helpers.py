@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from eos.config.loading import load
-from eos.config.schema import Parameters
+from eos.config.schema import EmbeddingSet, Parameters
 from eos.heads.softmax import HeadConfig
 from eos.training.config import TrainConfig
 
@@ -16,6 +16,21 @@ ROOT = Path(__file__).parents[1]
 def parameters() -> Parameters:
     """Return the repository's own params.yaml, read once."""
     return load(ROOT / "params.yaml")
+
+
+def with_embeddings(**changes: Any) -> Parameters:
+    """Return the parameters with a set of embeddings, "plants", of the networks `ce` and `dinov2`."""
+    definition: dict[str, Any] = {
+        "networks": {"ce": "ce.npz", "dinov2": "dinov2.npz"},
+        "heads": ("own", "smote", "eos"),
+        "test_share": None,
+        "seed": 0,
+        "standardize": False,
+        "portable": True,
+    }
+    own = EmbeddingSet.model_validate(definition | changes)
+    axes = parameters().axes.model_copy(update={"embeddings": ("plants",)})
+    return parameters().model_copy(update={"axes": axes, "embeddings": {"plants": own}})
 
 
 def given(kind: str, name: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
 from eos.pipeline.processor import CLEARED, SWITCHES, why_not_portable
 from tests.helpers import ROOT
@@ -89,22 +90,24 @@ class Clone:
         self.succeed("git", *identity, "commit", "--quiet", "--message", "state")
 
 
-def copied(clone: Clone) -> None:
-    """Copy what git tracks, and would track, into the clone."""
+def copied(folder: Path) -> Clone:
+    """Return a repository of the files of this one, as they are in the working tree."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     for name in files.split("\0"):
         if name and (ROOT / name).is_file():
-            (clone.folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, clone.folder / name)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    clone = Clone(folder)
     clone.succeed("git", "init", "--quiet")
+    return clone
 
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    clone = Clone(tmp_path_factory.mktemp("clone"))
-    copied(clone)
-    content = yaml.safe_load((clone.folder / "params.yaml").read_text())
+    folder = tmp_path_factory.mktemp("clone")
+    clone = copied(folder)
+    content = yaml.safe_load((folder / "params.yaml").read_text())
     content["datasets"]["digits"]["training"]["epochs"] = 2
     content["networks"]["ce"]["heads"] = HEADS
     grid, row = {"networks": ["ce"], "heads": HEADS}, {"network": "ce", "heads": ["smote", "eos"]}
@@ -112,6 +115,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone.change_parameters(
         axes={
             "datasets": ["digits"],
+            "embeddings": [],
             "cuts": [0],
             "networks": ["ce"],
             "pixel_samplers": ["smote"],
@@ -192,6 +196,29 @@ def test_the_whole_pipeline(clone: Clone) -> None:
 def test_a_second_run_has_nothing_to_do(clone: Clone) -> None:
     assert clone.stages_run("dvc", "repro") == []
     clone.commit()
+
+
+def test_a_classifier_is_taken_home(clone: Clone) -> None:
+    """Under the switches of its portable data set, whatever the environment says, in another folder."""
+    model, pictures = clone.folder.parent / "model", clone.folder.parent / "pictures"
+    clone.change_parameters(selection="test")
+    refused = clone.run("python", "-m", "eos", "export", "digits-0-ce-eos", str(model))
+    assert (refused.returncode, refused.stdout) == (1, "")
+    told = "error: digits-0-ce-eos: changed since the last run: extract: selection, retrain: selection; run"
+    assert refused.stderr.startswith(told)
+    clone.succeed("git", "checkout", "--quiet", "params.yaml")
+    shown = clone.succeed("python", "-m", "eos", "export", "digits-0-ce-eos", str(model), **NEWER_CODE)
+    assert "its logits are those of the pipeline, bit for bit\n" in shown
+    trained = json.loads((model / "classifier.json").read_text())["trained_on"]
+    assert trained["commit"] == clone.succeed("git", "rev-parse", "HEAD").strip()
+    assert trained["code_changed_since"] == []
+    pictures.mkdir()
+    images = np.load(clone.folder / "data/images/digits.npz", allow_pickle=False)["test_images"]
+    for number, image in enumerate(images):
+        Image.fromarray(image[..., 0]).save(pictures / f"{number:03}.png")
+    shown = clone.succeed("python", "-m", "eos", "predict", str(model), str(pictures), **NEWER_CODE)
+    logits = np.load(clone.folder / "models/heads/digits-0/ce/eos.npz", allow_pickle=False)["test_logits"][0]
+    assert [line.split("\t")[1] for line in shown.splitlines()] == logits.argmax(axis=1).astype(str).tolist()
 
 
 def test_an_experiment_reruns_only_what_it_touches(clone: Clone) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.helpers import ROOT
-from tests.test_end_to_end import Clone, copied
+from tests.test_end_to_end import copied
 
 pytestmark = pytest.mark.slow
 
@@ -19,8 +19,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def test_from_pictures_to_predictions(tmp_path: Path) -> None:
-    clone = Clone(tmp_path)
-    copied(clone)
+    clone = copied(tmp_path)
     make, use = blocks("pictures.md", "python")
     clone.succeed("python", "-c", make)
     parameters = tmp_path / "params.yaml"
@@ -35,5 +34,5 @@ def test_from_pictures_to_predictions(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert len(rows) == 60
     right = np.array([row["file"].split("/")[1].startswith(row["class"]) for row in rows])
-    assert right.mean() > 0.9
+    assert right.mean() > 0.8
     clone.succeed("python", "-c", use)

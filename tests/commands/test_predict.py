@@ -47,7 +47,7 @@ def test_lines(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
         for name, row in zip(("tree/1.PNG", "tree/b/2.png"), known, strict=True)
     ]
     assert out.splitlines() == [*lines, lines[1]]
-    assert "no pictures: 1\n" in err
+    assert "which are no pictures: 1\n" in err
     assert "3 classified; probabilities are softmax values and not calibrated" in err
 
 
@@ -71,7 +71,7 @@ def test_bad_pictures_are_told_of_together_and_the_rest_is_classified(
     Path("tree/c.jpg").write_bytes(b"")
     told = refused("predict", "model", "tree", "tree/notes.txt", "--csv", "out.csv").splitlines()
     assert told[0] == "error: 3 of 5 pictures could not be read:"
-    assert [line.split(":")[0] for line in told[1:]] == ["tree/a.png", "tree/c.jpg", "tree/notes.txt"]
+    assert [line.strip().split(":")[0] for line in told[1:]] == ["tree/a.png", "tree/c.jpg", "tree/notes.txt"]
     assert len(Path("out.csv").read_text().splitlines()) == 1 + 2
 
 

@@ -6,10 +6,15 @@ import pytest
 
 from eos.config.cells import (
     architecture,
+    cuts_of,
     generator_on,
+    heads_of,
     machine,
     neighbors,
+    networks_of,
     settings,
+    shown_network,
+    shown_networks,
     step,
     training_settings,
 )
@@ -107,3 +112,21 @@ def test_what_an_eos_head_is_run_with(parameters: Parameters) -> None:
     assert step(parameters, "eos") == "toward, step size 1"
     assert step(parameters, "smote") == ""
     assert settings(parameters, ("smote", "eos")) == {"eos": "K = 10, toward, step size 1"}
+
+
+def test_a_set_of_embeddings_has_networks_heads_and_one_cut_of_its_own(parameters: Parameters) -> None:
+    known = helpers.with_embeddings()
+    assert networks_of(known, "plants") == ("ce", "dinov2")
+    assert heads_of(known, "plants", "dinov2") == ("own", "smote", "eos")
+    assert cuts_of(known, "plants") == (0,)
+    assert networks_of(known, "digits") == parameters.axes.networks
+    assert heads_of(known, "digits", "remix") == parameters.networks["remix"].heads
+    assert cuts_of(known, "digits") == parameters.axes.cuts
+
+
+def test_what_tables_and_figures_show_of_a_set_of_embeddings() -> None:
+    known = helpers.with_embeddings()
+    assert shown_networks(known, "plants", ("ce", "asl")) == ("ce", "dinov2")
+    assert shown_networks(known, "digits", ("ce", "asl")) == ("ce", "asl")
+    assert [shown_network(known, "plants", name) for name in ("dinov2", "asl")] == ["dinov2", "ce"]
+    assert shown_network(known, "digits", "asl") == "asl"

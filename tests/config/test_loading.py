@@ -26,6 +26,16 @@ OWN = {
 }
 
 
+GIVEN = {
+    "networks": {"dinov2": "dinov2.npz"},
+    "heads": ["none", "eos"],
+    "test_share": 0.2,
+    "seed": 0,
+    "standardize": True,
+    "portable": False,
+}
+
+
 @pytest.fixture
 def content() -> Any:
     return yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -281,6 +291,65 @@ def test_one_clear_error(tmp_path: Path, content: Any, path: str, value: Any, ex
     assert len(text.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("axes.embeddings", ["plant"], "axes.embeddings[0]: unknown set of embeddings 'plant'; did you mean"),
+        (
+            "axes.embeddings",
+            ["plants"] * 2,
+            "axes.embeddings: ['plants', 'plants'] is not possible: 'plants' is",
+        ),
+        ("axes.datasets", ["plants"], "axes.datasets[0]: unknown dataset 'plants'"),
+        ("axes.datasets", [], "axes: datasets and embeddings are both empty; list at least one"),
+        ("embeddings.plants.networks", {}, "embeddings.plants.networks: list at least one"),
+        (
+            "embeddings.plants.networks.dinov2",
+            "/disk/dinov2.npz",
+            "embeddings.plants.networks.dinov2: '/disk/dinov2.npz' is not possible: name a file (.npz, .saf",
+        ),
+        (
+            "embeddings.plants.networks.dinov2",
+            "dinov2.csv",
+            "'dinov2.csv' is not possible: name a file (.npz",
+        ),
+        ("embeddings.plants.networks", {"DINOv2": "a.npz"}, "the name 'DINOv2' must begin with a letter"),
+        (
+            "embeddings.plants.heads",
+            ["eoss"],
+            "embeddings.plants.heads[0]: unknown head 'eoss'; did you mean",
+        ),
+        ("embeddings.plants.heads", [], "embeddings.plants.heads: [] is not possible: list at least one"),
+        ("embeddings.plants.test_share", 1.0, "embeddings.plants.test_share: 1.0 is not possible"),
+        ("embeddings.plants.cut", 0, "embeddings.plants: unknown key 'cut'"),
+        ("embeddings.cifar10", GIVEN, "embeddings.cifar10: a data set of images has this name"),
+        ("embeddings.wild-plants", GIVEN, "embeddings: the name 'wild-plants' must begin with a letter"),
+        (
+            "figures.figure6.classes",
+            {"plant": ["a", "b"]},
+            "figure6.classes: unknown dataset 'plant'; did you me",
+        ),
+    ],
+)
+def test_one_clear_error_about_embeddings(
+    tmp_path: Path, content: Any, path: str, value: Any, expected: str
+) -> None:
+    content["embeddings"]["plants"] = GIVEN | {"networks": dict(GIVEN["networks"])}  # type: ignore[call-overload]
+    content["axes"]["embeddings"] = []
+    text = message(tmp_path, change(content, path, value))
+    assert expected in text
+    assert len(text.splitlines()) == 1
+
+
+def test_embeddings_alone_are_enough(tmp_path: Path, content: Any) -> None:
+    content["embeddings"]["plants"] = GIVEN
+    content["axes"] |= {"datasets": [], "embeddings": ["plants"]}
+    content["figures"]["figure6"]["classes"]["plants"] = ["oak", "yew"]
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(content))
+    assert load(path).embeddings["plants"].networks == {"dinov2": "dinov2.npz"}
+
+
 def test_all_problems_are_told_at_once(tmp_path: Path, content: Any) -> None:
     content["training"]["epochs"] = 0
     content["heads"]["eos"]["step_size"] = 2.0
@@ -338,6 +407,7 @@ def test_what_params_yaml_must_say_is_filled_in_by_nothing(tmp_path: Path, conte
     sections = {name: content[name] for name in ("split", "training", "oversampling", "head_training")}
     sections |= {f"heads.{name}": content["heads"][name] for name in ("smote", "bsmote", "balsvm", "eos")}
     sections |= {f"networks.{name}": content["networks"][name] for name in ("ce", "ldam")}
+    content["embeddings"]["plants"] = sections["embeddings.plants"] = dict(GIVEN)
     sections |= {"datasets.digits": content["datasets"]["digits"]}
     sections |= {"datasets.digits.source": content["datasets"]["digits"]["source"]}
     sections |= {f"generators.{name}": content["generators"][name] for name in content["generators"]}

@@ -38,6 +38,10 @@ def cell(dataset: str, cut: int, network: str) -> dict[str, Any]:
     return {"rows": 7, "seconds": 2.5}
 
 
+def either(dataset: str, cut: int, network: str = "") -> None:
+    assert (dataset, cut, network) in {("plants", 0, ""), ("digits", 0, "ce")}
+
+
 def balanced(kind: Literal["augmented", "generated"], sampler: str) -> None:
     assert kind == "generated"
     assert sampler in {"gamo", "balsvm"}
@@ -49,6 +53,24 @@ def test_arguments_are_converted_and_the_switches_set_for_a_portable_dataset(
 ) -> None:
     run(cell, monkeypatch, *arguments)
     assert len(held) == times
+
+
+@pytest.mark.parametrize("portable", [True, False])
+def test_a_set_of_embeddings_is_a_dataset_to_the_stages_that_take_one(
+    portable: bool, held: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = helpers.with_embeddings(portable=portable)
+    monkeypatch.setattr(command, "parameters", lambda: known)
+    monkeypatch.setattr(sys, "argv", ["stages/one.py", "plants", "0"])
+    command.run(either, embeddings=True)
+    assert len(held) == portable
+    assert "unknown dataset 'plants'" in refused(cell, monkeypatch, "plants", "0", "ce")
+
+
+def test_a_parameter_with_a_default_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(either, monkeypatch, "digits", "0", "ce")
+    for wrong in (("digits",), ("digits", "0", "ce", "more")):
+        assert refused(either, monkeypatch, *wrong) == "usage: python stages/one.py DATASET CUT [NETWORK]"
 
 
 def test_a_stage_for_all_datasets_runs_under_the_switches(

@@ -42,7 +42,12 @@ def small() -> Parameters:
             "axes": known.axes.model_copy(update={"networks": ("ce", "ldam"), "embeddings": ("given",)}),
             "embeddings": {
                 "given": EmbeddingSet(
-                    networks={"vit": "vit.npz"}, heads=HEADS, test_share=0.4, seed=0, portable=False
+                    networks={"vit": "vit.npz"},
+                    heads=HEADS,
+                    test_share=None,
+                    seed=0,
+                    standardize=True,
+                    portable=False,
                 )
             },
         }
@@ -90,8 +95,11 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             for name in ("extract", "oversample", "retrain"):
                 stage(name)("digits", 0, network)
         paths.given_file("given", "").mkdir(parents=True)
-        features = labels[:, None] + random.normal(size=(100, 5))
-        np.savez(paths.given_file("given", "vit.npz"), train_features=features, train_labels=labels)
+        features = (labels[:, None] + random.normal(size=(100, 5))).astype(np.float16) * [1, 10, 100, 1, 1]
+        given: dict[str, Any] = {}
+        for part, where in (("train", slice(60)), ("test", slice(60, None))):
+            given |= {f"{part}_features": features[where], f"{part}_labels": labels[where]}
+        np.savez(paths.given_file("given", "vit.npz"), **given)
         stage("prepare_embeddings")("given")
         for name in ("oversample", "retrain"):
             stage(name)("given", 0)
@@ -148,9 +156,12 @@ def test_the_folder_says_what_it_was_trained_on(tmp_path: Path) -> None:
 def test_a_head_on_given_embeddings_has_no_backbone(tmp_path: Path) -> None:
     *_, told = export_cell(small(), Cell("given", 0, "vit", "eos"), tmp_path / "model")
     assert "given-0-vit-eos, head seed 3, balanced accuracy" in told
-    features = read_arrays(paths.embeddings_file("given", 0, "vit"))["test_features"]
+    features = read_arrays(paths.given_file("given", "vit.npz"))["test_features"]
+    standardized = read_arrays(paths.embeddings_file("given", 0, "vit"))["test_features"]
+    assert not np.allclose(features, standardized)
     stored = read_arrays(paths.heads_folder("given", 0, "vit") / "eos.npz")["test_logits"]
     classifier = eos.load(tmp_path / "model")
+    np.testing.assert_array_equal(classifier.embed(features), standardized)
     np.testing.assert_array_equal(classifier.logits(features), stored[0])
     assert classifier.class_names == ["0", "1", "2"]
     known = classifier.description["trained_on"]["parameters"]

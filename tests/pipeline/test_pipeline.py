@@ -20,7 +20,13 @@ from eos.config.cells import PORTABLE
 from tests.helpers import ROOT, parameters
 
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-PARAMETERS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+COMMITTED: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text())
+# With a set of embeddings, whatever sets there are.
+PARAMETERS = {
+    **COMMITTED,
+    "axes": COMMITTED["axes"] | {"embeddings": ["plants"]},
+    "embeddings": {"plants": dict.fromkeys(("networks", "heads", "test_share", "seed", "standardize"))},
+}
 EVERY = pytest.mark.parametrize("name", STAGES)
 
 # They check, name, find, start and store; they make no result. See the head of dvc.yaml.
@@ -32,7 +38,7 @@ PLUMBING = (
 # What takes long to make again. DVC keeps no run-cache entry for a stage with an output outside the cache.
 COSTLY = {
     "train", "extract", "gap", "oversample", "retrain", "augment", "train_augmented", "generate",
-    "train_generated",
+    "train_generated", "gap_embeddings", "oversample_embeddings", "retrain_embeddings",
 }  # fmt: skip
 
 
@@ -53,15 +59,20 @@ def code(name: str) -> list[str]:
     return [path for path in deps(name) if path.startswith(("src/", "stages/"))]
 
 
-def cells(name: str) -> Iterator[dict[str, str]]:
+def is_of_sets(name: str) -> bool:
+    """Say whether a stage is run for each set of embeddings."""
+    return bool(STAGES[name].get("matrix", {}).get("dataset") == "${axes.embeddings}")
+
+
+def cells(name: str, parameters: dict[str, Any] = PARAMETERS) -> Iterator[dict[str, str]]:
     """Yield every cell of a stage, as what its templates stand for."""
     axes = {
         f"axes.{axis}[{index}]": str(value)
-        for axis, values in PARAMETERS["axes"].items()
+        for axis, values in parameters["axes"].items()
         for index, value in enumerate(values)
     }
     matrix = STAGES[name].get("matrix", {})
-    for cell in product(*(PARAMETERS["axes"][axis[len("${axes.") : -1]] for axis in matrix.values())):
+    for cell in product(*(parameters["axes"][axis[len("${axes.") : -1]] for axis in matrix.values())):
         yield axes | {f"item.{kind}": str(value) for kind, value in zip(matrix, cell, strict=True)}
 
 
@@ -108,7 +119,7 @@ def test_every_input_is_an_output_of_another_stage(name: str) -> None:
     for cell in cells(name):
         for path in (filled(path, cell) for path in deps(name) if path not in code(name)):
             inside = [one for one in made if one == path or one.startswith(f"{path}/")]
-            assert inside or path == "params.yaml", path
+            assert inside or path in {"params.yaml", "embeddings/plants"}, path
 
 
 @EVERY
@@ -116,9 +127,11 @@ def test_every_argument_is_a_name_of_the_cell(name: str) -> None:
     _, _, *arguments = STAGES[name]["cmd"].split()
     used = [word[len("${item.") : -1] for word in arguments if word.startswith("$")]
     assert sorted(used) == sorted(STAGES[name].get("matrix", ()))
-    assert [word for word in arguments if not word.startswith("$")] == (
-        [name.rpartition("_")[2]] if script(name).name.endswith("_balanced.py") else []
-    )
+    fixed = [word for word in arguments if not word.startswith("$")]
+    if is_of_sets(name):  # with their one cut, or without
+        assert fixed in ([], ["0"])
+    else:
+        assert fixed == ([name.rpartition("_")[2]] if script(name).name.endswith("_balanced.py") else [])
 
 
 def test_costly_stages_have_cached_outputs_only_and_light_ones_write_what_is_committed() -> None:
@@ -265,7 +278,7 @@ def test_the_registry_and_the_configuration_are_in_no_list_but_that_of_check() -
 # The parameters
 
 # Sections whose keys are names that an argument or another section picks.
-NAMED = {"datasets", "networks", "heads", "pixel_samplers", "generators"}
+NAMED = {"datasets", "embeddings", "networks", "heads", "pixel_samplers", "generators"}
 # What is read by names that are no constants.
 READ_OTHERWISE = {
     ("eos.config.cells", "machine"): {
@@ -275,10 +288,23 @@ READ_OTHERWISE = {
     },
 }
 
+# What a script that serves datasets of images and sets of embeddings reads for one of the two only.
+OF_SETS: set["Read"] = {("embeddings",)}
+OF_IMAGES: set["Read"] = {
+    ("axes", "cuts"),
+    ("axes", "datasets"),
+    ("axes", "networks"),
+    ("datasets",),
+    ("networks",),
+}
+
 # What is read, but must not make the stage run again.
 LEFT_OUT = {
     # Only the number of threads counts, which a data set need not give: DVC fails where a key is missing.
     "generate": {("datasets", "*", "training"), ("training", "precision")},
+    # Only where no network is given.
+    "oversample": {("axes", "networks")},
+    "retrain": {("axes", "networks")},
 }
 
 Read = tuple[str, ...]
@@ -312,6 +338,8 @@ class Reads(ast.NodeVisitor):
         if isinstance(node, ast.Assign):
             self.assign(node)
             return
+        if isinstance(node, ast.Compare) and self.resolve(node.comparators[0]) == ("embeddings",):
+            return  # which kind of data it is: the stage's name says so
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id != "parameters":
             self.called.add(node.func.id)
         if isinstance(node, ast.expr) and (path := self.resolve(node)) is not None:
@@ -370,6 +398,15 @@ def parameters_read(path: Path, function: str, seen: set[tuple[Path, str]] | Non
     return found
 
 
+def read_by(name: str) -> set[Read]:
+    """Return what a stage reads of the parameters."""
+    other = OF_IMAGES if is_of_sets(name) else OF_SETS
+    if name == "tables":  # which is of both
+        other = set()
+    found = parameters_read(script(name), "main")
+    return {path for path in found if not any(covers(entry, path) for entry in other)}
+
+
 def listed(name: str) -> set[Read]:
     entries = STAGES[name].get("params", ())
     return {tuple(re.sub(r"\$\{item\.\w+\}", "*", entry).split(".")) for entry in entries}
@@ -384,14 +421,14 @@ def test_every_stage_lists_the_parameters_it_reads(name: str) -> None:
     if name == "check":  # which depends on the file as a whole
         assert "params.yaml" in deps(name)
         return
-    found = parameters_read(script(name), "main")
+    found = read_by(name)
     missing = {path for path in found if not any(covers(entry, path) for entry in listed(name))}
     assert missing == LEFT_OUT.get(name, set())
 
 
 @EVERY
 def test_no_stage_lists_parameters_that_it_does_not_read(name: str) -> None:
-    found = parameters_read(script(name), "main")
+    found = read_by(name)
     unread = {
         entry
         for entry in listed(name)
@@ -427,7 +464,7 @@ def test_stage_names_are_unique() -> None:
     axes = parameters().axes
     expected = len(axes.datasets) * len(axes.cuts) * len(axes.networks)
     assert sum(name.startswith("train@") for name in names) == expected
-    assert len(names) == sum(len(list(cells(name))) for name in STAGES)
+    assert len(names) == sum(len(list(cells(name, COMMITTED))) for name in STAGES)
 
 
 NOT_MADE_HERE = {"deleted", "not in cache"}

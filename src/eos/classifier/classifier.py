@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import softmax
 
 from eos.classifier.folder import BACKBONE, DESCRIPTION, HEAD, read_arrays, read_description
-from eos.classifier.pictures import read_pictures
 from eos.errors import InputError
 from eos.heads.softmax import logits as linear
 
@@ -73,6 +72,7 @@ class Classifier:
         See `eos.classifier.folder.KEYS`.
     head : mapping of str to ndarray
         `weight` (n_classes, n_features) and, unless it is a cosine classifier, `bias` (n_classes,), float32.
+        Where it takes features and standardizes them first, also their `mean` and `deviation` (n_features,).
     backbone : mapping of str to ndarray, optional
         Its state dict.
     device : {"auto", "cpu", "cuda"}, optional
@@ -109,6 +109,8 @@ class Classifier:
         self._network: Any = None
         kind, size = description["head"]["classifier"], len(self.class_names)
         expected = {"weight": (size, self.n_features)} | ({"bias": (size,)} if kind == "linear" else {})
+        if "mean" in head and backbone is None:
+            expected |= {"mean": (self.n_features,), "deviation": (self.n_features,)}
         shapes = {name: array.shape for name, array in head.items()}
         if shapes != expected or any(array.dtype != np.float32 for array in head.values()):
             raise InputError(f"{HEAD}: holds {shapes}, not {expected}, in float32; export it again")
@@ -131,7 +133,7 @@ class Classifier:
             )
 
     def embed(self, inputs: Inputs) -> np.ndarray:
-        """Return the embeddings of images, float32 of shape (n, n_features); of features themselves."""
+        """Return what the head sees, float32 (n, n_features): embeddings, or features, standardized."""
         return self._extract(inputs)[0]
 
     def logits(self, inputs: Inputs) -> np.ndarray:
@@ -181,18 +183,22 @@ class Classifier:
             raise InputError(
                 f"inputs: {features.dtype} with values that are no numbers; give finite {wanted}"
             )
-        return features.astype(np.float32, copy=False)
+        features = features.astype(np.float32, copy=False)
+        if "mean" in self._head:
+            features = (features - self._head["mean"]) / self._head["deviation"]
+        return features
 
     def _images(self, inputs: Any) -> np.ndarray:
         size, channels = (self.description["backbone"][key] for key in ("image_size", "channels"))
         if isinstance(inputs, str | os.PathLike):
             inputs = [inputs]
         if len(inputs) > 0 and all(isinstance(one, str | os.PathLike) for one in inputs):
-            problems: list[str] = []
-            files = [Path(one) for one in inputs]
-            _, images = read_pictures(files, image_size=size, channels=channels, problems=problems)
-            if problems:
-                raise InputError("\n".join([f"{len(problems)} of {len(files)} pictures:", *problems]))
+            from eos.data.image_files import listed, read_paths
+
+            images, bad = read_paths(inputs, image_size=size, channels=channels)
+            if bad:
+                told = listed([f"{inputs[row]}: {reason}" for row, reason in bad.items()], separator="\n  ")
+                raise InputError(f"{len(bad)} of {len(inputs)} pictures cannot be read:\n  {told}")
             return images
         images = np.asarray(inputs)
         if images.dtype != np.uint8 or images.shape[1:] != (size, size, channels) or not len(images):

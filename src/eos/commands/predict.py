@@ -12,7 +12,7 @@ import csv
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         limit_threads(computing["cpu_threads"])
         files, others = find_pictures(arguments.pictures)
         if others:
-            _tell(f"left out, by their names no pictures: {others}")
+            _tell(f"files left out, which are no pictures: {others}")
         what, total, blocks = "pictures", len(files), _pictures(classifier, files, problems)
     with ExitStack() as opened:
         write: Callable[[list[str]], object] | None = None
@@ -85,8 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
         done = _classify(classifier, blocks, write)
     _tell(f"{done} classified; probabilities are softmax values and not calibrated")
     if problems:
-        # What is wrong with one stands on one line each.
-        raise InputError("\n".join([f"{len(problems)} of {total} {what} could not be read:", *problems]))
+        lines = "\n  ".join(one if one.isprintable() else ascii(one) for one in problems)
+        raise InputError(f"{len(problems)} of {total} {what} could not be read:\n  {lines}")
 
 
 def _classify(classifier: "Classifier", blocks: Blocks, write: Callable[[list[str]], object] | None) -> int:
@@ -109,16 +109,18 @@ def _classify(classifier: "Classifier", blocks: Blocks, write: Callable[[list[st
 
 
 def _pictures(classifier: "Classifier", files: list[Path], problems: list[str]) -> Blocks:
-    from eos.classifier.pictures import read_pictures
+    from eos.data.image_files import read_paths
 
     size, channels = (classifier.description["backbone"][key] for key in ("image_size", "channels"))
     step = max(1, _BYTES // (size * size * channels))
     for start in range(0, len(files), step):
-        readable, images = read_pictures(
-            files[start : start + step], image_size=size, channels=channels, problems=problems
-        )
+        block = files[start : start + step]
+        with redirect_stdout(sys.stderr):  # its progress must not get among the lines
+            images, bad = read_paths(block, image_size=size, channels=channels)
+        problems += [f"{block[row]}: {reason}" for row, reason in bad.items()]
+        readable = [row for row in range(len(block)) if row not in bad]
         if readable:
-            yield [str(file) for file in readable], images
+            yield [str(block[row]) for row in readable], images[readable]
 
 
 def _features(classifier: "Classifier", files: list[Path], problems: list[str]) -> Blocks:

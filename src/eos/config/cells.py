@@ -25,19 +25,21 @@ def cuts_of(parameters: Parameters, dataset: str) -> tuple[int, ...]:
 
 def networks_of(parameters: Parameters, dataset: str) -> tuple[str, ...]:
     """Return the networks of a dataset: those of the axis; a set of embeddings has its own."""
-    own = parameters.embeddings.get(dataset)
-    return tuple(own.networks) if own else parameters.axes.networks
+    if dataset in parameters.embeddings:
+        return tuple(parameters.embeddings[dataset].networks)
+    return parameters.axes.networks
 
 
 def heads_of(parameters: Parameters, dataset: str, network: str) -> tuple[str, ...]:
     """Return the heads that a network's embeddings get."""
-    own = parameters.embeddings.get(dataset)
-    return own.heads if own else parameters.networks[network].heads
+    if dataset in parameters.embeddings:
+        return parameters.embeddings[dataset].heads
+    return parameters.networks[network].heads
 
 
 def shown_networks(parameters: Parameters, dataset: str, listed: tuple[str, ...]) -> tuple[str, ...]:
     """Return the networks to show: those that a table or figure lists; all of a set of embeddings."""
-    return networks_of(parameters, dataset) if dataset in parameters.embeddings else listed
+    return tuple(parameters.embeddings[dataset].networks) if dataset in parameters.embeddings else listed
 
 
 def shown_network(parameters: Parameters, dataset: str, listed: str) -> str:
@@ -48,7 +50,9 @@ def shown_network(parameters: Parameters, dataset: str, listed: str) -> str:
 
 def is_portable(parameters: Parameters, dataset: str) -> bool:
     """Return whether the stages of a dataset have to give the same bytes on every processor."""
-    return (parameters.embeddings.get(dataset) or parameters.datasets[dataset]).portable
+    if dataset in parameters.embeddings:
+        return parameters.embeddings[dataset].portable
+    return parameters.datasets[dataset].portable
 
 
 def training_settings(

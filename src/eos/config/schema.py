@@ -250,12 +250,14 @@ class EmbeddingSet(_Section):
     """A data set of embeddings that were made elsewhere: by network, a file in the folder of the set.
 
     `test_share`: of the training rows, held out where a file has no test rows; null where all have some.
+    `standardize`: bring each feature to mean 0 and deviation 1 over the training rows.
     """
 
     networks: Annotated[dict[Name, Annotated[str, AfterValidator(_in_the_sets_folder)]], SOME]
     heads: SomeHeads
     test_share: registry.OpenFraction | None
     seed: Seed
+    standardize: bool
     portable: bool
 
 

@@ -10,6 +10,8 @@ from eos.data.splits import hold_out
 from eos.errors import InputError, placed
 
 TRAIN, VALIDATION, TEST = range(3)
+# Root mean squares of features that the heads' learning rate suits; unit vectors of 768 features have 0.036.
+USUAL_SCALE = 0.1, 10.0
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Embeddings:
         Of the network's own classifier. (n, 0) where the file has none, NaN for a part whose logits it lacks.
     weight : ndarray of shape (C, d)
         Of that classifier; NaN where the file has logits only, (0, d) where it has none.
+    mean, deviation : ndarray of shape (d,)
+        What the features were standardized by; 0 and 1 where they were not.
     class_names : tuple of str
         In the order of the classes.
     dtype : str
@@ -38,13 +42,15 @@ class Embeddings:
     labels: dict[str, np.ndarray]
     logits: dict[str, np.ndarray]
     weight: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
     class_names: tuple[str, ...]
     dtype: str
     told: tuple[str, ...]
 
 
 def read_embeddings(
-    path: Path, *, test_share: float | None, validation_fraction: float, seed: int
+    path: Path, *, test_share: float | None, validation_fraction: float, seed: int, standardize: bool
 ) -> Embeddings:
     """Read a file of embeddings.
 
@@ -62,6 +68,9 @@ def read_embeddings(
         The same of validation rows, of what is then left; 0 for none.
     seed
         Picks the rows.
+    standardize
+        Bring each feature to mean 0 and deviation 1 over the training rows, and the classifier's weight to
+        these features.
 
     Raises
     ------
@@ -96,11 +105,19 @@ def read_embeddings(
         n_outputs, width = logits["test"].shape[1], features["train"].shape[1]
         if weight is None or n_outputs == 0:
             weight = np.full((n_outputs, width), np.nan, dtype=np.float32)
+        mean, deviation = np.zeros(width, dtype=np.float32), np.ones(width, dtype=np.float32)
+        if standardize:
+            mean, deviation = _standardized(features)
+            weight = weight * deviation
+        else:
+            told += _scale_warning(features["train"])
         return Embeddings(
             features,
             {part: labels[parts == number] for number, part in enumerate(PARTS)},
             logits,
             weight,
+            mean,
+            deviation,
             names,
             stored.groups[0].features.dtype.name,
             tuple(told),
@@ -235,6 +252,29 @@ def _gathered(sources: list[Rows], parts: np.ndarray) -> dict[str, np.ndarray]:
                 filled[number] += len(chosen)
             start, done = start + len(rows), done + len(rows)
     return dict(zip(PARTS, rooms, strict=True))
+
+
+def _standardized(features: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Standardize the features in place, by the training rows; return the means and the deviations, (d,)."""
+    mean = features["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
+    deviation = features["train"].std(axis=0, dtype=np.float64).astype(np.float32)
+    deviation[deviation == 0] = 1  # a constant feature
+    for rows in features.values():
+        np.subtract(rows, mean, out=rows)
+        np.divide(rows, deviation, out=rows)
+    return mean, deviation
+
+
+def _scale_warning(rows: np.ndarray) -> list[str]:
+    """Say so where the recipe of the heads does not suit the features."""
+    scale = float(np.sqrt(np.mean([np.square(row, dtype=np.float64).mean() for row in rows])))
+    low, high = USUAL_SCALE
+    if low <= scale <= high:
+        return []
+    return [
+        f"WARNING: the root mean square of the features is {scale:.2g}; heads are trained by a recipe for "
+        "about 1, and may end near chance: set standardize to true"
+    ]
 
 
 def _classifier(stored: Stored, n_classes: int, width: int) -> tuple[np.ndarray | None, np.ndarray]:

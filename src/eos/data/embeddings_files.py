@@ -297,8 +297,9 @@ def _columns(lazy: Any, schema: Any, n_rows: int) -> Rows:
 
     if "features" in schema:
         chosen = ["features"]
-        if not isinstance(schema["features"], polars.List | polars.Array):
-            raise InputError(f"features: a column of {schema['features']}; give lists of numbers")
+        kind = schema["features"]
+        if not (isinstance(kind, polars.List | polars.Array) and kind.inner and kind.inner.is_numeric()):
+            raise InputError(f"features: a column of {kind}; give lists of numbers")
         head = lazy.select("features").head(1).collect()["features"]
         width = len(head[0]) if len(head) and head[0] is not None else 0
     else:
@@ -313,7 +314,7 @@ def _columns(lazy: Any, schema: Any, n_rows: int) -> Rows:
         raise InputError("has no features; add number columns, or a list column 'features'")
 
     def blocks() -> Iterator[np.ndarray]:
-        for start, stop in _steps(n_rows, 4 * width):
+        for start, stop in _steps(n_rows, width):  # large blocks: each decodes what is before it anew
             with _damage("Parquet", polars.exceptions.PolarsError):
                 frame = lazy.select(chosen).slice(start, stop - start).collect()
             if chosen != ["features"]:

@@ -7,16 +7,15 @@ from eos.pipeline import paths
 from eos.storage.layouts import CLASSES, IMAGES, SPLIT, read_stored
 
 
-def classes_of(parameters: Parameters, dataset: str, cut: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the names of the classes and the counts of their training rows, both of shape (C,).
-
-    Raises
-    ------
-    InputError
-        If a file is missing or damaged.
-    """
+def class_names(parameters: Parameters, dataset: str, cut: int) -> np.ndarray:
+    """Return the names of the classes, (C,); `InputError` if a file is missing or damaged."""
     if dataset in parameters.embeddings:
-        found = read_stored(paths.classes_file(dataset, cut), CLASSES)
-        return found["class_names"], found["class_counts"]
-    names = read_stored(paths.images_file(dataset), IMAGES, "class_names")["class_names"]
-    return names, read_stored(paths.split_file(dataset, cut), SPLIT, "class_counts")["class_counts"]
+        return read_stored(paths.classes_file(dataset, cut), CLASSES, "class_names")["class_names"]
+    return read_stored(paths.images_file(dataset), IMAGES, "class_names")["class_names"]
+
+
+def class_counts(parameters: Parameters, dataset: str, cut: int) -> np.ndarray:
+    """Return how many training rows each class has, (C,); `InputError` if a file is missing or damaged."""
+    if dataset in parameters.embeddings:
+        return read_stored(paths.classes_file(dataset, cut), CLASSES, "class_counts")["class_counts"]
+    return read_stored(paths.split_file(dataset, cut), SPLIT, "class_counts")["class_counts"]

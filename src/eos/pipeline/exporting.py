@@ -20,9 +20,9 @@ from eos.metrics.scores import confusion, recalls, score
 from eos.models.devices import limit_threads
 from eos.models.saved import load_saved
 from eos.pipeline import paths
-from eos.pipeline.classes import classes_of
+from eos.pipeline.classes import class_counts, class_names
 from eos.storage.files import REMAKE, Arrays, read_json
-from eos.storage.layouts import EMBEDDINGS, IMAGES, read_stored
+from eos.storage.layouts import EMBEDDINGS, IMAGES, STANDARDIZATION, read_stored
 from eos.storage.layouts import HEAD as FITTED
 
 # Logits that differ by more than this share of their range are those of another network; a GPU's, or those of
@@ -58,7 +58,7 @@ def export_cell(
         raise InputError(f"{folder}: exists already; remove it, or name another folder")
     changed = changed_code(cell)
     stored = read_stored(paths.embeddings_file(*cell[:3]), EMBEDDINGS)
-    names, counts = classes_of(parameters, cell.dataset, cell.cut)
+    names = class_names(parameters, cell.dataset, cell.cut)
     own = parameters.heads[cell.head].sampler == "own"
     network = None if cell.dataset in parameters.embeddings else _read_network(parameters, cell)
     if not own:
@@ -88,7 +88,7 @@ def export_cell(
         "trained_on": {
             **cell._asdict(),
             "seed": seed,
-            "class_counts": counts.tolist(),
+            "class_counts": class_counts(parameters, cell.dataset, cell.cut).tolist(),
             "network_epoch": int(stored["epoch"]),
             "head_epoch": head_epoch,
             "selection": parameters.selection,
@@ -110,6 +110,8 @@ def export_cell(
             f"{paths.MODELS} give: they are of different runs; {REMAKE}"
         )
     description["scores"]["logits_apart_from_the_pipeline"] = apart
+    if network is None:  # the test rows are standardized already, new ones are not
+        arrays[HEAD] = head | read_stored(paths.embeddings_file(*cell[:3]), STANDARDIZATION)
     write_folder(folder, description, arrays)
     same = "bit for bit" if np.array_equal(found, expected) else f"but for {apart:.2g} at most"
     yield f"its logits are those of the pipeline, {same}"

@@ -9,7 +9,7 @@ from eos.config.cells import cuts_of, heads_of, networks_of, shown_network
 from eos.config.schema import Parameters
 from eos.errors import placed, unknown_name
 from eos.pipeline import paths
-from eos.pipeline.classes import classes_of
+from eos.pipeline.classes import class_names
 from eos.report.tsne import FEWEST, Rows, project_classes
 from eos.storage.files import read_json
 from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
@@ -25,7 +25,7 @@ def project_heads(parameters: Parameters, dataset: str) -> tuple[pd.DataFrame, t
     """
     settings, cut = parameters.figures.figure6, cuts_of(parameters, dataset)[0]
     network = shown_network(parameters, dataset, settings.network)
-    names = classes_of(parameters, dataset, cut)[0].tolist()
+    names = class_names(parameters, dataset, cut).tolist()
     heads: dict[str, Rows] = {}
     classes = 0, 1
     if network in networks_of(parameters, dataset):  # else no panel has anything to show

@@ -9,7 +9,7 @@ from eos.errors import InputError
 from eos.metrics.gap import net_gap
 from eos.metrics.scores import confusion, recalls, score, weight_norms
 from eos.pipeline import paths
-from eos.pipeline.classes import classes_of
+from eos.pipeline.classes import class_counts, class_names
 from eos.storage.files import REMAKE, Arrays, read_json
 from eos.storage.layouts import COLUMNS, EMBEDDINGS, GAP, HEAD, OVERSAMPLED, read_stored
 
@@ -25,7 +25,8 @@ def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.
     InputError
         If a file is missing or damaged, or holds other seeds than the parameters ask for.
     """
-    names, counts = classes_of(parameters, dataset, cut)
+    names = class_names(parameters, dataset, cut)
+    counts = class_counts(parameters, dataset, cut)
     by_name = {"class": np.arange(len(names)), "class_name": names, "train_count": counts}
     tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in COLUMNS}
     for network in networks_of(parameters, dataset):

@@ -4,7 +4,7 @@ Each says that one side is above the other. It holds in a cell when the mean of 
 seeds, is greater than that of the lower. Equal values do not hold; Balanced SVM, for one, often *is* SMOTE.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
@@ -138,9 +138,14 @@ def markdown_claims(frame: pd.DataFrame) -> str:
     return "\n\n".join(text) + "\n"
 
 
-def _pairs() -> Iterator[tuple[str, str, list[Cell]]]:
+def _losses(networks: Iterable[str]) -> list[str]:
+    """Return the networks that count as losses: all but the paper's other architectures."""
+    return [network for network in dict.fromkeys(networks) if network not in PAPER_ARCHITECTURES]
+
+
+def _pairs(networks: Iterable[str]) -> Iterator[tuple[str, str, list[Cell]]]:
     """Yield the claims on balanced accuracies: claim, cell, the upper side before all it has to be above."""
-    for network in PAPER_LOSSES:
+    for network in _losses([*PAPER_LOSSES, *networks]):
         own, eos = (network, NO_SPACE, "own"), (network, EMBEDDING, "eos")
         yield "eos_above_own", network, [eos, own]
         for sampler in PAPER_SAMPLERS:
@@ -170,7 +175,7 @@ def _accuracies(seen: pd.DataFrame, dataset: str) -> Iterator[Row]:
     """Yield the comparisons of balanced accuracies on one data set."""
     runs = {cell: rows["BAC"] for cell, rows in seen.set_index("cut").groupby(CELL)}
     paper = _paper(dataset)
-    for claim, name, cells in _pairs():
+    for claim, name, cells in _pairs(seen["network"].unique()):
         if sides := _sides(runs, cells):
             row = _compare(claim, name, sides[0], max(sides[1:], key=pd.Series.mean))
             if paper.keys() >= set(cells):
@@ -196,7 +201,8 @@ def _nets(classes: pd.DataFrame) -> Iterator[Row]:
     """Yield the comparisons of the net gaps with and without a sampler on one data set."""
     means = classes.groupby(["network", "head", "cut"])["gap"].mean().dropna()
     nets = {cell: net.droplevel(["network", "head"]) for cell, net in means.groupby(["network", "head"])}
-    for network, head in product(PAPER_LOSSES, ("eos", *PAPER_SAMPLERS)):
+    losses = _losses([*PAPER_LOSSES, *classes["network"].unique()])
+    for network, head in product(losses, ("eos", *PAPER_SAMPLERS)):
         if sides := _sides(nets, [(network, head), (network, "own")]):
             sampled, own = sides
             if head == "eos":

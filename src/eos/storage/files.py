@@ -71,12 +71,14 @@ def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():
-            member = io.BytesIO()
-            np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
-            # Made from a name alone it has a fixed date; written at once it has the plain header.
+            # Made from a name alone it has a fixed date.
             info = zipfile.ZipInfo(f"{name}.npy")
             info.create_system = 3  # Unix, also where it is not
-            archive.writestr(info, member.getbuffer())
+            info.file_size = (
+                array.nbytes + 128
+            )  # which has it choose the header; the true size comes after it
+            with archive.open(info, "w") as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def read_arrays(path: Path, *names: str) -> Arrays:

@@ -38,6 +38,8 @@ EMBEDDINGS: Layout = {
     "test_logits": "f test classes",
     "test_labels": "i test",
 }
+# Beside these: what was taken away from every given feature, and what it was then divided by.
+STANDARDIZATION: Layout = {"mean": "f features", "deviation": "f features"}
 CLASSES: Layout = {"class_names": "U classes", "class_counts": "i classes"}
 GAP: Layout = {"gap": "f classes", "true_positive_gap": "f classes", "false_positive_gap": "f classes"}
 OVERSAMPLED: Layout = {"synthetic": "f synthetic features", "labels": "i all", "gap": "f classes"}
