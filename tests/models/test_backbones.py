@@ -42,18 +42,21 @@ def test_torchvision(name: str, picture: Image.Image, tmp_path: Path) -> None:
     torch.testing.assert_close(features, seen[0])
 
 
-def test_timm(picture: Image.Image, tmp_path: Path) -> None:
+@pytest.mark.parametrize("classes", [21843, 3, 0])
+def test_timm(classes: int, picture: Image.Image, tmp_path: Path) -> None:
+    """Weights with the classifier of the library, with somebody's own, with none."""
     import timm
 
     name = "vit_tiny_patch16_224.augreg_in21k"
     torch.manual_seed(0)
-    whole = timm.create_model(name, pretrained=False).eval()
+    whole: Any = timm.create_model(name, pretrained=False, num_classes=classes).eval()
     path = tmp_path / "weights.safetensors"
     save_file(whole.state_dict(), path)
     found = timm_backbone(name, path)
     prepared = found.prepare(picture)
     # The mean and the deviation of this model are 0.5, not those of ImageNet.
-    assert (prepared.shape, prepared.max() <= 1, prepared.min() >= -1) == ((3, 224, 224), True, True)
+    assert prepared.shape == (3, 224, 224)
+    assert -1 <= prepared.min() < prepared.max() <= 1
     with torch.inference_mode():
         features = found.module.eval()(prepared[None])
         expected = whole.forward_head(whole.forward_features(prepared[None]), pre_logits=True)
@@ -69,6 +72,13 @@ def test_names_and_weights_that_are_none(find: Any, tmp_path: Path) -> None:
     save_file({"a": torch.zeros(1)}, path)
     with pytest.raises(InputError, match=r"other\.safetensors: .*name theirs"):
         find("resnet18", path)
+
+
+def test_a_tag_that_timm_does_not_have(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(InputError, match=r"'resnet18\.none' \(Invalid pretrained tag"):
+        timm_backbone("resnet18.none", path)
 
 
 def test_a_network_without_a_linear_last_layer() -> None:

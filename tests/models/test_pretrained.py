@@ -38,7 +38,8 @@ def started(architecture: str, weights: dict[str, torch.Tensor], channels: int =
 @pytest.mark.parametrize("ending", [".pth", ".safetensors"])
 def test_a_librarys_weights_give_the_librarys_features(whole: Any, ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"weights{ending}"
-    {".pth": torch.save, ".safetensors": save_file}[ending](whole.state_dict(), path)
+    write: Any = {".pth": torch.save, ".safetensors": save_file}[ending]
+    write(whole.state_dict(), path)
     network = started("resnet18", read_state_dict(path))
     seen = []
     whole.fc.register_forward_pre_hook(lambda module, given: seen.append(given[0]))

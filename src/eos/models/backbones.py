@@ -93,16 +93,19 @@ def timm_backbone(name: str, weights: Path | None) -> Pretrained:
         raise InputError("timm is not installed; pip install 'eos-imbalanced[backbones]'") from error
     if not timm.is_model(name):
         _check("timm", name, timm.list_models())
-
-    def create(**changes: Any) -> Any:
-        return timm.create_model(name, pretrained=True, num_classes=0, **changes)
-
+    module: Any
     if weights is None:
-        module = _downloaded(name, create)
+        module = _downloaded(name, lambda: timm.create_model(name, pretrained=True, num_classes=0))
     else:
         state = read_state_dict(weights)
         try:
-            module = create(pretrained_cfg_overlay={"state_dict": state})
+            defaults: Any = timm.get_pretrained_cfg(name)
+            classifier = state.get(f"{defaults.classifier}.weight")
+            # With as many classes as the file has, timm is strict; otherwise it takes any weights, or none.
+            known: dict[str, Any] = {"num_classes": 0 if classifier is None else len(classifier)}
+            overlay = known | {"state_dict": state}
+            module = timm.create_model(name, pretrained=True, pretrained_cfg_overlay=overlay, **known)
+            module.reset_classifier(0)
         except RuntimeError as error:
             reason = str(error).partition("\n")[0]
             raise InputError(

@@ -45,14 +45,16 @@ def fitted(rows: int, *, epochs: int | Auto, batch_size: int | Auto, learning_ra
     epoch, whether that size is given or not. So 404 images get 77 epochs of 26 steps of 16 images, at a rate
     of 0.00625.
     """
-    if isinstance(batch_size, str):
-        wanted = max(1, rows // STEPS_PER_EPOCH)
-        batch_size = min(max(2 ** (wanted.bit_length() - 1), SMALLEST_BATCH), LARGEST_BATCH)
+    size = _batch_size(rows) if isinstance(batch_size, str) else batch_size
     if isinstance(epochs, str):
-        epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // steps_per_epoch(rows, batch_size)))
-    if isinstance(learning_rate, str):
-        learning_rate = RATE_PER_IMAGE * batch_size
-    return Steps(epochs, batch_size, learning_rate)
+        epochs = max(LEAST_EPOCHS, -(-LEAST_STEPS // steps_per_epoch(rows, size)))
+    rate = RATE_PER_IMAGE * size if isinstance(learning_rate, str) else learning_rate
+    return Steps(int(epochs), size, rate)
+
+
+def _batch_size(rows: int) -> int:
+    wanted = max(1, rows // STEPS_PER_EPOCH)
+    return min(max(1 << (wanted.bit_length() - 1), SMALLEST_BATCH), LARGEST_BATCH)
 
 
 def steps_per_epoch(rows: int, batch_size: int) -> int:
