@@ -74,8 +74,6 @@ def test_many_copies_of_a_row() -> None:
 def test_rows_far_from_the_origin(offset: float, dtype: type[np.floating]) -> None:
     rng = np.random.RandomState(0)
     rows = (rng.normal(size=(800, 16)) + offset * rng.choice([-1, 1], 16)).astype(dtype)
-    products = neighbors._Products(rows, 6)
-    assert products.origin is not None
     assert np.array_equal(nearest(rows, rows, 6), by_hand(rows, rows, 6))
 
 
