@@ -2,7 +2,7 @@
 
 The public names work on embeddings from any source and need neither torch nor the pipeline:
 
-- `EOS` and `BalancedSVM`: imbalanced-learn samplers;
+- `EOS` and `BalancedSVM`: imbalanced-learn samplers; `FallbackWarning`: what `EOS` warns with;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
 - `generalization_gap`: how far the test embeddings of each class reach beyond the training ones.
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from eos.heads.linear_head import LinearHead
     from eos.metrics.gap import generalization_gap
     from eos.samplers.balanced_svm import BalancedSVM
-    from eos.samplers.eos import EOS
+    from eos.samplers.eos import EOS, FallbackWarning
 
-__all__ = ["EOS", "BalancedSVM", "LinearHead", "generalization_gap"]
+__all__ = ["EOS", "BalancedSVM", "FallbackWarning", "LinearHead", "generalization_gap"]
 __version__ = "0.1.0"
 
 _HOMES = {
     "EOS": "eos.samplers.eos",
+    "FallbackWarning": "eos.samplers.eos",
     "BalancedSVM": "eos.samplers.balanced_svm",
     "LinearHead": "eos.heads.linear_head",
     "generalization_gap": "eos.metrics.gap",

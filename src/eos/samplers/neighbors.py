@@ -11,10 +11,13 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import ThreadpoolController, threadpool_limits
+
 from eos.samplers.progress import reported
 
 # Distances are computed of this many rows at a time, and this many in all: 4 MB of float32 stay in the cache.
 _WIDTH, _BLOCK = 2048, 2**20
+# For many neighbors a tile is wider than that, so that the first limit is not far from the last.
+_ROWS_PER_NEIGHBOR = 64
 # A thread takes at most so many queries, of so many values, with room for so many candidates.
 _QUERIES, _VALUES, _CANDIDATES = 2**13, 2**22, 2**21
 # Candidates for each neighbor that are found before those are dropped that others have ruled out.
@@ -28,14 +31,17 @@ _CROWD = 8
 
 
 class ExactNeighbors(NearestNeighbors):
-    """Brute-force search for the Euclidean nearest rows, half as fast again as scikit-learn's and exact.
+    """Brute-force search for the Euclidean nearest rows, in less time than scikit-learn's and exact.
 
     It is scikit-learn's `NearestNeighbors(algorithm="brute")` except for what over-sampling asks of it: the
     row numbers alone (``kneighbors(X, return_distance=False)``) among dense rows. Those are found by products
-    in float32, of rows that are moved to the origin where they lie far from it. Their rounding is bounded,
-    and what could be within the bound is decided by differences in float64. So the rows and their order are
-    exact, and do not depend on the number of threads or of neighbors asked for. Of rows at the same distance
-    the first comes first. Values beyond 1e15 are left to scikit-learn.
+    in float32, of rows as seen from their centre, a tile of rows and queries at a time. The products' rounding
+    is bounded, and what could be within the bound is decided by differences in float64. So the rows and their
+    order are exact, and do not depend on the number of threads or of neighbors asked for. Of rows at the same
+    distance the first comes first. Values beyond 1e15 are left to scikit-learn.
+
+    It takes as many threads as matrix products would (``OMP_NUM_THREADS``), some tens of MB each, and on a
+    terminal says how far it is.
 
     Parameters
     ----------
@@ -142,19 +148,20 @@ class _Products:
         self.rows, self.n_neighbors = rows, n_neighbors
         # Around their centre the rows are shortest, and products round least.
         self.centre = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
-        # In a fixed random order the first part of the rows is a sample of all: its bounds are close to the last.
+        # In a fixed random order the first rows are a sample of all: their bounds are close to the last.
         self.order = np.random.default_rng(0).permutation(len(rows))
-        self.width = min(len(rows), max(_WIDTH, 16 * n_neighbors))
+        self.width = min(len(rows), max(_WIDTH, _ROWS_PER_NEIGHBOR * n_neighbors))
 
     def nearest(self, queries: np.ndarray) -> np.ndarray:
         """Return the rows nearest to each query, (n_queries, n_neighbors)."""
-        length = max(1, _BLOCK // self.width)
+        # Products of few queries are slow: a wide tile is allowed more values.
+        length = max(1, _BLOCK // self.width, min(_BLOCK // _WIDTH, 8 * _BLOCK // self.width))
         blocks = [_Candidates(self, queries[at : at + length]) for at in range(0, len(queries), length)]
         distances = np.empty((length, self.width), dtype=np.float32)  # one array for all products
         for start in range(0, len(self.rows), self.width):
             numbers = self.order[start : start + self.width]
             columns = np.empty((len(numbers), self.rows.shape[1] + 1), dtype=np.float32)
-            columns[:, :-1] = self.rows[numbers] - self.centre
+            np.subtract(self.rows[numbers], self.centre, out=columns[:, :-1], casting="same_kind")
             columns[:, -1] = _squares(columns[:, :-1])
             for block in blocks:
                 block.offer(numbers, columns, distances)
@@ -235,7 +242,7 @@ class _Candidates:
         self.distance = np.take_along_axis(self.distance, order, axis=1)
 
     def _set_limit(self, bound: np.ndarray) -> None:
-        """Set what the distance of a candidate may be; of each query `n_neighbors` rows are within the bound."""
+        """Set how far a candidate may be; of each query, `n_neighbors` rows are within the bound."""
         bound = bound.astype(np.float64)
         self.error = _error(bound, self.squares, self.rows.shape[1])
         self.limit = np.nextafter((bound + 2 * self.error).astype(np.float32), np.float32(np.inf))
@@ -267,11 +274,11 @@ def _bound(distances: np.ndarray, n_neighbors: int) -> np.ndarray:
 def _error(bound: np.ndarray, own: np.ndarray, n_features: int) -> np.ndarray:
     """Return how far the float32 distance of a row that is within `bound` of its query may be off.
 
-    Both were rounded to float32 about the centre, which moves them by u |query| + u |row| with the unit
-    roundoff u. A product of d features and the row's square is off by at most
+    Rounding to float32 moves a row, as seen from the centre, by u |row| with the unit roundoff u, and a query
+    likewise. A product of d features and the row's square is off by at most
     (d + 1) u (2 |query| |row| + |row|^2) in whatever order it is summed; the square's rounding and comparing
-    add less than 2 u |row|^2. A row at the distance D has |row| <= |query| + D. The rest is room for the errors
-    of D and of higher order, and for squares too small for float32.
+    add less than 2 u |row|^2. A row at the distance D has |row| <= |query| + D. The rest is room for the
+    errors of D and of higher order, and for squares too small for float32.
     """
     single = np.finfo(np.float32)
     unit = single.eps / 2
