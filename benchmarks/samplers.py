@@ -22,6 +22,7 @@ from eos.storage.layouts import EMBEDDINGS, read_stored
 Resampled = tuple[np.ndarray, np.ndarray]
 
 GRID, SEEDS = (10, 50, 100, 200, 300), (0, 1, 2)
+MANY = 200_000
 PLAIN = "k-NN of all rows, twice; a loop per sample"
 
 
@@ -77,6 +78,21 @@ def comparisons(quick: bool) -> Iterator[Comparison]:
             at_least,
             goal,
         )
+    # Unlike SMOTE, EOS looks for the neighbors of these rows among those of all classes.
+    many, labels = embeddings(
+        tuple(round(count * MANY / sum(COUNTS) / (10 if quick else 1)) for count in COUNTS)
+    )
+    many = many.astype(np.float64)
+    yield Comparison(
+        f"EOS, K = 10, {len(many):,} x {many.shape[1]}",
+        "imbalanced-learn's SMOTE",
+        partial(SMOTE(random_state=0).fit_resample, many, labels),
+        partial(EOS(random_state=0).fit_resample, many, labels),
+        same_counts,
+        1 / 8,
+        1 / 4,
+        once=True,
+    )
 
 
 def plain_eos(X: np.ndarray, y: np.ndarray, k: int, seed: int) -> Resampled:

@@ -2,7 +2,7 @@
 
 The public names work on embeddings from any source and need neither torch nor the pipeline, but for the last:
 
-- `EOS` and `BalancedSVM`: imbalanced-learn samplers;
+- `EOS` and `BalancedSVM`: imbalanced-learn samplers; `FallbackWarning`: what `EOS` warns with;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
 - `BalancedDataset` and `BalancedBatchSampler`: EOS in a training loop of one's own, in PyTorch say;
 - `generalization_gap`: how far the test embeddings of each class reach beyond the training ones;
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from eos.metrics.gap import generalization_gap
     from eos.samplers.balanced_svm import BalancedSVM
     from eos.samplers.batches import BalancedBatchSampler, BalancedDataset
-    from eos.samplers.eos import EOS
+    from eos.samplers.eos import EOS, FallbackWarning
 
 __all__ = [
     "EOS",
     "BalancedBatchSampler",
     "BalancedDataset",
     "BalancedSVM",
+    "FallbackWarning",
     "LinearHead",
     "generalization_gap",
     "load",
@@ -37,6 +38,7 @@ _HOMES = {
     "EOS": "eos.samplers.eos",
     "BalancedBatchSampler": "eos.samplers.batches",
     "BalancedDataset": "eos.samplers.batches",
+    "FallbackWarning": "eos.samplers.eos",
     "BalancedSVM": "eos.samplers.balanced_svm",
     "LinearHead": "eos.heads.linear_head",
     "generalization_gap": "eos.metrics.gap",

@@ -4,6 +4,7 @@ import warnings
 from collections import Counter
 from typing import Any
 
+import faiss
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +14,8 @@ from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils._param_validation import InvalidParameterError
 
-from eos.samplers.eos import EOS, _places, _without_self
+from eos.errors import InputError
+from eos.samplers.eos import EOS, FallbackWarning, _places, _without_self
 
 VARIANTS = ["toward", "away", "released"]
 TOLERANCE = 1e-9
@@ -265,7 +267,11 @@ def separated() -> tuple[np.ndarray, np.ndarray]:
 def test_fallback_pairs_every_member_with_its_k_nearest_enemies(variant: str) -> None:
     X, y = separated()
     eos = EOS(k_neighbors=3, variant=variant, sampling_strategy={1: 408}, random_state=0)
-    X_resampled, _ = eos.fit_resample(X, y)
+    with pytest.warns(
+        FallbackWarning, match="nearest enemies, because no member .* rows: class 1$"
+    ) as caught:
+        X_resampled, _ = eos.fit_resample(X, y)
+    assert len(caught) == 1
     assert eos.fallback_classes_.tolist() == [1]
     members, enemies = np.flatnonzero(y == 1), np.flatnonzero(y == 0)
     used = set()
@@ -288,7 +294,9 @@ def test_fallback_pairs_every_member_with_its_k_nearest_enemies(variant: str) ->
 def test_fallback_classes_are_empty_when_none_is_needed() -> None:
     X, y = blobs([30, 8], spread=0.5)
     eos = EOS(random_state=0)
-    eos.fit_resample(X, y)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        eos.fit_resample(X, y)
     assert eos.fallback_classes_.shape == (0,)
     assert eos.fallback_classes_.dtype == y.dtype
 
@@ -297,7 +305,8 @@ def test_fallback_with_fewer_enemies_than_k() -> None:
     X, y = separated()
     X, y = X[np.argsort(-y)][:10], np.sort(y)[::-1][:10]  # eight of class 1, two of class 0
     eos = EOS(k_neighbors=5, sampling_strategy={1: 20}, random_state=0)
-    _, y_resampled = eos.fit_resample(X, y)
+    with pytest.warns(FallbackWarning, match="class 1"):
+        _, y_resampled = eos.fit_resample(X, y)
     assert eos.fallback_classes_.tolist() == [1]
     assert Counter(y_resampled.tolist()) == {1: 20, 0: 2}
 
@@ -343,7 +352,8 @@ def test_more_duplicates_than_neighbors_still_gives_k_others() -> None:
     X = np.array([[0.0]] * 8 + [[1.0]] * 12)
     y = np.array([1] * 8 + [0] * 12)
     eos = EOS(k_neighbors=3, random_state=0)
-    X_resampled, _ = eos.fit_resample(X, y)
+    with pytest.warns(FallbackWarning, match="class 1"):
+        X_resampled, _ = eos.fit_resample(X, y)
     assert eos.fallback_classes_.tolist() == [1]
     new = X_resampled[len(X) :]
     assert new.min() >= 0
@@ -358,7 +368,7 @@ def test_a_row_that_is_missing_from_its_own_list_loses_the_last_entry() -> None:
 def test_k_is_clipped_with_a_warning() -> None:
     X, y = blobs([12, 4])
     eos = EOS(k_neighbors=16, random_state=0)
-    with pytest.warns(UserWarning, match="k_neighbors was reduced from 16 to 15"):
+    with pytest.warns(FallbackWarning, match="k_neighbors was reduced from 16 to 15"):
         clipped, _ = eos.fit_resample(X, y)
     assert eos.k_neighbors_ == 15
     with warnings.catch_warnings():
@@ -382,15 +392,59 @@ def test_neighbors_object_counts_the_point_itself(variant: str) -> None:
 def test_neighbors_object_in_the_fallback() -> None:
     X, y = separated()
     search = NearestNeighbors(n_neighbors=4, algorithm="kd_tree")
-    by_object, _ = EOS(k_neighbors=search, random_state=0).fit_resample(X, y)
-    by_number, _ = EOS(k_neighbors=3, random_state=0).fit_resample(X, y)
+    with pytest.warns(FallbackWarning):
+        by_object, _ = EOS(k_neighbors=search, random_state=0).fit_resample(X, y)
+    with pytest.warns(FallbackWarning):
+        by_number, _ = EOS(k_neighbors=3, random_state=0).fit_resample(X, y)
     assert np.array_equal(by_object, by_number)
 
 
-def test_neighbors_object_must_find_another_row() -> None:
+class Faiss:
+    """An index of Faiss, with no more of scikit-learn's interface than EOS needs."""
+
+    def __init__(self, n_neighbors: int, kind: str) -> None:
+        self.n_neighbors, self.kind = n_neighbors, kind
+
+    def fit(self, X: np.ndarray) -> None:
+        self.index = faiss.index_factory(X.shape[1], self.kind)
+        self.index.train(X.astype(np.float32))
+        self.index.add(X.astype(np.float32))
+
+    def kneighbors(self, X: np.ndarray, n_neighbors: int, return_distance: bool) -> np.ndarray:
+        assert not return_distance
+        rows: np.ndarray = self.index.search(X.astype(np.float32), n_neighbors)[1]
+        return rows
+
+
+@pytest.mark.parametrize("spread", [0.7, 100.0])
+def test_any_object_with_kneighbors(spread: float) -> None:
+    X, y = blobs([500, 60, 25], n_features=8, spread=spread)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error" if spread < 1 else "ignore", FallbackWarning)
+        by_number = EOS(k_neighbors=6, random_state=0)
+        expected, _ = by_number.fit_resample(X, y)
+        search = Faiss(7, "Flat")
+        resampled, _ = EOS(k_neighbors=search, random_state=0).fit_resample(X, y)
+        near, labels = EOS(k_neighbors=Faiss(7, "HNSW16"), random_state=0).fit_resample(X, y)
+    assert by_number.fallback_classes_.tolist() == ([] if spread < 1 else [1, 2])
+    assert np.array_equal(resampled, expected)
+    assert not hasattr(search, "index")  # a copy was fitted
+    # Approximate: for nearly all members the same enemies, in the same classes' numbers.
+    assert Counter(labels.tolist()) == {0: 500, 1: 500, 2: 500}
+    assert np.isclose(near, expected).all(axis=1).mean() > 0.8
+
+
+def test_an_index_that_finds_too_few_is_refused() -> None:
+    X, y = blobs([200, 60], n_features=4, spread=0.7)  # Faiss looks at one of 20 cells, and fills up with -1
+    with pytest.raises(InputError, match=r"Faiss.kneighbors must return 41 row numbers, .*, from -1 to"):
+        EOS(k_neighbors=Faiss(41, "IVF20,Flat"), random_state=0).fit_resample(X, y)
+
+
+@pytest.mark.parametrize("n_neighbors", [None, 2.5, 1])
+def test_neighbors_object_must_say_how_many(n_neighbors: Any) -> None:
     X, y = blobs([12, 4])
-    with pytest.raises(ValueError, match=r"n_neighbors=1.*at least 2"):
-        EOS(k_neighbors=NearestNeighbors(n_neighbors=1)).fit_resample(X, y)
+    with pytest.raises(InputError, match=rf"n_neighbors={n_neighbors}; .* whole number of at least 2"):
+        EOS(k_neighbors=Faiss(n_neighbors, "Flat")).fit_resample(X, y)
 
 
 class Recording(NearestNeighbors):

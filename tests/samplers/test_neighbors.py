@@ -1,5 +1,8 @@
 """The exact search: in step with scikit-learn's, right where float32 is not, and shared."""
 
+import threading
+import time
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -7,6 +10,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from eos import EOS
 from eos.samplers import neighbors
@@ -74,8 +78,6 @@ def test_many_copies_of_a_row() -> None:
 def test_rows_far_from_the_origin(offset: float, dtype: type[np.floating]) -> None:
     rng = np.random.RandomState(0)
     rows = (rng.normal(size=(800, 16)) + offset * rng.choice([-1, 1], 16)).astype(dtype)
-    products = neighbors._Products(rows, 6)
-    assert products.origin is not None
     assert np.array_equal(nearest(rows, rows, 6), by_hand(rows, rows, 6))
 
 
@@ -93,11 +95,52 @@ def test_the_largest_magnitude(values: np.ndarray) -> None:
     assert neighbors.largest_magnitude(values) == np.abs(values.astype(float)).max()
 
 
-def test_blocks_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = np.random.RandomState(0).normal(size=(200, 6))
-    expected = nearest(rows, rows, 5)
-    monkeypatch.setattr(neighbors, "_BLOCK", 7 * 200)
-    assert np.array_equal(nearest(rows, rows, 5), expected)
+@pytest.mark.parametrize(("width", "block", "room"), [(16, 7 * 16, 3), (2, 200, 1), (200, 1, 9)])
+@pytest.mark.parametrize("places", [3, 1000])  # of many rows at one place, and of few
+def test_tiles_do_not_show(
+    monkeypatch: pytest.MonkeyPatch, width: int, block: int, room: int, places: int
+) -> None:
+    rows = np.random.RandomState(0).randint(0, places, (300, 4)).astype(float)
+    expected = {k: by_hand(rows, rows, k) for k in (1, 2, 5, 60)}
+    monkeypatch.setattr(neighbors, "_WIDTH", width)
+    monkeypatch.setattr(neighbors, "_BLOCK", block)
+    monkeypatch.setattr(neighbors, "_ROOM", room)
+    monkeypatch.setattr(neighbors, "_ROWS_PER_NEIGHBOR", 1)
+    for k, right in expected.items():
+        assert np.array_equal(nearest(rows, rows, k), right)
+
+
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_threads_do_not_show(monkeypatch: pytest.MonkeyPatch, n_threads: int) -> None:
+    rows = np.random.RandomState(0).randint(0, 4, (500, 5)).astype(np.float32)
+    monkeypatch.setattr(neighbors, "_SMALL", 0)
+    monkeypatch.setattr(neighbors, "_QUERIES", 40)
+    asked, search = [], neighbors._Products.nearest
+
+    def recorded(products: Any, queries: np.ndarray) -> np.ndarray:
+        asked.append((threading.get_ident(), len(queries)))
+        time.sleep(0.01)  # long enough for the others to start
+        return search(products, queries)
+
+    monkeypatch.setattr(neighbors._Products, "nearest", recorded)
+    with threadpool_limits(n_threads, user_api="blas"):
+        assert np.array_equal(nearest(rows, rows, 9), by_hand(rows, rows, 9))
+    threads, lengths = zip(*asked, strict=True)
+    assert len(set(threads)) == n_threads
+    assert max(lengths) <= 40
+    assert sum(lengths) == 500
+
+
+@pytest.mark.parametrize("n_copies", [1, 20_000])
+def test_memory_is_bounded(n_copies: int) -> None:
+    rows = np.random.RandomState(0).normal(size=(20_000, 8)).astype(np.float32)
+    rows[:n_copies] = rows[0]
+    search = ExactNeighbors(11).fit(rows)
+    tracemalloc.start()
+    search.kneighbors(rows[:512], return_distance=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 512 * 20_000 * 12  # the distances and numbers of all pairs, had they been there at once
 
 
 def test_the_rest_is_scikit_learns() -> None:

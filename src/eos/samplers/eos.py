@@ -16,10 +16,15 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from eos.errors import InputError
 from eos.samplers.neighbors import ExactNeighbors, largest_magnitude
 
 # Of the rows that are searched for, this many values are copied at once: at most 256 MB.
 _QUERIED_VALUES = 2**25
+
+
+class FallbackWarning(UserWarning):
+    """EOS did something else than it was asked for, because the data leave no other way."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +97,10 @@ class EOS(BaseOverSampler):
 
     k_neighbors : int or object, default=10
         How many nearest neighbors of a member are searched for enemies, the member itself not counted: the
-        exact search `eos.samplers.neighbors.ExactNeighbors` finds them. Or a nearest-neighbor object with
-        scikit-learn's interface (``fit``, ``kneighbors``, ``kneighbors_graph``), of which a clone is fitted;
-        as elsewhere in imbalanced-learn its ``n_neighbors`` counts the point itself, so it is K + 1.
+        exact search `eos.samplers.neighbors.ExactNeighbors` finds them. Or any object with ``n_neighbors``,
+        ``fit(X)`` and ``kneighbors(X, n_neighbors, return_distance=False)``, of which a clone is fitted; as
+        elsewhere in imbalanced-learn its ``n_neighbors`` counts the point itself, so it is K + 1. The notes
+        have one that is approximate.
 
     variant : {"toward", "away", "released"}, default="toward"
         - ``"toward"``: ``base + r * (enemy - base)``, the text and results of [1]_.
@@ -117,7 +123,7 @@ class EOS(BaseOverSampler):
         The nearest-neighbor search, fitted on all rows.
 
     k_neighbors_ : int
-        The K that was used: `k_neighbors`, or the number of other rows where that is less, with a warning.
+        The K that was used: `k_neighbors`, or the number of other rows where that is less.
 
     fallback_classes_ : ndarray of shape (n_fallback_classes,)
         The classes of which no member had an enemy among its K neighbors, so that every member was
@@ -125,6 +131,12 @@ class EOS(BaseOverSampler):
 
     n_features_in_, feature_names_in_
         Number of features in the input, and their names, where `X` has names that are all strings.
+
+    Warns
+    -----
+    eos.FallbackWarning
+        If K was lowered, and if there are `fallback_classes_`: such a class is far from all others for K.
+        ``warnings.simplefilter("ignore", FallbackWarning)`` silences both.
 
     See Also
     --------
@@ -139,6 +151,27 @@ class EOS(BaseOverSampler):
 
     Features that are not floating point are sampled as float64; float32 stays float32. A pandas frame gets
     its own dtypes back, as from every sampler of imbalanced-learn, so convert one of whole numbers first.
+
+    The exact search takes time in proportion to the rows of all classes to be filled times all rows. It says
+    on a terminal how far it is. Millions of rows are for an approximate search, such as one by Faiss
+    (``pip install faiss-cpu``). It finds most of the neighbors, which is enough for sampling among them:
+
+    >>> import faiss, math
+    >>> import numpy as np
+    >>> class FaissNeighbors:
+    ...     def __init__(self, n_neighbors):
+    ...         self.n_neighbors = n_neighbors
+    ...     def fit(self, X):
+    ...         cells = math.isqrt(len(X))
+    ...         self.index = faiss.index_factory(X.shape[1], f"IVF{cells},Flat")
+    ...         self.index.train(np.float32(X))
+    ...         self.index.add(np.float32(X))
+    ...         self.index.nprobe = max(8, cells // 16)  # cells that are searched; more find more
+    ...         return self
+    ...     def kneighbors(self, X, n_neighbors, return_distance=False):
+    ...         return self.index.search(np.float32(X), n_neighbors)[1]
+    >>> from eos import EOS
+    >>> sampler = EOS(k_neighbors=FaissNeighbors(11), random_state=0)
 
     References
     ----------
@@ -162,7 +195,7 @@ class EOS(BaseOverSampler):
         **BaseOverSampler._parameter_constraints,
         "k_neighbors": [
             Interval(numbers.Integral, 1, None, closed="left"),
-            HasMethods(["kneighbors", "kneighbors_graph"]),
+            HasMethods(["fit", "kneighbors"]),
         ],
         "variant": [StrOptions({"toward", "away", "released"})],
         "step_size": [Interval(numbers.Real, 0, 1, closed="right")],
@@ -253,30 +286,41 @@ class EOS(BaseOverSampler):
             triples = _draw(bases, partners, enemies, n_samples, random_state)
             drawn.append((*triples, np.full(n_samples, label, dtype=y.dtype)))
         self.fallback_classes_ = np.array(fallback_classes, dtype=y.dtype)
+        if fallback_classes:
+            warnings.warn(
+                "paired with their k_neighbors nearest enemies, because no member has an enemy among its "
+                f"k_neighbors nearest rows: {listed_classes(self.fallback_classes_)}",
+                FallbackWarning,
+                stacklevel=2,
+            )
         base, partner, step, labels = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
         step *= -self.step_size if self.variant == "away" else self.step_size
         return Interpolations(base, partner, step, labels)
 
     def _fit_neighbors(self, X: Any) -> None:
         """Fit the search on all rows and set K, clipped to the number of other rows."""
-        if isinstance(self.k_neighbors, numbers.Integral):
-            search = ExactNeighbors(int(self.k_neighbors) + 1)
-        else:
-            search = clone(self.k_neighbors)
-        asked, others = search.n_neighbors - 1, X.shape[0] - 1
-        if asked < 1:
-            raise ValueError(
-                f"k_neighbors: the object has n_neighbors={search.n_neighbors}; it counts the point itself, "
-                "so it must be at least 2"
+        search = self._new_search()
+        n_neighbors = getattr(search, "n_neighbors", None)
+        if not isinstance(n_neighbors, numbers.Integral) or n_neighbors < 2:
+            raise InputError(
+                f"k_neighbors: the object has n_neighbors={n_neighbors}; it counts the point itself, so it must "
+                "be a whole number of at least 2"
             )
+        asked, others = int(n_neighbors) - 1, X.shape[0] - 1
         if asked > others:
             warnings.warn(
                 f"k_neighbors was reduced from {asked} to {others}, because no row has more neighbors",
-                UserWarning,
+                FallbackWarning,
                 stacklevel=2,
             )
-        self.nn_k_ = search.fit(X)
+        self.nn_k_ = search
+        self.nn_k_.fit(X)
         self.k_neighbors_ = min(asked, others)
+
+    def _new_search(self) -> Any:
+        if isinstance(self.k_neighbors, numbers.Integral):
+            return ExactNeighbors(int(self.k_neighbors) + 1)
+        return clone(self.k_neighbors, safe=False)
 
     def _nearest_rows(self, X: Any, members: list[np.ndarray]) -> list[np.ndarray]:
         """Return, for each class's members, their K + 1 nearest rows, themselves among them."""
@@ -286,7 +330,7 @@ class EOS(BaseOverSampler):
         length = max(1, _QUERIED_VALUES // X.shape[1])
         n_neighbors = self.k_neighbors_ + 1
         found = [
-            self.nn_k_.kneighbors(X[queries[start : start + length]], n_neighbors, return_distance=False)
+            _found(self.nn_k_, X[queries[start : start + length]], n_neighbors, X.shape[0])
             for start in range(0, len(queries), length)
         ]
         return np.split(np.concatenate(found), np.cumsum([len(rows) for rows in members[:-1]]))
@@ -305,9 +349,29 @@ class EOS(BaseOverSampler):
     def _nearest_enemies(self, X: Any, y: np.ndarray, members: np.ndarray) -> np.ndarray:
         """Return the K nearest enemies of every member, (n, K)."""
         enemies = np.flatnonzero(y != y[members[0]])
-        search = clone(self.nn_k_).fit(X[enemies])
+        search = self._new_search()
+        search.fit(X[enemies])
         n_neighbors = min(self.k_neighbors_, len(enemies))
-        return enemies[search.kneighbors(X[members], n_neighbors, return_distance=False)]
+        return enemies[_found(search, X[members], n_neighbors, len(enemies))]
+
+
+def listed_classes(classes: np.ndarray) -> str:
+    """Return labels as a sentence has them: class 1, or classes 1, 2."""
+    return f"class{'es' if len(classes) > 1 else ''} {', '.join(map(str, classes))}"
+
+
+def _found(search: Any, queries: Any, n_neighbors: int, n_rows: int) -> np.ndarray:
+    """Return the numbers of the rows that the search finds nearest, (n_queries, n_neighbors)."""
+    rows = np.asarray(search.kneighbors(queries, n_neighbors, return_distance=False))
+    shape = (queries.shape[0], n_neighbors)
+    if rows.shape != shape or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n_rows:
+        raise InputError(
+            f"k_neighbors: {type(search).__name__}.kneighbors must return {n_neighbors} row numbers, from 0 to "
+            f"{n_rows - 1}, for each of {shape[0]} queries; it returned {rows.dtype} of shape {rows.shape}, from "
+            f"{rows.min(initial=0)} to {rows.max(initial=0)}. An approximate search that finds too few (Faiss "
+            "then returns -1) has to look further"
+        )
+    return rows
 
 
 def _draw(

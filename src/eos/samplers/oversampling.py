@@ -110,6 +110,8 @@ def borderline_smote(
     """Run Borderline-SMOTE, and SMOTE for the classes that it passes over without a word."""
     from imblearn.over_sampling import SMOTE, BorderlineSMOTE
 
+    from eos.samplers.eos import listed_classes
+
     k_neighbors = _within_smallest_class(k_neighbors, labels)
     m_neighbors = _lowered("m_neighbors", m_neighbors, len(labels) - 1, "no row has more neighbors")
     borderline = BorderlineSMOTE(random_state=seed, k_neighbors=k_neighbors, m_neighbors=m_neighbors)
@@ -120,7 +122,7 @@ def borderline_smote(
         return rows, new_labels
     warnings.warn(
         "filled by SMOTE, because no member is in danger (at least half of its m_neighbors, but not all, of "
-        f"other classes): {_listed(short)}",
+        f"other classes): {listed_classes(short)}",
         stacklevel=1,
     )
     targets = {label: counts.max() for label in short.tolist()}
@@ -145,15 +147,7 @@ def eos(features: np.ndarray, labels: np.ndarray, seed: int, **parameters: Any) 
     """Run EOS; `k_neighbors` may be a search that other heads share."""
     from eos.samplers.eos import EOS
 
-    sampler = EOS(random_state=seed, **parameters)
-    resampled = sampler.fit_resample(features, labels)
-    if len(sampler.fallback_classes_):
-        warnings.warn(
-            "paired with their k_neighbors nearest enemies, because no member has an enemy among its "
-            f"k_neighbors nearest rows: {_listed(sampler.fallback_classes_)}",
-            stacklevel=1,
-        )
-    return resampled
+    return EOS(random_state=seed, **parameters).fit_resample(features, labels)
 
 
 def _within_smallest_class(k_neighbors: int, labels: np.ndarray) -> int:
@@ -176,7 +170,3 @@ def _lowered(parameter: str, asked: int, most: int, reason: str) -> int:
         return asked
     warnings.warn(f"{parameter} was reduced from {asked} to {most}, because {reason}", stacklevel=1)
     return most
-
-
-def _listed(classes: np.ndarray) -> str:
-    return f"class{'es' if len(classes) > 1 else ''} {', '.join(map(str, classes))}"
