@@ -40,7 +40,7 @@ def share(cell: str, file: Path) -> None:
         if array.dtype == np.float16 and not np.isfinite(array).all():
             raise InputError(f"{cell}: {name} does not fit into float16; it cannot be shared in this form")
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(file, **arrays)
+    np.savez_compressed(file, allow_pickle=False, **arrays)
     print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
 
 
