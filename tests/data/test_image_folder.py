@@ -461,6 +461,12 @@ def test_a_member_of_a_zip_that_escapes_is_refused(
     assert f"{name!r} is {what}; pack the images" in message(archive)
 
 
+def test_an_archive_of_skipped_files_only_has_no_classes(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as packed:
+        packed.writestr("train/notes.txt", "x")
+    assert "train/ holds 0 classes; there must be two at least" in message(tmp_path / "a.zip")
+
+
 def test_an_archive_is_not_unpacked(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     archive = pack_tar(tree, tmp_path / "a.tar.gz")
     (tmp_path / "here").mkdir()

@@ -178,7 +178,7 @@ def _layout(entries: Entries) -> tuple[Classes, Classes | None, list[str]]:
     for classes in trees.values():
         for files in classes.values():
             files.sort()
-    return trees["train"], trees.get("test"), sorted(skipped)
+    return trees.get("train", {}), trees.get("test"), sorted(skipped)
 
 
 def _base(entries: Entries) -> Parts:
