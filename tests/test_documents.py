@@ -18,10 +18,8 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def readme_table() -> list[str]:
+def readme_table(table: pd.DataFrame) -> list[str]:
     """Return Table II in short, as the README has to have it: balanced accuracies, losses against heads."""
-    table = pd.read_csv(ROOT / "metrics/tables/table2.csv")
-    assert table["dataset"].unique().tolist() == ["digits"]
     heads = table["head"].unique()
     lines = [
         "| Loss | " + " | ".join(display_name(head) for head in heads) + " |",
@@ -35,7 +33,8 @@ def readme_table() -> list[str]:
 
 @pytest.mark.skipif(why_not_portable() is not None, reason=f"{why_not_portable()}: other last digits")
 def test_the_readme_shows_the_committed_results() -> None:
-    assert "\n".join(readme_table()) in (ROOT / "README.md").read_text()
+    for dataset, table in pd.read_csv(ROOT / "metrics/tables/table2.csv").groupby("dataset"):
+        assert "\n".join(readme_table(table)) in (ROOT / "README.md").read_text(), dataset
 
 
 def test_the_page_on_speed_shows_the_committed_measurements() -> None:
