@@ -102,7 +102,8 @@ def test_every_table_and_figure_that_needs_no_images(clone: Clone) -> None:
 
     two = (clone.folder / "metrics/tables/table2.md").read_text()
     assert "## plants" in two
-    assert re.search(r"\| dinov2 \| Own classifier \[\d\] +\|   not run ", two)
+    assert re.search(r"\| dinov2 +\| No over-sampling", two)  # its own classifier has no row
+    assert "- Own classifier (dinov2): the file of the embeddings has no classifier" in " ".join(two.split())
     for network, told in (
         ("ce", "the classifier that came"),
         ("dinov2", "the file of the embeddings has no"),
@@ -110,10 +111,13 @@ def test_every_table_and_figure_that_needs_no_images(clone: Clone) -> None:
         assert told in (clone.folder / "metrics/notes/plants-0.csv").read_text(), network
         assert told in two, network
     four = pd.read_csv(clone.folder / "metrics/tables/table4.csv")
-    assert set(four["network"]) == {"ce"}  # which the table lists, and the set has
+    assert set(four["network"]) == {"ce", "dinov2"}
     for number in (1, 3, 5):  # these need images
         assert len(pd.read_csv(clone.folder / f"metrics/tables/table{number}.csv")) == 0
-        assert "No cell was run." in (clone.folder / f"metrics/tables/table{number}.md").read_text()
+        assert (
+            "Nothing that this table compares was run."
+            in (clone.folder / f"metrics/tables/table{number}.md").read_text()
+        )
     claims = pd.read_csv(clone.folder / "metrics/tables/claims.csv")
     assert {"eos_above_own", "gap_grows_with_rarity", "eos_lowers_gap"} <= set(claims["claim"])
     assert set(claims.loc[claims["claim"] == "eos_above_smote", "cell"]) == {"ce", "dinov2"}
@@ -125,7 +129,10 @@ def test_every_table_and_figure_that_needs_no_images(clone: Clone) -> None:
         shown = pd.read_csv(clone.folder / f"metrics/figures/plants/figure{number}.csv")
         assert network in set(shown["network"])
     assert len(pd.read_csv(clone.folder / "metrics/figures/plants/figure6.csv")) > 0
-    for name in ("figure3", "figure4", "figure5", "figure6", "figure7"):
+    for name in ("recall", "confusion"):
+        shown = pd.read_csv(clone.folder / f"metrics/figures/plants/{name}.csv")
+        assert set(shown.loc[shown["network"] == "dinov2", "head"]) == {"smote", "eos"}
+    for name in ("figure3", "figure4", "figure5", "figure6", "figure7", "recall", "confusion", "settings"):
         assert (clone.folder / f"plots/plants/{name}.svg").read_text().startswith("<?xml")
 
 

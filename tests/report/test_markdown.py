@@ -89,11 +89,13 @@ def test_notes_become_numbered_footnotes_of_their_cells(scores: pd.DataFrame) ->
             ("digits", 10, "ce", "smote", "Class 3 was copied."),
             ("digits", 10, "ce", "own", "Stopped early."),
             ("digits", 0, "ce", "random", "Not in this table."),
+            ("digits", 0, "ce", "eos_k50", "Why it was not run."),
             ("svhn", 0, "ce", "own", "Another data set."),
         ],
         columns=NOTES,
     )
-    text = markdown2(table2(scores, ["ce"], ["own", "smote"]), notes)
+    text = markdown2(table2(scores, ["ce"], ["own", "eos_k50", "smote"]), notes)
+    assert "- eos_k50 (CE): Why it was not run. (cut 0)\n" in text
     marks = {row[1].rpartition(" ")[0]: row[1].rpartition(" ")[2] for row in lines_of(text)[2:]}
     assert f"- {marks['SMOTE']} Class 3 was copied.\n" in text  # on every cut: no cut is named
     assert f"- {marks['Own classifier']} Stopped early. (cut 10)\n" in text

@@ -135,20 +135,25 @@ def _page(
     run = table[table["status"] == RUN]
     text = [f"# Table {title}", *_opening(group, run, settings or {})]
     for dataset, block in run.groupby("dataset", sort=False):
-        remarks = _remarks(block, notes, pixel_notes)
+        asked, cells_run = table[table["dataset"] == dataset], set(_cells(block))
+        remarks = _remarks(asked, notes, pixel_notes)
+        on_rows = {
+            remark: cells for remark, cells in remarks.items() if marked and cells_run.intersection(cells)
+        }
         marks = [
-            "".join(f" [{number}]" for number, cells in enumerate(remarks.values(), 1) if cell in cells)
+            "".join(f" [{number}]" for number, cells in enumerate(on_rows.values(), 1) if cell in cells)
             for cell in _cells(block)
         ]
         lines = lay_out(block, marks)
         text += [f"## {display_name(str(dataset))}", _spread(block)]
         text.append(grid(list(lines), lines.to_numpy().tolist()))
-        footnotes = [
-            wrap(f"- {f'[{number}]' if marked else f'{_named(cells)}:'} {remark}", subsequent_indent="  ")
-            for number, (remark, cells) in enumerate(remarks.items(), 1)
+        footnotes = [f"[{number}] {remark}" for number, remark in enumerate(on_rows, 1)]
+        footnotes += [
+            f"{_named(cells)}: {remark}" for remark, cells in remarks.items() if remark not in on_rows
         ]
-        if missing := _not_run(table[table["dataset"] == dataset]):
-            footnotes.append(wrap(f"- Not run: {missing}.", subsequent_indent="  "))
+        if missing := _not_run(asked):
+            footnotes.append(f"Not run: {missing}.")
+        footnotes = [wrap(f"- {footnote}", subsequent_indent="  ") for footnote in footnotes]
         text += ["\n".join(footnotes)] if footnotes else []
     return "\n\n".join(text) + "\n"
 
