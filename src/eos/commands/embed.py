@@ -39,15 +39,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--backbone", required=True, help="torchvision/NAME, timm/NAME, or the folder of a trained network"
     )
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="of a library's backbone")
     parser.add_argument(
-        "--image-size", type=int, metavar="PIXELS", help="of a trained network: what it was trained on"
+        "--weights", type=Path, metavar="FILE", help="weights of a library's backbone, in place of a download"
     )
     parser.add_argument(
-        "--selection", default="last", help="of a trained network: last (default), validation or test"
+        "--image-size",
+        type=int,
+        metavar="PIXELS",
+        help="for a trained network, which needs it: the size of its images",
+    )
+    parser.add_argument(
+        "--selection",
+        default="last",
+        help="for a trained network: whose epoch, last (default), validation or test",
     )
     parser.add_argument("--batch-size", type=int, default=64, help="pictures in memory at a time (64)")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
+    parser.add_argument(
+        "--device", choices=("auto", "cpu", "cuda"), default="auto", help="auto: a GPU, if any"
+    )
     parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto")
 
 
