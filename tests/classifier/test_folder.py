@@ -77,7 +77,9 @@ def test_a_file_that_is_cut_off_or_missing_is_named(folder: Path, name: str) -> 
 
 
 def test_a_folder_of_something_else(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no classifier, which `python -m eos export` writes"):
+    with pytest.raises(InputError, match=r"none: no such folder; name one that `python -m eos export` wrote"):
+        read_description(tmp_path / "none")
+    with pytest.raises(InputError, match=rf"holds no classifier: {DESCRIPTION} is missing"):
         read_description(tmp_path)
     (tmp_path / DESCRIPTION).write_text("{}")
     with pytest.raises(InputError, match="damaged or changed"):

@@ -144,6 +144,19 @@ def test_without_a_test_tree_there_are_training_rows_only(pictures: Path, tmp_pa
     assert not [name for name in found if name.startswith("test")]
 
 
+def test_unlabelled_pictures_lie_anywhere(pictures: Path, tmp_path: Path) -> None:
+    trained(tmp_path / "network", ["bee", "cat"])
+    options = "--backbone", tmp_path / "network", "--image-size", "16"
+    run(pictures, tmp_path / "labelled.npz", *options)
+    run(pictures / "test", tmp_path / "new.npz", *options, "--unlabelled")
+    labelled, new = (np.load(tmp_path / name, allow_pickle=False) for name in ("labelled.npz", "new.npz"))
+    assert set(new) == {"features", "files"}
+    assert [Path(one).parent.name for one in new["files"]] == ["bee"] * 2 + ["cat"] * 2
+    np.testing.assert_allclose(new["features"], labelled["test_features"], rtol=1e-5)
+    with pytest.raises(InputError, match=r"must end in \.npz"):
+        run(pictures, tmp_path / "new.safetensors", *options, "--unlabelled")
+
+
 def test_all_bad_pictures_are_told_of_and_nothing_is_written(pictures: Path, tmp_path: Path) -> None:
     trained(tmp_path / "network", ["bee", "cat"])
     for name in ("train/bee/0.png", "test/cat/1.png"):

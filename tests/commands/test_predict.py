@@ -103,14 +103,26 @@ def test_features(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save("x.npy", features)
     np.save("narrow.npy", features[:, :63])
     np.save("objects.npy", np.array([{}]), allow_pickle=True)
-    told = refused("predict", "head", "x.npy", "narrow.npy", "objects.npy", "none.npy").splitlines()
-    assert told[0] == "error: 3 of 4 files could not be read:"
-    assert ["narrow.npy: not" in told[1], "objects.npy: not" in told[2], "none.npy: not" in told[3]] == [
-        True
-    ] * 3
+    np.savez("other.npz", train_features=features)
+    np.savez("short.npz", features=features, files=np.array(["a"]))
+    bad = ["narrow.npy", "objects.npy", "none.npy", "other.npz", "short.npz"]
+    told = refused("predict", "head", "x.npy", *bad).splitlines()
+    assert told[0] == "error: 5 of 6 files could not be read:"
+    for name, line in zip(bad, told[1:], strict=True):
+        assert f"{name}: no file of features that can be used" in line
+    assert "it holds no array 'features" in told[4]
     rows = [line.split("\t")[:2] for line in capsys.readouterr().out.splitlines()]
     names = eos.load("head").predict(features)
     assert rows == [["x.npy[0]", names[0]], ["x.npy[1]", names[1]]]
+
+
+def test_features_with_the_names_of_their_pictures(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    features = np.random.default_rng(0).normal(size=(2, 64))
+    np.savez("new.npz", features=features, files=np.array(["new/a.png", "new/b.png"]))
+    main(["predict", "head", "new.npz"])
+    rows = [line.split("\t")[:2] for line in capsys.readouterr().out.splitlines()]
+    one, other = eos.load("head").predict(features)
+    assert rows == [["new/a.png", one], ["new/b.png", other]]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +130,7 @@ def test_features(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     [
         (("model", "none.png"), "error: none.png: no such picture or folder; a relative path starts at /"),
         (("model", "tree/.hidden/empty"), "error: tree/.hidden/empty: holds no picture; known formats: AVIF"),
-        (("tree", "tree"), "error: tree: no classifier, which `python -m eos export` writes"),
+        (("tree", "tree"), "error: tree: holds no classifier: "),
         (
             ("model",),
             "error: the following arguments are required: PICTURES; see python -m eos predict --help",

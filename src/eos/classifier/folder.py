@@ -76,8 +76,10 @@ def read_description(folder: Path) -> dict[str, Any]:
     """
     path = folder / DESCRIPTION
     if not path.is_file():
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; name one that `python -m eos export` wrote")
         raise InputError(
-            f"{folder}: no classifier, which `python -m eos export` writes: it has no {DESCRIPTION}"
+            f"{folder}: holds no classifier: {DESCRIPTION} is missing; `python -m eos export` writes one"
         )
     raw = _read(path)
     told = re.search(rb'"sha256": "([0-9a-f]{64})"', raw)

@@ -3,6 +3,7 @@
 PICTURES is a folder or an archive (.zip, .tar, ...) with train/<class>/<picture> and, if there is one,
 test/<class>/<picture>. FILE is .npz or .safetensors; it holds train_features, train_labels, test_features,
 test_labels and class_names. Without test/ there are training rows only.
+With --unlabelled the pictures may lie in any folders, and FILE holds features and files.
 
 BACKBONE is torchvision/NAME (resnet50, vit_b_16, ...), timm/NAME (vit_small_patch14_dinov2.lvd142m, ...), or
 the folder of a network that this pipeline has trained (models/networks/digits-0/ce). Pictures are resized and
@@ -14,6 +15,7 @@ import argparse
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="what to write: .npz or .safetensors")
     parser.add_argument(
         "--backbone", required=True, help="torchvision/NAME, timm/NAME, or the folder of a trained network"
+    )
+    parser.add_argument(
+        "--unlabelled",
+        action="store_true",
+        help="PICTURES is a folder of pictures as they come; FILE (.npz) then holds features and files, for "
+        "`python -m eos predict`",
     )
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="weights of a library's backbone, in place of a download"
@@ -80,6 +88,11 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     device = pick_device(arguments.device)
     precision = pick_precision(arguments.precision, device)
+    if not Path(arguments.pictures).expanduser().exists():  # told before weights are downloaded
+        raise InputError(f"{arguments.pictures}: no such folder or archive")
+    if arguments.unlabelled:
+        _embed_unlabelled(arguments, device.type, precision)
+        return
     backbone = _backbone(arguments)
     with open_tree(arguments.pictures) as (place, train, test, entries):
         # A network that was trained on these classes numbers them as its outputs are numbered.
@@ -107,6 +120,29 @@ def run(arguments: argparse.Namespace) -> None:
     _write(arguments.file, arrays, names)
     told = ", ".join(f"{len(labels)} {part} rows" for part, labels in label_of.items())
     print(f"{arguments.file}: {told} of {found.shape[1]} features, by {arguments.backbone} in {precision}")
+
+
+def _embed_unlabelled(arguments: argparse.Namespace, device: str, precision: str) -> None:
+    import numpy as np
+
+    from eos.classifier.pictures import find_pictures
+    from eos.data.image_files import read_file
+
+    if arguments.file.suffix != ".npz":
+        raise InputError(f"{arguments.file}: must end in .npz, for the names of unlabelled pictures")
+    files, others = find_pictures([Path(arguments.pictures)])
+    print(f"{arguments.pictures}: {len(files)} images; files left out, which are no pictures: {others}")
+    entries: Entries = {file.parts: partial(read_file, file) for file in files}
+    found = _embedded(
+        list(entries),
+        entries,
+        _backbone(arguments),
+        batch_size=arguments.batch_size,
+        device=device,
+        precision=precision,
+    )
+    _write(arguments.file, {"features": found, "files": np.array(list(map(str, files)))}, ())
+    print(f"{arguments.file}: {len(found)} rows of {found.shape[1]} features, by {arguments.backbone}")
 
 
 @dataclass(frozen=True)
@@ -265,7 +301,7 @@ def _write(file: Path, arrays: "Arrays", names: Sequence[str]) -> None:
     from eos.storage.files import replacing, write_arrays
 
     if file.suffix == ".npz":
-        write_arrays(file, arrays | {"class_names": np.array(names)})
+        write_arrays(file, arrays | ({"class_names": np.array(names)} if names else {}))
         return
     from safetensors.numpy import save_file
 

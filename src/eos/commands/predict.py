@@ -3,14 +3,15 @@
 A line per picture: its file, the most likely class, and the softmax value of that class; with --csv a table
 with the softmax values of all classes. They are not calibrated probabilities. Pictures of any size and kind
 are brought to what the classifier was trained on. Those that cannot be read are told of at the end, the rest
-are classified all the same, and the exit status is 1. A classifier of embeddings takes .npy files of shape
-(n, n_features) in place of pictures.
+are classified all the same, and the exit status is 1. A classifier of embeddings takes files of
+them in place of pictures: .npy, (n, n_features), or .npz as `python -m eos embed --unlabelled` writes it.
 """
 
 import argparse
 import csv
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -124,16 +125,30 @@ def _pictures(classifier: "Classifier", files: list[Path], problems: list[str]) 
 
 
 def _features(classifier: "Classifier", files: list[Path], problems: list[str]) -> Blocks:
-    import numpy as np
-
     for file in files:
         try:
-            with file.open("rb") as opened:
-                features = classifier.embed(np.lib.format.read_array(opened, allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
-            problems.append(f"{file}: not a .npy file of features that can be used ({error})")
+            names, features = _stored_features(file)
+            features = classifier.embed(features)
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            reason = f"it holds no array {error}" if isinstance(error, KeyError) else str(error)
+            problems.append(f"{file}: no file of features that can be used ({reason})")
             continue
-        yield [f"{file}[{row}]" for row in range(len(features))], features
+        yield names or [f"{file}[{row}]" for row in range(len(features))], features
+
+
+def _stored_features(file: Path) -> tuple[list[str], "np.ndarray"]:
+    """Return the names of the rows, none where the file has none, and the rows."""
+    import numpy as np
+
+    with file.open("rb") as opened:
+        if file.suffix != ".npz":
+            return [], np.lib.format.read_array(opened, allow_pickle=False)
+        with np.load(opened, allow_pickle=False) as arrays:
+            names = list(map(str, arrays["files"])) if "files" in arrays else []
+            features: np.ndarray = arrays["features"]
+    if names and len(names) != len(features):
+        raise ValueError(f"{len(names)} files, but {len(features)} rows of features")
+    return names, features
 
 
 def _tell(line: str) -> None:
