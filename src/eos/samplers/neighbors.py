@@ -35,10 +35,10 @@ class ExactNeighbors(NearestNeighbors):
 
     It is scikit-learn's `NearestNeighbors(algorithm="brute")` except for what over-sampling asks of it: the
     row numbers alone (``kneighbors(X, return_distance=False)``) among dense rows. Those are found by products
-    in float32, of rows as seen from their centre, a tile of rows and queries at a time. The products' rounding
-    is bounded, and what could be within the bound is decided by differences in float64. So the rows and their
-    order are exact, and do not depend on the number of threads or of neighbors asked for. Of rows at the same
-    distance the first comes first. Values beyond 1e15 are left to scikit-learn.
+    in float32, of rows as seen from their centre, a tile of rows and queries at a time. The products'
+    rounding is bounded, and what could be within the bound is decided by differences in float64. So the rows
+    and their order are exact, and do not depend on the number of threads or of neighbors asked for. Of rows
+    at the same distance the first comes first. Values beyond 1e15 are left to scikit-learn.
 
     It takes as many threads as matrix products would (``OMP_NUM_THREADS``), some tens of MB each, and on a
     terminal says how far it is.
