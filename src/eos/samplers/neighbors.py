@@ -147,7 +147,7 @@ class _Products:
     def __init__(self, rows: np.ndarray, n_neighbors: int) -> None:
         self.rows, self.n_neighbors = rows, n_neighbors
         # Around their centre the rows are shortest, and products round least.
-        self.centre = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
+        self.centre = rows.mean(axis=0, dtype=np.float64).astype(np.result_type(rows, np.float32))
         # In a fixed random order the first rows are a sample of all: their bounds are close to the last.
         self.order = np.random.default_rng(0).permutation(len(rows))
         self.width = min(len(rows), max(_WIDTH, _ROWS_PER_NEIGHBOR * n_neighbors))
