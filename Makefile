@@ -44,7 +44,7 @@ test-quick: $(INSTALLED) ## the same without the slow tests, about a minute
 unit: $(INSTALLED)
 	pytest --cov --cov-report=term
 
-bench: $(INSTALLED) ## measure every phase beside the plain way, ten minutes
+bench: $(INSTALLED) ## measure every phase beside the plain way, twelve minutes
 	python -m benchmarks
 
 bench-quick: $(INSTALLED) ## the same on small sizes, under a minute

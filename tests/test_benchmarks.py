@@ -38,3 +38,11 @@ def test_a_wrong_result_shows() -> None:
     comparison = Comparison("a", "b", lambda: 1, lambda: 2, lambda one, two: one == two, 1, 1)
     assert not measure(comparison, 1).same_result
     assert measure(replace(comparison, ours=lambda: 1), 1).same_result
+
+
+@pytest.mark.parametrize(("once", "runs"), [(False, 4), (True, 2)])
+def test_a_long_work_is_measured_once(once: bool, runs: int) -> None:
+    done: list[int] = []
+    comparison = Comparison("a", "b", lambda: 1, lambda: done.append(1), lambda *both: True, 1, 1, once=once)
+    measure(comparison, 3)
+    assert len(done) == runs  # the first warms up

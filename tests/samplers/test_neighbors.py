@@ -66,6 +66,12 @@ def test_of_rows_at_the_same_distance_the_first_comes_first() -> None:
     assert np.array_equal(found, by_hand(rows, rows, 20))
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16])
+def test_rows_of_any_numbers(dtype: type) -> None:
+    rows = np.random.RandomState(0).randint(0, 200, (300, 6)).astype(dtype)
+    assert np.array_equal(nearest(rows, rows, 5), by_hand(rows, rows, 5))
+
+
 def test_many_copies_of_a_row() -> None:
     rows = np.zeros((3000, 4), dtype=np.float32)
     rows[:1000] = np.random.RandomState(0).normal(5, 1, (1000, 4))

@@ -303,8 +303,8 @@ class EOS(BaseOverSampler):
         n_neighbors = getattr(search, "n_neighbors", None)
         if not isinstance(n_neighbors, numbers.Integral) or n_neighbors < 2:
             raise InputError(
-                f"k_neighbors: the object has n_neighbors={n_neighbors}; it counts the point itself, so it must "
-                "be a whole number of at least 2"
+                f"k_neighbors: the object has n_neighbors={n_neighbors}; it counts the point itself, so "
+                "it must be a whole number of at least 2"
             )
         asked, others = int(n_neighbors) - 1, X.shape[0] - 1
         if asked > others:
@@ -366,10 +366,10 @@ def _found(search: Any, queries: Any, n_neighbors: int, n_rows: int) -> np.ndarr
     shape = (queries.shape[0], n_neighbors)
     if rows.shape != shape or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n_rows:
         raise InputError(
-            f"k_neighbors: {type(search).__name__}.kneighbors must return {n_neighbors} row numbers, from 0 to "
-            f"{n_rows - 1}, for each of {shape[0]} queries; it returned {rows.dtype} of shape {rows.shape}, from "
-            f"{rows.min(initial=0)} to {rows.max(initial=0)}. An approximate search that finds too few (Faiss "
-            "then returns -1) has to look further"
+            f"k_neighbors: {type(search).__name__}.kneighbors must return {n_neighbors} row numbers, from 0 "
+            f"to {n_rows - 1}, for each of {shape[0]} queries; it returned {rows.dtype} of shape "
+            f"{rows.shape}, from {rows.min(initial=0)} to {rows.max(initial=0)}. An approximate search that "
+            "finds too few (Faiss then returns -1) has to look further"
         )
     return rows
 

@@ -35,10 +35,10 @@ class ExactNeighbors(NearestNeighbors):
 
     It is scikit-learn's `NearestNeighbors(algorithm="brute")` except for what over-sampling asks of it: the
     row numbers alone (``kneighbors(X, return_distance=False)``) among dense rows. Those are found by products
-    in float32, of rows as seen from their centre, a tile of rows and queries at a time. The products' rounding
-    is bounded, and what could be within the bound is decided by differences in float64. So the rows and their
-    order are exact, and do not depend on the number of threads or of neighbors asked for. Of rows at the same
-    distance the first comes first. Values beyond 1e15 are left to scikit-learn.
+    in float32, of rows as seen from their centre, a tile of rows and queries at a time. The products'
+    rounding is bounded, and what could be within the bound is decided by differences in float64. So the rows
+    and their order are exact, and do not depend on the number of threads or of neighbors asked for. Of rows
+    at the same distance the first comes first. Values beyond 1e15 are left to scikit-learn.
 
     It takes as many threads as matrix products would (``OMP_NUM_THREADS``), some tens of MB each, and on a
     terminal says how far it is.
@@ -147,7 +147,7 @@ class _Products:
     def __init__(self, rows: np.ndarray, n_neighbors: int) -> None:
         self.rows, self.n_neighbors = rows, n_neighbors
         # Around their centre the rows are shortest, and products round least.
-        self.centre = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
+        self.centre = rows.mean(axis=0, dtype=np.float64).astype(np.result_type(rows, np.float32))
         # In a fixed random order the first rows are a sample of all: their bounds are close to the last.
         self.order = np.random.default_rng(0).permutation(len(rows))
         self.width = min(len(rows), max(_WIDTH, _ROWS_PER_NEIGHBOR * n_neighbors))
