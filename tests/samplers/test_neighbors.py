@@ -68,7 +68,7 @@ def test_of_rows_at_the_same_distance_the_first_comes_first() -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float16])
 def test_rows_of_any_numbers(dtype: type) -> None:
-    rows = np.random.RandomState(0).randint(0, 200, (300, 6)).astype(dtype)
+    rows: np.ndarray = np.random.RandomState(0).randint(0, 200, (300, 6)).astype(dtype)
     assert np.array_equal(nearest(rows, rows, 5), by_hand(rows, rows, 5))
 
 
