@@ -1,6 +1,6 @@
-"""The residual networks for ImageNet, as torchvision has them: those that pretrained weights exist for.
+"""ResNet-18 for ImageNet, as torchvision has it: a backbone that pretrained weights exist for.
 
-They divide the sides of an image by 32. Smaller images are enlarged by whole factors to that and more, so that
+It divides the sides of an image by 32. Smaller images are enlarged by a whole factor to that or more, so that
 any size will do.
 """
 
@@ -32,22 +32,12 @@ def _enlarged(module: nn.Module, given: tuple[Tensor]) -> Tensor:
     return functional.interpolate(images, scale_factor=factor, mode="nearest") if factor > 1 else images
 
 
-def _backbone(name: str, channels: int) -> Backbone:
-    """Return a network of torchvision without its classifier; its weights keep their names."""
-    body: Any = getattr(import_torchvision("models"), name)(weights=None)
+def resnet18(*, channels: int) -> Backbone:
+    """Return the backbone of ResNet-18 (He et al. 2016, Table 1); weights have torchvision's names."""
+    body: Any = import_torchvision("models").resnet18(weights=None)
     body.n_features = body.fc.in_features
     body.avgpool, body.fc = _Mean(), nn.Identity()
     if channels != 3:
         body.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
     body.register_forward_pre_hook(_enlarged)
     return body
-
-
-def resnet18(*, channels: int) -> Backbone:
-    """Return the backbone of ResNet-18 (He et al. 2016, Table 1)."""
-    return _backbone("resnet18", channels)
-
-
-def resnet50(*, channels: int) -> Backbone:
-    """Return the backbone of ResNet-50 (He et al. 2016, Table 1)."""
-    return _backbone("resnet50", channels)
