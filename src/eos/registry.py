@@ -85,7 +85,6 @@ ARCHITECTURES: Table = {
     "wideresnet": Entry("eos.models.wideresnet:wideresnet", "WideResNet-22-4"),
     "densenet": Entry("eos.models.densenet:densenet", "DenseNet-40-12"),
     "resnet18": Entry("eos.models.torchvision_resnet:resnet18", "ResNet-18"),
-    "resnet50": Entry("eos.models.torchvision_resnet:resnet50", "ResNet-50"),
 }
 
 #: Losses: subclasses of `eos.losses.base.Loss`, called with the class counts and their parameters.

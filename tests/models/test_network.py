@@ -12,7 +12,7 @@ from eos.models.network import Classifier, CosineClassifier, Network, build_netw
 from eos.registry import ARCHITECTURES
 
 #: Features of an embedding, where they are not the 64 of a ResNet.
-WIDTHS = {"wideresnet": 256, "densenet": 448, "resnet18": 512, "resnet50": 2048}
+WIDTHS = {"wideresnet": 256, "densenet": 448, "resnet18": 512}
 
 
 def network(architecture: str = "resnet20", seed: int = 0, **options: Any) -> Network:

@@ -68,7 +68,7 @@ def test_a_network_of_this_pipeline_is_a_start_too() -> None:
 @pytest.mark.parametrize(
     ("architecture", "channels", "told"),
     [
-        ("resnet50", 3, r"\d+ missing: .*; \d+ of another shape: "),
+        ("densenet", 3, r"\d+ missing: .*; \d+ too many: .*; \d+ of another shape: conv1"),
         ("resnet8", 3, r"\d+ too many: layer1.*; \d+ of another shape: conv1"),
         ("resnet18", 2, r"1 of another shape: conv1\.weight"),
     ],
