@@ -58,7 +58,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     }
     clone.change_parameters(
         axes=content["axes"] | empty | {"embeddings": ["plants"]},
-        embeddings={"plants": definition},
+        embeddings=content["embeddings"] | {"plants": definition},
         head_training=content["head_training"] | {"batch_size": 16, "seeds": [0, 1]},
         figures=content["figures"] | {"figure6": content["figures"]["figure6"] | {"points": 30}},
     )
