@@ -140,7 +140,15 @@ def test_a_classifier_without_a_backbone_takes_features(without_backbone: Path) 
 
 
 @pytest.mark.parametrize(
-    "inputs", [np.zeros((2, 63)), np.zeros(64), np.zeros((0, 64)), np.full((1, 64), np.nan), [["a"] * 64]]
+    "inputs",
+    [
+        np.zeros((2, 63)),
+        np.zeros(64),
+        np.zeros((0, 64)),
+        np.full((1, 64), np.nan),
+        np.full((1, 64), 1e39),
+        [["a"] * 64],
+    ],
 )
 def test_features_that_it_does_not_take(without_backbone: Path, inputs: Any) -> None:
     with pytest.raises(InputError, match=r"inputs: .*features of shape \(n, 64\), n at least 1"):

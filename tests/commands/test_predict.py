@@ -116,6 +116,33 @@ def test_features(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert rows == [["x.npy[0]", names[0]], ["x.npy[1]", names[1]]]
 
 
+def test_features_are_standardized_once(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    random = np.random.default_rng(0)
+    mean, deviation = random.normal(3, 1, 64).astype(np.float32), np.full(64, 10, np.float32)
+    head = {"weight": WEIGHT, "bias": BIAS, "mean": mean, "deviation": deviation}
+    write_folder(Path("scaled"), description(backbone=None), {HEAD: head})
+    features = random.normal(mean, deviation, (20, 64))
+    np.save("x.npy", features)
+    main(["predict", "scaled", "x.npy"])
+    known = eos.load("scaled").predict_proba(features)
+    assert capsys.readouterr().out.splitlines() == [
+        f"x.npy[{number}]\t{NAMES[row.argmax()]}\t{row.max():.3f}" for number, row in enumerate(known)
+    ]
+
+
+@pytest.mark.parametrize("files", [np.array("a"), np.array([["a"], ["b"]])])
+def test_names_of_features_of_another_shape(place: Path, files: np.ndarray) -> None:
+    np.savez("odd.npz", features=np.zeros((2, 64)), files=files)
+    assert "(files of shape " in refused("predict", "head", "odd.npz")
+
+
+@pytest.mark.parametrize("table", ["", "tree"])
+def test_a_table_that_would_be_a_folder(place: Path, table: str) -> None:
+    assert refused("predict", "model", "tree", "--csv", table).endswith(
+        "is a folder; name a file for the table"
+    )
+
+
 def test_features_with_the_names_of_their_pictures(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     features = np.random.default_rng(0).normal(size=(2, 64))
     np.savez("new.npz", features=features, files=np.array(["new/a.png", "new/b.png"]))

@@ -237,6 +237,15 @@ def test_features_are_standardized_by_the_training_rows(tmp_path: Path) -> None:
         np.testing.assert_allclose(found.features[part], expected, rtol=1e-3, atol=1e-4)
 
 
+def test_features_that_standardizing_makes_infinite_are_told(tmp_path: Path) -> None:
+    changed = content()
+    changed["train_features"][:, 3] *= np.float32(1e-40)
+    with pytest.raises(
+        InputError, match=r"feature 3: its deviation .* (train|test) rows standardized .* infinite"
+    ):
+        read(npz(tmp_path, changed), standardize=True)
+
+
 @pytest.mark.parametrize(("scale", "warned"), [(0.036, True), (1.0, False), (30.0, True)])
 def test_a_scale_that_heads_cannot_be_trained_at_is_told(scale: float, warned: bool, tmp_path: Path) -> None:
     arrays = content()
@@ -346,7 +355,16 @@ BAD[3, 1] = np.nan
             {"classifier_bias": np.ones(2)},
             "classifier_bias: a float64 array of shape (2,); give numbers of shape",
         ),
-        ({"classifier_weight": BAD[2:5]}, "classifier_weight: holds NaN or infinity"),
+        ({"classifier_weight": BAD[2:5]}, "classifier_weight: holds NaN, infinity"),
+        (
+            {"classifier_weight": np.full((3, 5), 1e300)},
+            "classifier_weight: holds NaN, infinity or a value too large for float32",
+        ),
+        ({"train_labels": np.full(16, 1e300)}, "train_labels: 1e+300 in row 0 is too large"),
+        (
+            {"train_labels": np.full(16, 2**63, np.uint64)},
+            "train_labels: 9223372036854775808 in row 0 is too",
+        ),
     ],
 )
 def test_one_clear_error(changes: Arrays, expected: str, tmp_path: Path) -> None:

@@ -185,6 +185,8 @@ def test_docstring_examples_run() -> None:
     ("labels", "message"),
     [
         ([0, None, 1, 1], "train_labels: 1 are missing, the first in row 1; drop such rows"),
+        (["a", np.nan, "b", "b"], "train_labels: 1 are missing, the first in row 1; drop such rows"),
+        (["a", 1, "a", 1], "train_labels: int and str among each other; give labels"),
         ([0.0, 0.0, np.nan, np.nan], "train_labels: 2 are missing, the first in row 2"),
         (np.array(["a", 1, "a", 1], dtype=object), "train_labels: int and str among each other; give labels"),
     ],

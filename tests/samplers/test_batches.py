@@ -108,3 +108,8 @@ def test_mistakes_are_named() -> None:
         BalancedBatchSampler([], 4, 0)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         BalancedDataset(np.eye(3), [0, 1], EOS())
+
+
+def test_labels_of_the_sampler_are_one_per_row() -> None:
+    with pytest.raises(InputError, match=r"labels: shape \(3, 3\); give one per row"):
+        BalancedBatchSampler(np.eye(3), batch_size=2, random_state=0)

@@ -179,11 +179,15 @@ class Classifier:
         wanted = f"features of shape (n, {self.n_features}), n at least 1"
         if features.ndim != 2 or features.shape[1] != self.n_features or not len(features):
             raise InputError(f"inputs: an array of shape {features.shape}; this classifier takes {wanted}")
-        if features.dtype.kind not in "fiu" or not np.isfinite(features).all():
+        given = features.dtype
+        if given.kind in "fiu":
+            with np.errstate(over="ignore"):  # what float32 cannot hold is infinite
+                features = features.astype(np.float32, copy=False)
+        if given.kind not in "fiu" or not np.isfinite(features).all():
             raise InputError(
-                f"inputs: {features.dtype} with values that are no numbers; give finite {wanted}"
+                f"inputs: {given} with values that are no numbers, or too large for float32; give finite "
+                f"{wanted}"
             )
-        features = features.astype(np.float32, copy=False)
         if "mean" in self._head:
             features = (features - self._head["mean"]) / self._head["deviation"]
         return features

@@ -12,6 +12,7 @@ import csv
 import sys
 import time
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -50,6 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     InputError
         If the classifier cannot be used, there is no picture, or some of them cannot be read.
     """
+    if arguments.csv and arguments.csv.is_dir():  # told before any work
+        raise InputError(f"{arguments.csv}: is a folder; name a file for the table")
     computing = read_description(arguments.model)["computing"]
     if computing["portable"]:
         hold_to_portable_code()
@@ -128,8 +131,8 @@ def _features(classifier: "Classifier", files: list[Path], problems: list[str]) 
     for file in files:
         try:
             names, features = _stored_features(file)
-            features = classifier.embed(features)
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            classifier.embed(features)  # to check them only: predicting standardizes them itself
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             reason = f"it holds no array {error}" if isinstance(error, KeyError) else str(error)
             problems.append(f"{file}: no file of features that can be used ({reason})")
             continue
@@ -144,11 +147,11 @@ def _stored_features(file: Path) -> tuple[list[str], "np.ndarray"]:
         if file.suffix != ".npz":
             return [], np.lib.format.read_array(opened, allow_pickle=False)
         with np.load(opened, allow_pickle=False) as arrays:
-            names = list(map(str, arrays["files"])) if "files" in arrays else []
+            files = arrays["files"] if "files" in arrays else np.empty(0)
             features: np.ndarray = arrays["features"]
-    if names and len(names) != len(features):
-        raise ValueError(f"{len(names)} files, but {len(features)} rows of features")
-    return names, features
+    if files.ndim != 1 or (files.size and files.shape != features.shape[:1]):
+        raise ValueError(f"files of shape {files.shape}, but features of shape {features.shape}")
+    return list(map(str, files)), features
 
 
 def _tell(line: str) -> None:

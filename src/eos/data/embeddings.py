@@ -171,16 +171,18 @@ def _plain(group: Group) -> np.ndarray:
             return np.char.decode(labels, "utf-8")
         except UnicodeDecodeError as error:
             raise InputError(f"{group.name}: text that is not UTF-8 ({error}); save it as text") from error
-    if kind == "f":
-        if not np.isfinite(labels).all() or (labels != np.rint(labels)).any():
-            row = int(np.flatnonzero(~np.isfinite(labels) | (labels != np.rint(labels)))[0])
-            raise InputError(
-                f"{group.name}: {labels[row].item()} in row {row} is missing or no whole number; give whole "
-                "numbers or text"
-            )
-        return labels.astype(np.int64)
-    if kind not in "biuU":
+    if kind == "f" and (not np.isfinite(labels).all() or (labels != np.rint(labels)).any()):
+        row = int(np.flatnonzero(~np.isfinite(labels) | (labels != np.rint(labels)))[0])
+        raise InputError(
+            f"{group.name}: {labels[row].item()} in row {row} is missing or no whole number; give whole "
+            "numbers or text"
+        )
+    if kind not in "bfiuU":
         raise InputError(f"{group.name}: of type {labels.dtype}; give whole numbers or text")
+    if kind in "fu" and (far := np.flatnonzero((labels >= 2.0**63) | (labels < -(2.0**63)))).size:
+        raise InputError(
+            f"{group.name}: {labels[far[0]].item()} in row {far[0]} is too large; give int64 or text"
+        )
     return labels if kind == "U" else labels.astype(np.int64)
 
 
@@ -259,9 +261,15 @@ def _standardized(features: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarr
     mean = features["train"].mean(axis=0, dtype=np.float64).astype(np.float32)
     deviation = features["train"].std(axis=0, dtype=np.float64).astype(np.float32)
     deviation[deviation == 0] = 1  # a constant feature
-    for rows in features.values():
+    for part, rows in features.items():
         np.subtract(rows, mean, out=rows)
-        np.divide(rows, deviation, out=rows)
+        with np.errstate(over="ignore"):
+            np.divide(rows, deviation, out=rows)
+        if (broken := np.flatnonzero(~np.isfinite(rows).all(axis=0))).size:
+            raise InputError(
+                f"feature {broken[0]}: its deviation over training rows is {deviation[broken[0]]:.2g}, and "
+                f"{part} rows standardized by it are infinite; drop that feature, or set standardize to false"
+            )
     return mean, deviation
 
 
@@ -290,10 +298,16 @@ def _classifier(stored: Stored, n_classes: int, width: int) -> tuple[np.ndarray 
                 f"{name}: a {array.dtype} array of shape {array.shape}; give numbers of shape {shape}, for "
                 f"{n_classes} classes and {width} features"
             )
+    with np.errstate(over="ignore"):
+        weight = None if stored.weight is None else stored.weight.astype(np.float32)
+        bias = bias.astype(np.float32)
+    for name, array in (("classifier_weight", weight), ("classifier_bias", bias)):
         if array is not None and not np.isfinite(array).all():
-            raise InputError(f"{name}: holds NaN or infinity; leave it out, or give the right one")
-    weight = None if stored.weight is None else stored.weight.astype(np.float32)
-    return weight, bias.astype(np.float32)
+            raise InputError(
+                f"{name}: holds NaN, infinity or a value too large for float32; leave it out, or give the "
+                "right one"
+            )
+    return weight, bias
 
 
 def _logits(stored: Stored, parts: np.ndarray, n_classes: int) -> dict[str, np.ndarray] | None:

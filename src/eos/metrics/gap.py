@@ -187,6 +187,9 @@ def _checked(
 
 def _labels(labels: npt.ArrayLike, name: str, n_samples: int) -> np.ndarray:
     array = np.asarray(labels)
+    if array.dtype.kind == "U" and not isinstance(labels, np.ndarray):
+        plain = np.asarray(labels, dtype=object)  # NumPy makes text of NaN and of numbers beside text
+        array = array if all(isinstance(label, str) for label in plain.ravel()) else plain
     if array.shape != (n_samples,):
         raise InputError(f"{name}: shape {array.shape}; give one per row of features, shape ({n_samples},)")
     if array.dtype.kind in "fO":

@@ -105,7 +105,10 @@ class BalancedBatchSampler:
     def __init__(self, labels: npt.ArrayLike, batch_size: int, random_state: int) -> None:
         if batch_size < 1:
             raise InputError(f"batch_size: {batch_size}; give a number of rows, at least 1")
-        numbers = np.unique(np.asarray(labels), return_inverse=True)[1]
+        array = np.asarray(labels)
+        if array.ndim != 1:
+            raise InputError(f"labels: shape {array.shape}; give one per row, shape (n_samples,)")
+        numbers = np.unique(array, return_inverse=True)[1]
         if numbers.size == 0:
             raise InputError("labels: there are no rows; give at least one")
         self._members = [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]
