@@ -6,6 +6,7 @@ Nothing in a file is ever unpickled, and it is never in memory as a whole.
 import json
 import zipfile
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -101,17 +102,18 @@ def _damage(what: str, more: type[Exception] = OSError) -> Iterator[None]:
 # Arrays by name
 
 
-class _Arrays:
+class _Arrays(ABC):
     """The arrays of a file by name."""
 
     names: list[str]
 
+    @abstractmethod
     def shape_and_type(self, name: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
-        raise NotImplementedError
+        """Return the shape and the type of an array."""
 
+    @abstractmethod
     def blocks(self, name: str) -> Iterator[np.ndarray]:
         """Yield consecutive rows of an array, in blocks of about `BLOCK` bytes."""
-        raise NotImplementedError
 
     def whole(self, name: str) -> np.ndarray | None:
         if name not in self.names:
