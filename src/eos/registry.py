@@ -24,6 +24,7 @@ OpenFraction = Annotated[float, Interval(gt=0, lt=1)]
 ZeroToOne = Annotated[float, Interval(ge=0, le=1)]
 Share = Annotated[float, Interval(gt=0, le=1)]
 Rate = Annotated[float, Interval(gt=0)]
+AtLeastOne = Annotated[float, Ge(1)]
 NonNegative = Annotated[float, Ge(0)]
 Text = Annotated[str, Len(1)]
 
@@ -101,14 +102,35 @@ LOSSES: Table = {
         "LDAM",
         {"max_margin": Rate, "scale": Rate, "reweight_from": ZeroToOne, "beta": Fraction},
     ),
+    "logit_adjusted": Entry("eos.losses.logit_adjusted:LogitAdjustedLoss", "LA", {"tau": NonNegative}),
+    "vector_scaling": Entry(
+        "eos.losses.logit_adjusted:VectorScalingLoss", "VS", {"gamma": NonNegative, "tau": NonNegative}
+    ),
 }
 
 #: The losses that can be trained on mixed labels: those whose `soft_targets` is true.
-SOFT_TARGET_LOSSES = ("ce",)
+SOFT_TARGET_LOSSES = ("ce", "logit_adjusted", "vector_scaling")
 
 #: Ways to mix batches: called with their parameters, they return an `eos.training.mixing.Mixing`.
 MIXINGS: Table = {
+    "mixup": Entry("eos.training.mixing:Mixup", "mixup", {"alpha": Rate}),
+    "rebalanced_mixup": Entry(
+        "eos.training.mixing:RebalancedMixup",
+        "Rebalanced mixup",
+        {"alpha": Rate, "kappa": AtLeastOne, "tau": ZeroToOne},
+    ),
     "remix": Entry("eos.training.mixing:Remix", "ReMix", {"alpha": Rate}),
+}
+
+#: What changes the images of a batch beside crops and flips: called with their parameters, they return an
+#: `eos.training.policies.Augmentation`.
+AUGMENTATIONS: Table = {
+    "cutout": Entry("eos.training.policies:Cutout", "Cutout", {"size": Positive}),
+    "autoaugment": Entry(
+        "eos.training.policies:AutoAugment",
+        "AutoAugment",
+        {"policy": Literal["cifar10", "svhn", "imagenet"]},
+    ),
 }
 
 #: Samplers of embeddings: functions of features, labels, seed and their parameters; see

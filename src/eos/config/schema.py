@@ -113,6 +113,7 @@ Threads = Annotated[int, Field(ge=1, le=1024)]
 Source: Any = _definitions("name", registry.SOURCES)
 Loss: Any = _definitions("name", registry.LOSSES)
 Mixing: Any = _definitions("name", registry.MIXINGS)
+Augmentation: Any = _definitions("name", registry.AUGMENTATIONS)
 Head: Any = _definitions("sampler", registry.HEADS)
 PixelSampler: Any = _definitions("sampler", registry.PIXEL_SAMPLERS)
 Generator: Any = _definitions("model", registry.GENERATORS)
@@ -266,6 +267,8 @@ class Network(_Section):
 
     loss: Loss
     mixing: Mixing | None
+    augmentations: tuple[Augmentation, ...]
+    resample_from: registry.ZeroToOne
     architecture: Architecture | None
     epochs_share: Share
     heads: SomeHeads

@@ -18,7 +18,7 @@ from eos.models.pretrained import read_state_dict
 from eos.models.saved import load_saved, save_network
 from eos.pipeline import paths
 from eos.pipeline.command import digest
-from eos.registry import MIXINGS
+from eos.registry import AUGMENTATIONS, MIXINGS, Table
 from eos.storage.files import Arrays, write_table
 from eos.storage.layouts import BALANCED, IMAGES, NOTES_BETWEEN, SPLIT, SYNTHETIC, read_stored
 from eos.training.augmentation import normalization_of
@@ -69,7 +69,8 @@ def fit_network(
         parameters, dataset, network, rows=len(images.labels), balanced=synthetic is not None
     )
     limit_threads(settings.cpu_threads)
-    chosen, mixing = architecture(parameters, dataset, network), definition.mixing
+    chosen = architecture(parameters, dataset, network)
+    mixing, augmentations = definition.mixing, definition.augmentations
     place = f"{paths.PARAMETERS}: networks.{network} on {dataset}"
     with placed(place):
         weights = read_state_dict(Path(chosen.weights).expanduser()) if chosen.weights else None
@@ -79,7 +80,8 @@ def fit_network(
         "loss": definition.loss.name,
         "loss_parameters": definition.loss.model_dump(exclude={"name"}),
         "config": TrainConfig(
-            **settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"})
+            **settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}),
+            resample_from=definition.resample_from,
         ),
         "normalization": (given.mean, given.std) if given else normalization_of(real.images),
         "device": settings.device,
@@ -87,7 +89,7 @@ def fit_network(
     # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
     seen = [part for one in (images, validation, test) if one for part in (one.images, one.labels)]
     seen += [value.float().numpy() for value in (weights or {}).values()]
-    key = fingerprint(seen, (arguments, mixing, settings.cpu_threads), library_code())
+    key = fingerprint(seen, (arguments, mixing, augmentations, settings.cpu_threads), library_code())
     checkpoint = FileCheckpoint(paths.CHECKPOINTS / f"{key}.safetensors")
     steps = steps_per_epoch(len(images.labels), settings.batch_size)
     print(
@@ -101,7 +103,8 @@ def fit_network(
             images,
             test,
             validation=validation,
-            mixing=MIXINGS[mixing.name].load()(**mixing.model_dump(exclude={"name"})) if mixing else None,
+            mixing=_built(MIXINGS, mixing) if mixing else None,
+            augmentations=[_built(AUGMENTATIONS, one) for one in augmentations],
             on_epoch=log,
             on_resume=log.resume,
             checkpoint=checkpoint,
@@ -146,6 +149,11 @@ def fit_network(
         "parameters": trained.n_parameters,
         "made": digest(folder / "last.safetensors"),
     }
+
+
+def _built(table: Table, definition: Any) -> Any:
+    """Return what a definition names, with its parameters."""
+    return table[definition.name].load()(**definition.model_dump(exclude={"name"}))
 
 
 def _images_of(data: Arrays, rows: np.ndarray) -> Images | None:

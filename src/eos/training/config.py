@@ -33,6 +33,9 @@ class TrainConfig:
         The rules that look at these scores choose among the scored epochs.
     seed : int
         Of all random draws.
+    resample_from : float
+        Fraction of the epochs from which on batches are drawn class by class, with replacement (deferred
+        re-sampling); 1 never does.
     """
 
     epochs: int
@@ -48,6 +51,7 @@ class TrainConfig:
     precision: str
     score_every: int
     seed: int
+    resample_from: float = 1.0
 
 
 def learning_rate(config: TrainConfig, epoch: int) -> float:

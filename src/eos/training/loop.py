@@ -28,6 +28,7 @@ from eos.training.augmentation import augment, normalization_of
 from eos.training.checkpoints import FileCheckpoint, pack, part, unpack
 from eos.training.config import TrainConfig, learning_rate
 from eos.training.mixing import Mixing
+from eos.training.policies import Augmentation
 
 Weights = dict[str, Tensor]
 
@@ -119,6 +120,7 @@ def train(
     loss_parameters: Mapping[str, float] | None = None,
     config: TrainConfig,
     mixing: Mixing | None = None,
+    augmentations: Sequence[Augmentation] = (),
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
     pretrained: Mapping[str, Tensor] | None = None,
     device: str = "auto",
@@ -146,6 +148,8 @@ def train(
         How to train.
     mixing : Mixing, optional
         How to mix batches; the loss must take soft targets. None trains on plain batches.
+    augmentations : sequence of Augmentation, default=()
+        What else changes the images of a batch, in this order, after crops and flips.
     normalization : pair of sequences of float, optional
         Mean and standard deviation per channel of values in [0, 1]; by default those of the training images.
     pretrained : mapping of str to Tensor, optional
@@ -172,14 +176,15 @@ def train(
         weights are those of another architecture, there is no such device, or the training diverges.
     """
     scored = {"test": test} if validation is None else {"test": test, "validation": validation}
-    measure = build_loss(loss, _class_counts(train, scored, n_classes), loss_parameters or {})
+    counts = _class_counts(train, scored, n_classes)
     training = _Training(
         train,
         scored,
         architecture,
-        measure,
+        build_loss(loss, counts, loss_parameters or {}),
         config=config,
         mixing=mixing,
+        augmentations=augmentations,
         normalization=normalization,
         pretrained=pretrained,
         device=device,
@@ -220,17 +225,21 @@ class _Training:
         *,
         config: TrainConfig,
         mixing: Mixing | None,
+        augmentations: Sequence[Augmentation],
         normalization: tuple[Sequence[float], Sequence[float]] | None,
         pretrained: Mapping[str, Tensor] | None,
         device: str,
     ) -> None:
         self.config = config
         self.mixing = mixing
+        self.augmentations = augmentations
         self.mean, self.std = map(tuple, normalization or normalization_of(train.images))
         self.device = pick_device(device)
         self.precision = pick_precision(config.precision, self.device)
         self.images = torch.as_tensor(train.images, device=self.device)
         self.labels = torch.as_tensor(train.labels, dtype=torch.int64, device=self.device)
+        self.counts = self.labels.bincount(minlength=loss.n_classes)
+        self.fill = (torch.tensor(self.mean, device=self.device) * 255).round().to(torch.uint8)
         self.scored = {
             name: (torch.as_tensor(one.images, device=self.device), one.labels)
             for name, one in scored.items()
@@ -309,8 +318,11 @@ class _Training:
     def _learn(self) -> tuple[float, float]:
         """Take one step per batch; return the mean loss, and the balanced accuracy of the predictions."""
         self.network.train()
-        order = torch.randperm(len(self.labels), generator=self.generator)
         all_labels = self.labels.cpu()
+        if len(self.history) / self.config.epochs >= self.config.resample_from:
+            order = class_balanced_rows(all_labels, self.generator)
+        else:
+            order = torch.randperm(len(self.labels), generator=self.generator)
         total = torch.zeros((), device=self.device)
         met, predicted = [], []
         # What is collected stays on the device until the end: reading one number would wait for the GPU.
@@ -325,12 +337,12 @@ class _Training:
                 horizontal_flip=self.config.horizontal_flip,
                 generator=self.generator,
             )
+            for change in self.augmentations:
+                views = change(views, self.fill, self.generator)
             inputs = network_input(views, self.mean, self.std)
             targets = labels = self.labels[rows]
             if self.mixing is not None:
-                inputs, targets, labels = self.mixing.mixed(
-                    inputs, labels, self.loss.n_classes, self.generator
-                )
+                inputs, targets, labels = self.mixing.mixed(inputs, labels, self.counts, self.generator)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 logits = self.network(inputs)
             loss = self.loss(logits, targets)
@@ -354,6 +366,19 @@ class _Training:
         """Return the balanced accuracy and the macro-F1 of each of the sets of images to score."""
         found = {name: self.score(images, labels) for name, (images, labels) in self.scored.items()}
         return {f"{name}_{kind}": scores[kind] for name, scores in found.items() for kind in ("BAC", "FM")}
+
+
+def class_balanced_rows(labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return as many rows as there are, each of a class drawn uniformly and a member of it drawn uniformly.
+
+    Deferred re-sampling (DRS, Cao et al. 2019) takes them in place of a permutation late in training.
+    `labels`, `(n,)`, are on the CPU, and every class from 0 to the largest has a row.
+    """
+    counts, by_class = labels.bincount(), labels.argsort(stable=True)
+    starts = counts.cumsum(0) - counts
+    classes = torch.randint(len(counts), (len(labels),), generator=generator)
+    places = torch.rand(len(labels), dtype=torch.float64, generator=generator) * counts[classes]
+    return by_class[starts[classes] + places.long()]
 
 
 def _batches(order: Tensor, batch_size: int) -> list[Tensor]:

@@ -1,7 +1,8 @@
-"""Mixing batches while training: ReMix.
+"""Mixing batches while training: mixup, rebalanced mixup, ReMix.
 
-Bellinger, Corizzo and Japkowicz, "Calibrated Resampling for Imbalanced and Long-Tails in Deep Learning",
-2021. It is not the "Remix: Rebalanced Mixup" of Chou et al. (2020), which mixes labels by class sizes.
+Two methods have nearly one name. ReMix is by Bellinger, Corizzo and Japkowicz, "Calibrated Resampling for
+Imbalanced and Long-Tails in Deep Learning", 2021. "Remix: Rebalanced Mixup" is by Chou et al., 2020, and is
+called rebalanced mixup here.
 
 Every random draw comes from a torch generator on the CPU: it is the same on every device, and its state is
 all that a training needs to go on after a stop.
@@ -22,23 +23,27 @@ class Mixing(Protocol):
         """Return which rows of a batch, by their labels on the CPU, make the one that is trained on."""
 
     def mixed(
-        self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator
+        self, images: Tensor, labels: Tensor, counts: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return mixed images, soft targets, and the class with the larger share in each.
 
-        The images are float `(n, ...)`, augmented and normalised; the targets float32 `(n, n_classes)`.
+        The images are float `(n, ...)`, augmented and normalised; the targets float32 `(n, n_classes)`. The
+        counts are those of the training images of each class, `(n_classes,)`.
         """
 
 
-class Remix:
-    """ReMix: every batch is balanced, then mixed up with a share from Beta(alpha, alpha), alpha above 0."""
+class Mixup:
+    """mixup (Zhang et al. 2018): each image of a batch mixed with another by a share from Beta(alpha, alpha).
+
+    One share is drawn for the whole batch. alpha is above 0.
+    """
 
     def __init__(self, *, alpha: float) -> None:
         self.alpha = alpha
 
     def chosen(self, labels: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the rows of a balanced batch of the same size."""
-        return balanced_batch(labels, len(labels), generator)
+        """Return all rows, as they are."""
+        return torch.arange(len(labels))
 
     def share(self, generator: torch.Generator) -> float:
         """Return a share in [0, 1]."""
@@ -47,14 +52,60 @@ class Remix:
         return float(np.random.default_rng(int(seed)).beta(self.alpha, self.alpha))
 
     def mixed(
-        self, images: Tensor, labels: Tensor, n_classes: int, generator: torch.Generator
+        self, images: Tensor, labels: Tensor, counts: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Mix every image of a batch with another one of it, all with the same share."""
         share = self.share(generator)
         partners = torch.randperm(len(labels), generator=generator).to(labels.device)
-        one_hot = functional.one_hot(labels, n_classes).float()
-        mixtures, targets = (share * own + (1 - share) * own[partners] for own in (images, one_hot))
+        one_hot = functional.one_hot(labels, len(counts)).float()
+        own_share = self.label_share(share, counts[labels], counts[labels[partners]])
+        targets = own_share * one_hot + (1 - own_share) * one_hot[partners]
+        mixtures = share * images + (1 - share) * images[partners]
         return mixtures, targets, labels if share >= 0.5 else labels[partners]
+
+    def label_share(self, share: float, counts: Tensor, partner_counts: Tensor) -> Tensor | float:
+        """Return the share that an image's label has in the target, beside the image's own `share`."""
+        return share
+
+
+class RebalancedMixup(Mixup):
+    """Remix, rebalanced mixup (Chou et al. 2020): mixup whose label goes to the much smaller class.
+
+    A mixture of images of two classes, one of them at least `kappa` times as large, gets the smaller class's
+    label alone, unless the larger class's share of the image is `tau` or more.
+
+    Parameters
+    ----------
+    alpha : float
+        Of Beta(alpha, alpha), above 0.
+    kappa : float
+        Ratio of class sizes, at least 1; 3 in the paper.
+    tau : float
+        Share, in [0, 1]; 0.5 in the paper.
+    """
+
+    def __init__(self, *, alpha: float, kappa: float, tau: float) -> None:
+        super().__init__(alpha=alpha)
+        self.kappa = kappa
+        self.tau = tau
+
+    def label_share(self, share: float, counts: Tensor, partner_counts: Tensor) -> Tensor | float:
+        """Return 0 where the image's class is the much larger one, 1 where it is the smaller: `(n, 1)`."""
+        ratio = counts / partner_counts
+        shares = torch.full_like(ratio, share, dtype=torch.float32)
+        if share < self.tau:
+            shares[ratio >= self.kappa] = 0.0
+        if 1 - share < self.tau:
+            shares[ratio <= 1 / self.kappa] = 1.0
+        return shares[:, None]
+
+
+class Remix(Mixup):
+    """ReMix: every batch is balanced, then mixed up with a share from Beta(alpha, alpha), alpha above 0."""
+
+    def chosen(self, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the rows of a balanced batch of the same size."""
+        return balanced_batch(labels, len(labels), generator)
 
 
 def balanced_batch(labels: Tensor, size: int, generator: torch.Generator) -> Tensor:

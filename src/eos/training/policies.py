@@ -1,0 +1,144 @@
+"""Stronger augmentation of whole batches: Cutout and AutoAugment.
+
+Each is called with the uint8 images of a batch, cropped and flipped already, and works on their device. Every
+random draw comes from a generator on the CPU.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from eos.data.torchvision_import import import_torchvision
+
+
+class Augmentation(Protocol):
+    """A way to change the images of a batch, each by itself."""
+
+    def __call__(self, images: Tensor, fill: Tensor, generator: torch.Generator) -> Tensor:
+        """Return changed images, uint8 `(n, height, width, channels)`, as the given ones.
+
+        `fill` is the mean colour of the training images, uint8 `(channels,)`.
+        """
+
+
+class Cutout:
+    """Cutout (DeVries and Taylor 2017): a square of the mean colour, `size` pixels wide, over each image.
+
+    Its centre is uniform over the image's pixels, so that a part of it may lie outside.
+    """
+
+    def __init__(self, *, size: int) -> None:
+        self.size = size
+
+    def __call__(self, images: Tensor, fill: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the images with a square each."""
+        n, height, width, _ = images.shape
+        rows, columns = (self._covered(n, length, generator) for length in (height, width))
+        covered = (rows[:, :, None] & columns[:, None, :]).to(images.device)
+        return torch.where(covered[..., None], fill, images)
+
+    def _covered(self, n: int, length: int, generator: torch.Generator) -> Tensor:
+        start = torch.randint(length, (n, 1), generator=generator) - self.size // 2
+        place = torch.arange(length)
+        return (place >= start) & (place < start + self.size)
+
+
+class AutoAugment:
+    """AutoAugment (Cubuk et al. 2019): two operations for each image, by torchvision's policies.
+
+    Each image draws one of the 25 sub-policies; each of its two operations is done with its probability, with
+    a random sign where it has one. Images that need the same operation are done together.
+
+    Parameters
+    ----------
+    policy : {"cifar10", "svhn", "imagenet"}
+        Which of torchvision's policies.
+    """
+
+    def __init__(self, *, policy: str) -> None:
+        transforms = import_torchvision("transforms")
+        self.policies = transforms.AutoAugment(transforms.AutoAugmentPolicy(policy)).policies
+        self.functional: Any = import_torchvision("transforms.v2.functional")
+
+    def __call__(self, images: Tensor, fill: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the images, each changed by the operations it has drawn."""
+        n = len(images)
+        drawn = torch.randint(len(self.policies), (n,), generator=generator).tolist()
+        chances = torch.rand((n, 2), generator=generator).tolist()
+        negative = torch.randint(2, (n, 2), generator=generator).tolist()
+        planes = images.permute(0, 3, 1, 2).contiguous()
+        for step in range(2):
+            together: dict[tuple[str, float], list[int]] = {}
+            for image, policy in enumerate(drawn):
+                operation, probability, level = self.policies[policy][step]
+                if chances[image][step] > probability:
+                    continue
+                size = 0.0 if level is None else magnitude(operation, level, planes.shape[-2:])
+                if operation in SIGNED and negative[image][step]:
+                    size = -size
+                together.setdefault((operation, size), []).append(image)
+            for (operation, size), members in together.items():
+                rows = torch.tensor(members, device=images.device)
+                planes[rows] = OPERATIONS[operation](self.functional, planes[rows], size)
+        return planes.permute(0, 2, 3, 1)
+
+
+SIGNED = {
+    "ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate", "Brightness", "Color", "Contrast", "Sharpness"
+}  # fmt: skip
+
+
+def magnitude(operation: str, level: int, shape: Sequence[int]) -> float:
+    """Return how strong an operation is at a level from 0 to 9, on images of a height and a width."""
+    height, width = shape
+    largest = {
+        "ShearX": 0.3,
+        "ShearY": 0.3,
+        "TranslateX": 150 / 331 * width,
+        "TranslateY": 150 / 331 * height,
+        "Rotate": 30.0,
+        "Brightness": 0.9,
+        "Color": 0.9,
+        "Contrast": 0.9,
+        "Sharpness": 0.9,
+    }
+    if operation in largest:
+        return largest[operation] * level / 9
+    return {"Posterize": 8.0 - round(level / (9 / 4)), "Solarize": 255.0 * (9 - level) / 9}[operation]
+
+
+def _moved(functional: Any, images: Tensor, *, x: float = 0, y: float = 0) -> Tensor:
+    shift = [int(x), int(y)]
+    done: Tensor = functional.affine(images, angle=0.0, translate=shift, scale=1.0, shear=[0.0, 0.0])
+    return done
+
+
+def _sheared(functional: Any, images: Tensor, *, x: float = 0, y: float = 0) -> Tensor:
+    shear = [math.degrees(math.atan(x)), math.degrees(math.atan(y))]
+    # About the upper left corner, as torchvision does it.
+    done: Tensor = functional.affine(
+        images, angle=0.0, translate=[0, 0], scale=1.0, shear=shear, center=[0, 0]
+    )
+    return done
+
+
+#: By name, functions of torchvision's functional module, uint8 images (n, channels, height, width), a size.
+OPERATIONS: dict[str, Callable[[Any, Tensor, float], Tensor]] = {
+    "ShearX": lambda functional, images, size: _sheared(functional, images, x=size),
+    "ShearY": lambda functional, images, size: _sheared(functional, images, y=size),
+    "TranslateX": lambda functional, images, size: _moved(functional, images, x=size),
+    "TranslateY": lambda functional, images, size: _moved(functional, images, y=size),
+    "Rotate": lambda functional, images, size: functional.rotate(images, size),
+    "Brightness": lambda functional, images, size: functional.adjust_brightness(images, 1 + size),
+    "Color": lambda functional, images, size: functional.adjust_saturation(images, 1 + size),
+    "Contrast": lambda functional, images, size: functional.adjust_contrast(images, 1 + size),
+    "Sharpness": lambda functional, images, size: functional.adjust_sharpness(images, 1 + size),
+    "Posterize": lambda functional, images, size: functional.posterize(images, int(size)),
+    "Solarize": lambda functional, images, size: functional.solarize(images, size),
+    "AutoContrast": lambda functional, images, size: functional.autocontrast(images),
+    "Equalize": lambda functional, images, size: functional.equalize(images),
+    "Invert": lambda functional, images, size: functional.invert(images),
+}
