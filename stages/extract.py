@@ -14,7 +14,7 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     from eos.errors import InputError
     from eos.models.devices import limit_threads, pick_device, pick_precision
     from eos.models.inference import extract
-    from eos.models.network import classifier_weights
+    from eos.models.network import classifier_bias, classifier_weights
     from eos.models.saved import load_saved
     from eos.pipeline.paths import embeddings_file, images_file, network_folder, split_file
     from eos.storage.files import write_arrays
@@ -30,6 +30,7 @@ def main(dataset: str, cut: int, network: str) -> dict[str, Any]:
     precision = pick_precision(settings["precision"], pick_device(settings["device"]))
     arrays: dict[str, np.ndarray] = {
         "weight": classifier_weights(saved.network),
+        "bias": classifier_bias(saved.network),
         "epoch": np.array(saved.epoch),
         "precision": np.array(precision),
     }

@@ -21,7 +21,7 @@ def balance(dataset: str, cut: int, network: str) -> dict[str, Any]:
     import numpy as np
     import sklearn.svm  # noqa: F401
 
-    from eos.config.cells import heads_of
+    from eos.config.cells import heads_of, neighbors, sampler_of
     from eos.errors import placed
     from eos.metrics.gap import generalization_gap
     from eos.pipeline.paths import PARAMETERS, embeddings_file, oversampled_folder
@@ -35,17 +35,17 @@ def balance(dataset: str, cut: int, network: str) -> dict[str, Any]:
     folder = oversampled_folder(dataset, cut, network)
     notes, measured = {}, {}
     definitions = {head: parameters().heads[head] for head in heads_of(parameters(), dataset, network)}
-    heads = [head for head, definition in definitions.items() if definition.sampler != "own"]
+    heads = [head for head in definitions if sampler_of(parameters(), head) not in ("own", None)]
     # One search, for the most neighbors that a head of EOS asks for, serves all of them. In the seconds it
     # is part of the first such head.
-    eos_heads = [head for head in heads if definitions[head].sampler == "eos"]
-    shared = SharedLists(1 + max((definitions[head].k_neighbors for head in eos_heads), default=0))
+    sizes = {head: k for head in heads if isinstance(k := neighbors(parameters(), head), int)}
+    shared = SharedLists(1 + max(sizes.values(), default=0))
     for number, head in enumerate(heads, start=1):
         start = time.perf_counter()
         settings = definitions[head].model_dump()
         sampler = settings.pop("sampler")
-        if head in eos_heads:
-            settings["k_neighbors"] = ExactNeighbors(settings["k_neighbors"] + 1, shared=shared)
+        if head in sizes:
+            settings["k_neighbors"] = ExactNeighbors(sizes[head] + 1, shared=shared)
         rows, seed = (data["train_features"], data["train_labels"]), parameters().oversampling.random_state
         with placed(f"{PARAMETERS}: heads.{head}, on {path}"):
             balanced = (

@@ -40,6 +40,7 @@ def main(dataset: str) -> None:
                 )
         arrays: dict[str, np.ndarray] = {
             "weight": found.weight,
+            "bias": found.bias,
             "mean": found.mean,
             "deviation": found.deviation,
             "epoch": np.array(0),

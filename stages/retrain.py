@@ -16,14 +16,16 @@ def main(dataset: str, cut: int, network: str = "") -> dict[str, Any]:
 
 
 def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
-    """Write each head's weights, test logits and learning curves, all seeds stacked."""
+    """Write each head's weights, test logits and learning curves, all seeds stacked; and what was chosen."""
     import numpy as np
 
+    from eos.config.cells import heads_of, is_classifier
     from eos.errors import placed
     from eos.heads.retraining import retrain
     from eos.heads.softmax import HeadConfig
     from eos.pipeline.paths import PARAMETERS, embeddings_file, heads_folder, oversampled_folder
-    from eos.storage.files import read_json, write_arrays
+    from eos.pipeline.rivals import fit_classifier
+    from eos.storage.files import read_json, write_arrays, write_json
     from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
 
     settings = parameters().head_training
@@ -33,7 +35,7 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)  # a network may have no head but its own
     balanced_folder = oversampled_folder(dataset, cut, network)
     heads = list(read_json(balanced_folder / "notes.json"))
-    measured = {}
+    measured, chosen = {}, {}
     for number, head in enumerate(heads, start=1):
         start = time.perf_counter()
         balanced = read_stored(balanced_folder / f"{head}.npz", OVERSAMPLED)
@@ -55,6 +57,7 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
             ]
         seconds = (time.perf_counter() - start) / len(runs)
         stacked = {name: np.stack([run[name] for run in runs]) for name in runs[0]}
+        stacked |= {"seeds": np.array(settings.seeds), "center": np.empty(0, dtype=np.float32)}
         write_arrays(folder / f"{head}.npz", stacked)
         measured[head] = {
             "seconds": seconds,
@@ -64,6 +67,24 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
             "made": digest(folder / f"{head}.npz"),
         }
         print(f"head {number}/{len(heads)} {head}: {len(runs)} seeds on {len(labels)} rows", flush=True)
+    classifiers = [
+        head for head in heads_of(parameters(), dataset, network) if is_classifier(parameters(), head)
+    ]
+    for number, head in enumerate(classifiers, start=1):
+        start = time.perf_counter()
+        with placed(f"{PARAMETERS}: heads.{head}, on {network} of {dataset}"):
+            stacked, chosen[head] = fit_classifier(parameters(), dataset, network, head, data)
+        write_arrays(folder / f"{head}.npz", stacked)
+        measured[head] = {
+            "seconds": (time.perf_counter() - start) / len(stacked["seeds"]),
+            "epochs": 0,
+            "rows": len(data["train_labels"]),
+            "parameters": stacked["weight"][0].size + stacked["bias"][0].size,
+            "made": digest(folder / f"{head}.npz"),
+        }
+        told = "".join(f", {name} = {one['value']}" for name, one in chosen[head].items())
+        print(f"classifier {number}/{len(classifiers)} {head}{told}", flush=True)
+    write_json(folder / "chosen.json", chosen)
     return {"heads": measured}
 
 

@@ -1,15 +1,17 @@
-"""Score every head of every network: DATASET CUT -> metrics/<kind>/<dataset>-<cut>.csv."""
+"""Score every head of every network: DATASET CUT -> metrics/<kind>/<cell>.csv, data/predictions/<cell>.npz."""
 
 from eos.pipeline.command import parameters, run
 
 
 def main(dataset: str, cut: int) -> None:
-    """Write tidy tables, a row per observation: see `eos.storage.layouts.COLUMNS`."""
-    from eos.pipeline.paths import results_file
+    """Write tidy tables, a row per observation: see `eos.storage.layouts.COLUMNS`; and all predictions."""
+    from eos.pipeline.paths import predictions_file, results_file
     from eos.pipeline.scoring import score_heads
-    from eos.storage.files import write_table
+    from eos.storage.files import write_arrays, write_table
 
-    for kind, table in score_heads(parameters(), dataset, cut).items():
+    tables, predictions = score_heads(parameters(), dataset, cut)
+    write_arrays(predictions_file(dataset, cut), predictions)
+    for kind, table in tables.items():
         write_table(results_file(kind, dataset, cut), table)
 
 

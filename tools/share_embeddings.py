@@ -11,8 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from eos.config.cells import logit_scale
+from eos.config.loading import load
 from eos.errors import InputError
-from eos.pipeline.paths import embeddings_file, network_folder
+from eos.pipeline.paths import PARAMETERS, embeddings_file, network_folder
 from eos.storage.files import read_json
 from eos.storage.layouts import EMBEDDINGS, read_stored
 
@@ -31,11 +33,18 @@ def share(cell: str, file: Path) -> None:
         raise InputError(f"cell {cell!r}: must be DATASET-CUT/NETWORK, digits-0/ce say")
     stored = read_stored(embeddings_file(dataset, int(cut), network), EMBEDDINGS)
     names = read_json(network_folder(dataset, int(cut), network) / "network.json")["class_names"]
-    arrays = {"class_names": np.array(names), "classifier_weight": stored["weight"]}
+    arrays = {
+        "class_names": np.array(names),
+        "classifier_weight": stored["weight"],
+        "classifier_bias": stored["bias"],
+    }
     for part in ("train", "validation", "test"):
         arrays[f"{part}_features"] = stored[f"{part}_features"].astype(np.float16)
         arrays[f"{part}_labels"] = stored[f"{part}_labels"].astype(np.min_scalar_type(len(names)))
-    arrays["test_logits"] = stored["test_logits"].astype(np.float16)
+    # Logits as the softmax of the loss has them, so that probabilities can be made of them.
+    scale = np.float32(logit_scale(load(PARAMETERS), dataset, network))
+    for part in ("validation", "test"):
+        arrays[f"{part}_logits"] = (scale * stored[f"{part}_logits"]).astype(np.float16)
     for name, array in arrays.items():
         if array.dtype == np.float16 and not np.isfinite(array).all():
             raise InputError(f"{cell}: {name} does not fit into float16; it cannot be shared in this form")

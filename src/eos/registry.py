@@ -45,6 +45,18 @@ class Entry:
 
 Table = Mapping[str, Entry]
 
+#: The type of a parameter that is the definition of a sampler, as of a head, or null.
+SAMPLER = "sampler"
+
+# How a head is trained whose schedule is its own.
+_SCHEDULE: Mapping[str, Any] = {
+    "epochs": Positive,
+    "learning_rate": Rate,
+    "weight_decay": NonNegative,
+    "warmup_epochs": Count,
+    "milestones": tuple[Positive, ...],
+}
+
 #: Sources of images: called with the folder of raw downloads and their parameters, they return an
 #: `eos.data.image_dataset.ImageDataset`.
 SOURCES: Table = {
@@ -148,10 +160,18 @@ SAMPLERS: Table = {
         "Balanced SVM",
         {"k_neighbors": Positive, "relabel": Literal["synthetic", "all"]},
     ),
+    "adasyn": Entry("eos.samplers.oversampling:adasyn", "ADASYN", {"n_neighbors": Positive}),
+    "tailcalib": Entry(
+        "eos.samplers.oversampling:tailcalib", "TailCalib", {"n_neighbors": Positive, "alpha": NonNegative}
+    ),
     "eos": Entry(
         "eos.samplers.oversampling:eos",
         "EOS",
-        {"k_neighbors": Positive, "variant": Literal["toward", "away", "released"], "step_size": Share},
+        {
+            "k_neighbors": Positive | Literal["all", "auto"],
+            "variant": Literal["toward", "away", "released"],
+            "step_size": Share | Literal["auto"],
+        },
     ),
 }
 
@@ -171,6 +191,50 @@ HEADS: Table = {
     "own": Entry("eos.models.network:Network", "Own classifier"),
     "none": Entry("eos.heads.softmax:fit", "No over-sampling"),
     **SAMPLERS,
+}
+
+#: Classifiers that balance nothing before they are fitted: functions of a network's embeddings; see
+#: `eos.heads.rivals`. Of a parameter with choices the value alone counts where no rows are held out.
+CLASSIFIERS: Table = {
+    "ncm": Entry("eos.heads.rivals:ncm", "Nearest class mean"),
+    "post_hoc": Entry(
+        "eos.heads.rivals:post_hoc",
+        "Post-hoc logit adjustment",
+        {"tau": NonNegative, "tau_choices": tuple[NonNegative, ...]},
+    ),
+    "tau_norm": Entry(
+        "eos.heads.rivals:tau_norm",
+        "Tau-normalization",
+        {"tau": NonNegative, "tau_choices": tuple[NonNegative, ...]},
+    ),
+    "row_scaling": Entry(
+        "eos.heads.rivals:row_scaling",
+        "Row scaling (RS)",
+        {"gamma": NonNegative, "gamma_choices": tuple[NonNegative, ...]},
+    ),
+    "balanced_softmax": Entry("eos.heads.rivals:balanced_softmax", "Balanced-softmax head"),
+    "logit_adjusted_head": Entry(
+        "eos.heads.rivals:logit_adjusted",
+        "Logit-adjusted head",
+        {"tau": NonNegative, "tau_choices": tuple[NonNegative, ...]},
+    ),
+    "crt": Entry("eos.heads.rivals:crt", "cRT", _SCHEDULE),
+    "lws": Entry("eos.heads.rivals:lws", "LWS", _SCHEDULE),
+    "logistic": Entry(
+        "eos.heads.rivals:logistic",
+        "Logistic regression",
+        {"C": Rate, "C_choices": tuple[Rate, ...], "sampler": SAMPLER},
+    ),
+    "eos_cv": Entry(
+        "eos.heads.rivals:eos_cv",
+        "EOS, tuned",
+        {
+            "k_neighbors": Positive | Literal["all"],
+            "k_neighbors_choices": tuple[Positive | Literal["all"], ...],
+            "step_size": Share,
+            "step_size_choices": tuple[Share, ...],
+        },
+    ),
 }
 
 #: Generative over-samplers: called with the images, a random generator and their parameters, they return an
@@ -227,5 +291,5 @@ def find(table: Table, name: str, *, what: str) -> Entry:
 
 def display_name(name: str) -> str:
     """Return what tables call a data set, network, head, sampler or generator; else the name itself."""
-    tables = (SOURCES, TORCHVISION_DATASETS, LOSSES, ARCHITECTURES, MIXINGS, HEADS, GENERATORS)
+    tables = (SOURCES, TORCHVISION_DATASETS, LOSSES, ARCHITECTURES, MIXINGS, HEADS, CLASSIFIERS, GENERATORS)
     return next((table[name].title for table in tables if name in table), name)

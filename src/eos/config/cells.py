@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from eos.config.schema import AUTO, Architecture, Generator, Parameters, Training
 from eos.errors import InputError, unknown_name
-from eos.registry import display_name
+from eos.registry import CLASSIFIERS, HEADS, display_name
 from eos.training.recipe import fitted
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
@@ -104,18 +104,39 @@ def generator_on(parameters: Parameters, dataset: str, generator: str) -> Any:
     return TypeAdapter(Generator).validate_python(definition | changes)
 
 
-def neighbors(parameters: Parameters, head: str) -> int | None:
-    """Return the number of neighbours K that an EOS head asks for; None for any other head."""
+def sampler_of(parameters: Parameters, head: str) -> str | None:
+    """Return the sampler of a head's embeddings, "own" or "none" for none; None for another classifier."""
     definition = parameters.heads[head]
-    return definition.k_neighbors if definition.sampler == "eos" else None
+    return None if hasattr(definition, "classifier") else definition.sampler
+
+
+def is_classifier(parameters: Parameters, head: str) -> bool:
+    """Return whether a head is fitted to the embeddings as they are, by `eos.heads.rivals`."""
+    return sampler_of(parameters, head) is None
+
+
+def logit_scale(parameters: Parameters, dataset: str, network: str) -> float:
+    """Return what the logits of a network's own classifier are multiplied by in the softmax of its loss.
+
+    It is 1 but for a cosine classifier. Those of given embeddings are taken as they are.
+    """
+    if dataset in parameters.embeddings:
+        return 1.0
+    return float(getattr(parameters.networks[network].loss, "scale", 1.0))
+
+
+def neighbors(parameters: Parameters, head: str) -> int | str | None:
+    """Return the number of neighbours K that an EOS head asks for, or "all"; None for any other head."""
+    return parameters.heads[head].k_neighbors if sampler_of(parameters, head) == "eos" else None
 
 
 def step(parameters: Parameters, head: str) -> str:
     """Return how an EOS head steps toward the enemies, in words; nothing for any other head."""
-    definition = parameters.heads[head]
-    if definition.sampler != "eos":
+    if sampler_of(parameters, head) != "eos":
         return ""
-    return f"{definition.variant}, step size {definition.step_size:g}"
+    definition = parameters.heads[head]
+    size = definition.step_size if definition.step_size == "auto" else f"{definition.step_size:g}"
+    return f"{definition.variant}, step size {size}"
 
 
 def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
@@ -128,18 +149,35 @@ def settings(parameters: Parameters, heads: tuple[str, ...]) -> dict[str, str]:
 
 
 def eos_settings(parameters: Parameters) -> dict[str, dict[str, Any]]:
-    """Return what each EOS head is run with: k_neighbors, step_size and variant."""
-    return {name: head.model_dump() for name, head in parameters.heads.items() if head.sampler == "eos"}
+    """Return what each EOS head with a number of neighbours is run with: k_neighbors, step_size, variant."""
+    return {
+        name: head.model_dump()
+        for name, head in parameters.heads.items()
+        if isinstance(neighbors(parameters, name), int) and head.step_size != "auto"
+    }
+
+
+def head_title(parameters: Parameters, head: str) -> str:
+    """Return what a head is called: by its own name where that is registered, else by what it is."""
+    if head in HEADS or head in CLASSIFIERS:
+        return display_name(head)
+    definition = parameters.heads[head]
+    if not is_classifier(parameters, head):
+        return head if definition.sampler == "eos" else f"{display_name(definition.sampler)} ({head})"
+    title = display_name(definition.classifier)
+    balanced = getattr(definition, "sampler", None)
+    return f"{title} on {display_name(balanced.sampler)}" if balanced else f"{title} ({head})"
 
 
 def head_labels(parameters: Parameters, heads: Iterable[str]) -> dict[str, str]:
     """Return what legends call the heads: an EOS head by its K, and by what else differs from the paper's."""
     labels = {}
     for head in heads:
-        definition, title = parameters.heads[head], display_name(head)
-        if definition.sampler == "eos":
+        definition, title = parameters.heads[head], head_title(parameters, head)
+        if sampler_of(parameters, head) == "eos":
+            size = definition.step_size
             title = f"EOS (K = {definition.k_neighbors}"
-            title += f", step {definition.step_size:g}" if definition.step_size != 1 else ""
+            title += f", step {size if isinstance(size, str) else f'{size:g}'}" if size != 1 else ""
             title += f", {definition.variant})" if definition.variant != "toward" else ")"
         labels[head] = title
     return labels

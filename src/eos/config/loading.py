@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from eos.config.cells import PORTABLE, generator_on
+from eos.config.cells import PORTABLE, generator_on, sampler_of
 from eos.config.schema import Parameters
 from eos.errors import InputError, unknown_name
 from eos.registry import GENERATOR_SIDES, fits_generators
@@ -130,7 +130,7 @@ def _misfits(file: str, content: Any, parameters: Parameters) -> Iterator[str]:
     for name in parameters.datasets:
         yield from _misfits_of_dataset(file, content, parameters, name)
     for index, head in enumerate(parameters.tables.table4.heads):
-        if parameters.heads[head].sampler != "eos":
+        if sampler_of(parameters, head) != "eos":
             yield (
                 f"{file}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares EOS "
                 "by its number of neighbours; name heads with `sampler: eos`"

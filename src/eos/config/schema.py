@@ -7,15 +7,18 @@ parameters that `eos.registry` lists. `eos.config.loading` reads a file.
 from functools import reduce
 from operator import or_
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     StringConstraints,
+    Tag,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -44,8 +47,32 @@ class _Section(BaseModel):
 
 def _section(name: str, /, **types: Any) -> Any:
     """Return a section of these keys."""
-    fields: dict[str, Any] = {key: (kind, ...) for key, kind in types.items()}
+    fields: dict[str, Any] = {key: (_checked(kind), ...) for key, kind in types.items()}
     return create_model(name, __base__=_Section, **fields)
+
+
+def _checked(kind: Any) -> Any:
+    """Return the type that pydantic checks for one of the registry.
+
+    A number or a word (`Positive | Literal["all"]`) is checked as what it is, so that a mistake is told once.
+    """
+    if kind is registry.SAMPLER:
+        return Sampler | None
+    if get_origin(kind) is tuple:
+        each = _checked(get_args(kind)[0])
+        return Annotated[tuple[each, ...], AfterValidator(_without_repeats)]  # type: ignore[valid-type]
+    parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else ()
+    words = [word for part in parts if get_origin(part) is Literal for word in get_args(part)]
+    if not words:
+        return kind
+    number = next(part for part in parts if get_origin(part) is not Literal)
+
+    def check(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(value, str) and value not in words:
+            raise ValueError(f"give a number, or {' or '.join(words)}")
+        return value if isinstance(value, str) else handler(value)
+
+    return Annotated[number, WrapValidator(check), PlainSerializer(lambda value: value)]
 
 
 def _definitions(tag: str, table: registry.Table) -> Any:
@@ -114,7 +141,12 @@ Source: Any = _definitions("name", registry.SOURCES)
 Loss: Any = _definitions("name", registry.LOSSES)
 Mixing: Any = _definitions("name", registry.MIXINGS)
 Augmentation: Any = _definitions("name", registry.AUGMENTATIONS)
-Head: Any = _definitions("sampler", registry.HEADS)
+Sampler: Any = _definitions("sampler", registry.SAMPLERS)
+Head: Any = Annotated[
+    Annotated[_definitions("sampler", registry.HEADS), Tag("sampler")]
+    | Annotated[_definitions("classifier", registry.CLASSIFIERS), Tag("classifier")],
+    Discriminator(lambda value: "classifier" if "classifier" in value else "sampler"),
+]
 PixelSampler: Any = _definitions("sampler", registry.PIXEL_SAMPLERS)
 Generator: Any = _definitions("model", registry.GENERATORS)
 
@@ -342,6 +374,7 @@ Tables: Any = _section(
     table3=_section("Table3", networks=SomeNetworks, generators=Annotated[Generators, SOME], head=HeadName),
     table4=Row,
     table5=Grid,
+    methods=_section("Methods", heads=SomeHeads),
 )
 Figures: Any = _section(
     "Figures",

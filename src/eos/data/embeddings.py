@@ -28,6 +28,8 @@ class Embeddings:
         Of the network's own classifier. (n, 0) where the file has none, NaN for a part whose logits it lacks.
     weight : ndarray of shape (C, d)
         Of that classifier; NaN where the file has logits only, (0, d) where it has none.
+    bias : ndarray of shape (C,)
+        Of that classifier, in the same way; zeros where the file has a weight alone.
     mean, deviation : ndarray of shape (d,)
         What the features were standardized by; 0 and 1 where they were not.
     class_names : tuple of str
@@ -42,6 +44,7 @@ class Embeddings:
     labels: dict[str, np.ndarray]
     logits: dict[str, np.ndarray]
     weight: np.ndarray
+    bias: np.ndarray
     mean: np.ndarray
     deviation: np.ndarray
     class_names: tuple[str, ...]
@@ -105,10 +108,11 @@ def read_embeddings(
         n_outputs, width = logits["test"].shape[1], features["train"].shape[1]
         if weight is None or n_outputs == 0:
             weight = np.full((n_outputs, width), np.nan, dtype=np.float32)
+            bias = np.full(n_outputs, np.nan, dtype=np.float32)
         mean, deviation = np.zeros(width, dtype=np.float32), np.ones(width, dtype=np.float32)
         if standardize:
             mean, deviation = _standardized(features)
-            weight = weight * deviation
+            bias, weight = bias + weight @ mean, weight * deviation
         else:
             told += _scale_warning(features["train"])
         return Embeddings(
@@ -116,6 +120,7 @@ def read_embeddings(
             {part: labels[parts == number] for number, part in enumerate(PARTS)},
             logits,
             weight,
+            bias,
             mean,
             deviation,
             names,

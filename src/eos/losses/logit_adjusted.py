@@ -12,8 +12,8 @@ from eos.losses.base import Loss
 class VectorScalingLoss(Loss):
     """Vector-scaling loss (Kini et al. 2021): cross-entropy of ``logits * factor + tau * log(prior)``.
 
-    With n training images of a class, its factor is ``(n / n_max) ** gamma``, its prior n / sum(n). The network is used as it is: nothing
-    is added to or multiplied with its logits when it predicts.
+    With n training images of a class, its factor is ``(n / n_max) ** gamma``, its prior n / sum(n). The
+    network is used as it is: nothing is added to or multiplied with its logits when it predicts.
 
     Parameters
     ----------

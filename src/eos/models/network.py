@@ -120,6 +120,13 @@ def classifier_weights(network: Network) -> np.ndarray:
     return weight.detach().cpu().numpy()
 
 
+def classifier_bias(network: Network) -> np.ndarray:
+    """Return what is added to each class's output, `(n_classes,)` float32; zeros of a cosine classifier."""
+    if isinstance(network.classifier, CosineClassifier):
+        return np.zeros(len(network.classifier.weight), dtype=np.float32)
+    return network.classifier.bias.detach().cpu().numpy()
+
+
 @torch.no_grad()
 def _initialize(network: Network, generator: torch.Generator | None) -> None:
     for module in network.modules():

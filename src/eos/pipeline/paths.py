@@ -58,6 +58,11 @@ def heads_folder(dataset: str, cut: int, network: str) -> Path:
     return MODELS / "heads" / f"{dataset}-{cut}" / network
 
 
+def predictions_file(dataset: str, cut: int) -> Path:
+    """Return where the predictions of all heads of a dataset and cut on its test rows are."""
+    return DATA / "predictions" / f"{dataset}-{cut}.npz"
+
+
 def augmented_file(dataset: str, cut: int, pixel_sampler: str) -> Path:
     """Return where the synthetic images of a pixel sampler are."""
     return DATA / "augmented" / f"{dataset}-{cut}" / f"{pixel_sampler}.npz"

@@ -2,23 +2,34 @@
 
 import numpy as np
 import pandas as pd
+from scipy.special import softmax
 
-from eos.config.cells import heads_of, networks_of
+from eos.config.cells import heads_of, logit_scale, networks_of, sampler_of
 from eos.config.schema import Parameters
 from eos.errors import InputError
+from eos.metrics.calibration import calibration
 from eos.metrics.gap import net_gap
-from eos.metrics.scores import confusion, recalls, score, weight_norms
+from eos.metrics.scores import balanced_accuracy, confusion, recalls, score, weight_norms
 from eos.pipeline import paths
 from eos.pipeline.classes import class_counts, class_names
 from eos.storage.files import REMAKE, Arrays, read_json
-from eos.storage.layouts import COLUMNS, EMBEDDINGS, GAP, HEAD, OVERSAMPLED, read_stored
+from eos.storage.layouts import COLUMNS, EMBEDDINGS, GAP, HEAD, OVERSAMPLED, SCORES, read_stored
 
 # Of the network's own classifier on embeddings that were made elsewhere.
 GIVEN, ABSENT = "the classifier that came with the embeddings", "the file of the embeddings has no classifier"
 
 
-def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.DataFrame]:
-    """Return the tidy tables of a dataset and cut, a row per observation, by kind: see `COLUMNS`.
+def score_heads(
+    parameters: Parameters, dataset: str, cut: int
+) -> tuple[dict[str, pd.DataFrame], dict[str, np.ndarray]]:
+    """Score every head of a dataset and cut.
+
+    Returns
+    -------
+    tables
+        The tidy tables, a row per observation, by kind: see `eos.storage.layouts.COLUMNS`.
+    predictions
+        `labels` (n_test,), and as `<network>.<head>` what each run of a head predicts, (runs, n_test).
 
     Raises
     ------
@@ -29,31 +40,46 @@ def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.
     counts = class_counts(parameters, dataset, cut)
     by_name = {"class": np.arange(len(names)), "class_name": names, "train_count": counts}
     tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in COLUMNS}
+    stored = {"labels": np.empty(0, dtype=np.int32)}
     for network in networks_of(parameters, dataset):
         embeddings = read_stored(paths.embeddings_file(dataset, cut, network), EMBEDDINGS)
         notes = read_json(paths.oversampled_folder(dataset, cut, network) / "notes.json")
+        chosen = read_json(paths.heads_folder(dataset, cut, network) / "chosen.json")
         gaps = read_stored(paths.gap_file(dataset, cut, network), GAP)
         by_outcome = {"dataset": dataset, "cut": cut, "network": network, **by_name, **gaps}
         tables["gaps"].append(pd.DataFrame(by_outcome, columns=COLUMNS["gaps"]))
         has_classifier = embeddings["test_logits"].shape[1] > 0
+        scale = logit_scale(parameters, dataset, network)
+        stored["labels"] = embeddings["test_labels"].astype(np.int32)
         for head in heads_of(parameters, dataset, network):
             cell = {"dataset": dataset, "cut": cut, "network": network, "head": head}
-            if dataset in parameters.embeddings and parameters.heads[head].sampler == "own":
+            own = sampler_of(parameters, head) == "own"
+            if dataset in parameters.embeddings and own:
                 notes[head] = [GIVEN if has_classifier else ABSENT]
                 if not has_classifier:  # and nothing to score; the gap of the plain embeddings there is
                     gap = {**by_name, "gap": gaps["gap"]}
                     tables["classes"].append(pd.DataFrame(cell | gap, columns=COLUMNS["classes"]))
                     tables["notes"].append(pd.DataFrame(cell | {"note": notes[head]}))
                     continue
-            seeds, fitted = _read_head(parameters, dataset, cut, network, head=head, embeddings=embeddings)
+            fitted = _read_head(parameters, dataset, cut, network, head=head, embeddings=embeddings)
             labels, predictions = embeddings["test_labels"], fitted["test_logits"].argmax(axis=2)
-            by_seed = [score(labels, predicted, len(names)) for predicted in predictions]
+            stored[f"{network}.{head}"] = predictions.astype(np.int32)
+            by_seed = [
+                score(labels, run.argmax(axis=1), len(names))
+                | calibration(labels, softmax((scale if own else 1.0) * run.astype(np.float64), axis=1))
+                for run in fitted["test_logits"]
+            ]
             matrices = [confusion(labels, predicted, len(names)) for predicted in predictions]
             total = np.sum(matrices, axis=0)
             true, taken_for = total.nonzero()
             columns: dict[str, dict[str, object]] = {
-                "scores": {"seed": seeds, "selection": parameters.selection, "epoch": fitted["epoch"]}
-                | {name: [one[name] for one in by_seed] for name in ("BAC", "GM", "FM")}
+                "scores": {
+                    "seed": fitted["seeds"],
+                    "selection": parameters.selection,
+                    "epoch": fitted["epoch"],
+                    "held_out_BAC": fitted["held_out_BAC"],
+                }
+                | {name: [one[name] for one in by_seed] for name in SCORES}
                 | {"net_gap": net_gap(fitted["gap"])},
                 "classes": {
                     **by_name,
@@ -62,7 +88,12 @@ def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.
                     "weight_norm": np.mean([weight_norms(weight) for weight in fitted["weight"]], axis=0),
                 },
                 "confusion": {"class": true, "predicted": taken_for, "count": total[true, taken_for]},
-                "curves": dict(_curves(fitted)) if "loss" in fitted else {"epoch": []},
+                "curves": dict(_curves(fitted)) if fitted["loss"].size else {"epoch": []},
+                "chosen": {
+                    "parameter": list(chosen.get(head, {})),
+                    "value": [one["value"] for one in chosen.get(head, {}).values()],
+                    "rule": [one["rule"] for one in chosen.get(head, {}).values()],
+                },
                 "notes": {"note": notes.get(head, [])},
             }
             for kind, content in columns.items():
@@ -71,22 +102,37 @@ def score_heads(parameters: Parameters, dataset: str, cut: int) -> dict[str, pd.
     return {
         kind: pd.concat(parts) if parts else pd.DataFrame(columns=COLUMNS[kind])
         for kind, parts in filled.items()
-    }
+    }, stored
 
 
 def _read_head(
     parameters: Parameters, dataset: str, cut: int, network: str, *, head: str, embeddings: Arrays
-) -> tuple[tuple[int, ...], Arrays]:
-    """Return a head's seeds; its weights, test logits and curves by seed; and the gap it was fitted on."""
-    if parameters.heads[head].sampler == "own":
+) -> Arrays:
+    """Return what `HEAD` has, and the gap of the rows that the head was fitted on."""
+    sampler = sampler_of(parameters, head)
+    plain = read_stored(paths.gap_file(dataset, cut, network), GAP, "gap")
+    if sampler == "own":
         one = {name: embeddings[name][np.newaxis] for name in ("weight", "test_logits", "epoch")}
-        return (0,), one | read_stored(paths.gap_file(dataset, cut, network), GAP, "gap")
-    gap = read_stored(paths.oversampled_folder(dataset, cut, network) / f"{head}.npz", OVERSAMPLED, "gap")
+        held_out = _held_out(embeddings["validation_labels"], embeddings["validation_logits"])
+        none = np.empty((1, 0))
+        return {"seeds": np.array([0]), "held_out_BAC": held_out, "loss": none, **one, **plain}
     path = paths.heads_folder(dataset, cut, network) / f"{head}.npz"
     fitted, seeds = read_stored(path, HEAD), parameters.head_training.seeds
-    if len(fitted["weight"]) != len(seeds):
-        raise InputError(f"{path}: holds {len(fitted['weight'])} seeds, not {len(seeds)}; {REMAKE}")
-    return seeds, fitted | gap
+    expected = {seeds, (0,)} if sampler is None else {seeds}
+    if (held := tuple(fitted["seeds"].tolist())) not in expected or len(fitted["weight"]) != len(held):
+        raise InputError(f"{path}: holds the seeds {list(held)}, not {list(seeds)}; {REMAKE}")
+    if sampler is None:
+        return fitted | plain
+    folder = paths.oversampled_folder(dataset, cut, network)
+    return fitted | read_stored(folder / f"{head}.npz", OVERSAMPLED, "gap")
+
+
+def _held_out(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    """Return the balanced accuracy of held-out rows, (1,); NaN where there are none, or no logits of them."""
+    if not len(labels) or not logits.shape[1] or not np.isfinite(logits).all():
+        return np.array([np.nan])
+    matrix = confusion(labels, logits.argmax(axis=1), logits.shape[1])
+    return np.array([balanced_accuracy(matrix)])
 
 
 def _curves(fitted: Arrays) -> Arrays:

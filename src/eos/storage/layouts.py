@@ -26,6 +26,7 @@ SYNTHETIC: Layout = {
 # logits have no classes where the file has no classifier.
 EMBEDDINGS: Layout = {
     "weight": "f classes features",
+    "bias": "f classes",  # zeros for a cosine classifier, which has none
     "epoch": "i",
     "precision": "U",  # of the arithmetic that made them
     "train_features": "f train features",
@@ -43,32 +44,51 @@ STANDARDIZATION: Layout = {"mean": "f features", "deviation": "f features"}
 CLASSES: Layout = {"class_names": "U classes", "class_counts": "i classes"}
 GAP: Layout = {"gap": "f classes", "true_positive_gap": "f classes", "false_positive_gap": "f classes"}
 OVERSAMPLED: Layout = {"synthetic": "f synthetic features", "labels": "i all", "gap": "f classes"}
+# What is fitted to the embeddings as they are has no epochs, and one run where nothing is random. Features are
+# centred and brought to unit length before the layer where there is a center. `held_out_BAC` is that of the
+# validation rows, NaN where there are none.
 HEAD: Layout = {
+    "seeds": "i seeds",
     "weight": "f seeds classes features",
     "bias": "f seeds classes",
+    "center": "f width",
     "epoch": "i seeds",
+    "held_out_BAC": "f seeds",
     "test_logits": "f seeds test classes",
     "loss": "f seeds epochs",
     "train_BAC": "f seeds epochs",
     "test_BAC": "f seeds epochs",
 }
 
-# The columns of the tidy tables.
 CELL = ["dataset", "cut", "network", "head"]
 CLASS = ["class", "class_name", "train_count"]
 BALANCED = ["dataset", "cut", "sampler", "network", "seed", "selection", "epoch", "BAC", "GM", "FM", "note"]
+SCORES = ["BAC", "GM", "FM", "ECE", "Brier"]
 COLUMNS = {
-    "scores": [*CELL, "seed", "selection", "epoch", "BAC", "GM", "FM", "net_gap"],
+    "scores": [*CELL, "seed", "selection", "epoch", *SCORES, "held_out_BAC", "net_gap"],
     "classes": [*CELL, *CLASS, "recall", "gap", "weight_norm"],
     "gaps": [*CELL[:3], *CLASS, "gap", "true_positive_gap", "false_positive_gap"],
     # Pairs of a true and a predicted class that occur, over all head seeds.
     "confusion": [*CELL, "class", "predicted", "count"],
     "curves": [*CELL, "epoch", "loss", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
+    # Parameters that have choices, and how their value came about.
+    "chosen": [*CELL, "parameter", "value", "rule"],
     "notes": [*CELL, "note"],
 }
 # Between several notes in one field.
 NOTES_BETWEEN = " | "
-TEXT = {"dataset", "network", "head", "sampler", "selection", "class_name", "note"}
+TEXT = {
+    "dataset",
+    "network",
+    "head",
+    "sampler",
+    "selection",
+    "class_name",
+    "note",
+    "parameter",
+    "value",
+    "rule",
+}
 
 
 def read_stored(path: Path, layout: Layout, *names: str) -> Arrays:
