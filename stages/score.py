@@ -1,4 +1,4 @@
-"""Score every head of every network: DATASET CUT -> metrics/<kind>/<cell>.csv, data/predictions/<cell>.npz."""
+"""Score every head of every network: DATASET CUT -> metrics/*/<dataset>-<cut>.csv, data/predictions/."""
 
 from eos.pipeline.command import parameters, run
 

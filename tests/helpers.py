@@ -36,15 +36,20 @@ def with_embeddings(**changes: Any) -> Parameters:
 def given(kind: str, name: str) -> dict[str, Any]:
     """Return what params.yaml gives to a registered name: nothing where it does not use the name.
 
-    `kind` is "sampler", "pixel sampler", "generator", "loss" or "mixing"; of several definitions the first
-    counts.
+    `kind` is "sampler", "classifier", "pixel sampler", "generator", "loss", "mixing" or "augmentation"; of
+    several definitions the first counts.
     """
     known = parameters()
     definitions, tag = {
-        "sampler": (list(known.heads.values()), "sampler"),
+        "sampler": ([head for head in known.heads.values() if not hasattr(head, "classifier")], "sampler"),
+        "classifier": ([head for head in known.heads.values() if hasattr(head, "classifier")], "classifier"),
         "pixel sampler": (list(known.pixel_samplers.values()), "sampler"),
         "generator": (list(known.generators.values()), "model"),
         "loss": ([network.loss for network in known.networks.values()], "name"),
+        "augmentation": (
+            [one for network in known.networks.values() for one in network.augmentations],
+            "name",
+        ),
         "mixing": ([network.mixing for network in known.networks.values() if network.mixing], "name"),
     }[kind]
     found = [one for one in definitions if getattr(one, tag) == name]

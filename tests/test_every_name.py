@@ -10,7 +10,7 @@ from eos.heads.retraining import retrain
 from eos.losses.base import find_loss
 from eos.metrics.scores import score
 from eos.models.inference import extract, load_network
-from eos.registry import ARCHITECTURES, GENERATORS, LOSSES, MIXINGS, PIXEL_SAMPLERS, SAMPLERS
+from eos.registry import ARCHITECTURES, AUGMENTATIONS, GENERATORS, LOSSES, MIXINGS, PIXEL_SAMPLERS, SAMPLERS
 from eos.samplers.oversampling import oversample
 from eos.samplers.pixels import oversample_images
 from eos.training.loop import Images, train
@@ -37,6 +37,7 @@ def scores_of(
     architecture: str = "resnet8",
     loss: str = "ce",
     mixing: str | None = None,
+    augmentation: str | None = None,
     sampler: str = "random",
 ) -> dict[str, float]:
     """Train, embed, balance by the sampler, retrain a head, and score it."""
@@ -49,6 +50,9 @@ def scores_of(
         loss=loss,
         loss_parameters=given("loss", loss),
         mixing=MIXINGS[mixing].load()(**given("mixing", mixing)) if mixing else None,
+        augmentations=[
+            AUGMENTATIONS[name].load()(**given("augmentation", name)) for name in [augmentation] if name
+        ],
         config=config,
         device="cpu",
     )
@@ -94,6 +98,11 @@ def test_losses(loss: str) -> None:
 @pytest.mark.parametrize("mixing", MIXINGS)
 def test_mixings(mixing: str) -> None:
     check(scores_of(TRAIN, mixing=mixing))
+
+
+@pytest.mark.parametrize("augmentation", AUGMENTATIONS)
+def test_augmentations(augmentation: str) -> None:
+    check(scores_of(TRAIN, augmentation=augmentation))
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)

@@ -73,12 +73,31 @@ def ldam(
     return float(total / weights[targets].sum())
 
 
-FORMULAS: dict[str, Any] = {"ce": cross_entropy, "asl": asl, "focal": focal, "ldam": ldam}
+def vector_scaling(logits: np.ndarray, targets: np.ndarray, *, gamma: float, tau: float) -> float:
+    counts = np.array(COUNTS, dtype=np.float64)
+    factors, offsets = (counts / counts.max()) ** gamma, tau * np.log(counts / counts.sum())
+    return cross_entropy(logits.astype(np.float64) * factors + offsets, targets)
+
+
+def logit_adjusted(logits: np.ndarray, targets: np.ndarray, *, tau: float) -> float:
+    return vector_scaling(logits, targets, gamma=0.0, tau=tau)
+
+
+FORMULAS: dict[str, Any] = {
+    "ce": cross_entropy,
+    "asl": asl,
+    "focal": focal,
+    "ldam": ldam,
+    "logit_adjusted": logit_adjusted,
+    "vector_scaling": vector_scaling,
+}
 OTHER_PARAMETERS: dict[str, dict[str, Any]] = {
     "ce": {},
     "asl": {"gamma_positive": 1.5, "gamma_negative": 2.0, "label_smoothing": 0.2},
     "focal": {"gamma": 0.5},
     "ldam": {"max_margin": 0.3, "scale": 12.0, "reweight_from": 1.0, "beta": 0.99},
+    "logit_adjusted": {"tau": 1.7},
+    "vector_scaling": {"gamma": 0.1, "tau": 0.6},
 }
 
 
@@ -143,9 +162,7 @@ def test_computes_in_float32_under_autocast(name: str, batch: Batch) -> None:
 
 
 def test_only_ldam_wants_cosines() -> None:
-    assert {name: find_loss(name).classifier for name in LOSSES} == {
-        "ce": "linear", "asl": "linear", "focal": "linear", "ldam": "cosine",
-    }  # fmt: skip
+    assert [name for name in LOSSES if find_loss(name).classifier == "cosine"] == ["ldam"]
 
 
 def test_ldam_margins() -> None:
@@ -183,6 +200,35 @@ def test_asl_without_focus_is_cross_entropy(batch: Batch) -> None:
     parameters = {"gamma_positive": 0.0, "gamma_negative": 0.0, "label_smoothing": 0.0}
     loss = build_loss("asl", COUNTS, parameters)
     assert value(loss, *batch) == pytest.approx(cross_entropy(*batch), rel=1e-5)
+
+
+def test_logit_adjusted_with_tau_1_is_balanced_softmax(batch: Batch) -> None:
+    logits, targets = batch
+    balanced = cross_entropy(logits + np.log(COUNTS), targets)
+    assert value(build_loss("logit_adjusted", COUNTS, {"tau": 1.0}), logits, targets) == pytest.approx(
+        balanced, rel=1e-5
+    )
+
+
+def test_losses_with_nothing_to_adjust_are_cross_entropy(batch: Batch) -> None:
+    for name, parameters in (
+        ("logit_adjusted", {"tau": 0.0}),
+        ("vector_scaling", {"gamma": 0.0, "tau": 0.0}),
+    ):
+        assert value(build_loss(name, COUNTS, parameters), *batch) == pytest.approx(
+            cross_entropy(*batch), rel=1e-5
+        )
+
+
+@pytest.mark.parametrize("name", ["ce", "logit_adjusted", "vector_scaling"])
+def test_soft_targets_are_shares_of_the_losses(name: str, batch: Batch) -> None:
+    loss, logits = build_loss(name, COUNTS, given("loss", name)), torch.tensor(batch[0])
+    labels, others = torch.tensor(batch[1]), (torch.tensor(batch[1]) + 1) % 4
+    one, other = (torch.nn.functional.one_hot(rows, 4).float() for rows in (labels, others))
+    mixed = loss(logits, 0.3 * one + 0.7 * other).item()
+    assert mixed == pytest.approx(
+        0.3 * loss(logits, labels).item() + 0.7 * loss(logits, others).item(), rel=1e-5
+    )
 
 
 def test_unknown_loss() -> None:

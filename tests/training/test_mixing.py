@@ -1,4 +1,4 @@
-"""ReMix: balanced batches, mixtures with soft labels, and trainings on them."""
+"""mixup, rebalanced mixup and ReMix: batches, mixtures with soft labels, and trainings on them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +12,13 @@ from sklearn.datasets import load_digits
 from eos.losses.cross_entropy import CrossEntropy
 from eos.training.checkpoints import FileCheckpoint
 from eos.training.loop import EpochRecord, Images, Trained, train
-from eos.training.mixing import Remix, balanced_batch
+from eos.training.mixing import Mixing, Mixup, RebalancedMixup, Remix, balanced_batch
 from tests.helpers import given, train_config
 
 CONFIG = train_config(epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False)
+
+
+COUNTS = torch.tensor([60, 20, 5])
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -78,7 +81,7 @@ def test_every_draw_comes_from_the_generator() -> None:
 
     def draws(seed: int) -> list[torch.Tensor]:
         source = generator(seed)
-        return [balanced_batch(LABELS, 16, source), *Remix(alpha=0.2).mixed(images, labels, 3, source)]
+        return [balanced_batch(LABELS, 16, source), *Remix(alpha=0.2).mixed(images, labels, COUNTS, source)]
 
     one, again, other = draws(1), draws(1), draws(2)
     assert torch.equal(torch.get_rng_state(), before[0])
@@ -94,7 +97,7 @@ def test_mixing_is_a_weighted_mean(share: float, monkeypatch: pytest.MonkeyPatch
     values = torch.tensor([[0.0, 8.0], [4.0, 4.0], [8.0, 0.0]])
     partners = torch.randperm(3, generator=generator(1))
     assert partners.tolist() != [0, 1, 2]
-    result, targets, main = Remix(alpha=0.2).mixed(values, torch.arange(3), 3, generator(1))
+    result, targets, main = Remix(alpha=0.2).mixed(values, torch.arange(3), COUNTS, generator(1))
     expected = [
         [share * a + (1 - share) * b for a, b in zip(*pair, strict=True)]
         for pair in zip(values.tolist(), values[partners].tolist(), strict=True)
@@ -109,7 +112,7 @@ def test_a_mixture_and_its_soft_label_are_of_the_same_two_images(seed: int) -> N
     """Image i is i everywhere, label i too: the soft label says what the mixture must be."""
     labels = torch.arange(12)
     images = labels.float()[:, None, None, None].expand(12, 2, 3, 3)
-    result, targets, main = Remix(alpha=0.2).mixed(images, labels, 14, generator(seed))
+    result, targets, main = Remix(alpha=0.2).mixed(images, labels, torch.ones(14), generator(seed))
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(12))
     assert ((targets > 0).sum(dim=1) <= 2).all()
     assert (targets >= 0).all()
@@ -124,13 +127,13 @@ def test_a_mixture_and_its_soft_label_are_of_the_same_two_images(seed: int) -> N
 
 def test_a_mixture_within_a_class_has_a_hard_label() -> None:
     images, labels = torch.rand(6, 1, 2, 2), torch.ones(6, dtype=torch.int64)
-    _, targets, _ = Remix(alpha=1.0).mixed(images, labels, 3, generator())
+    _, targets, _ = Remix(alpha=1.0).mixed(images, labels, COUNTS, generator())
     torch.testing.assert_close(targets, torch.tensor([[0.0, 1.0, 0.0]]).expand(6, 3))
 
 
 def test_mixtures_stay_channels_last() -> None:
     images = torch.rand(6, 4, 4, 3).permute(0, 3, 1, 2)
-    result, _, _ = Remix(alpha=0.2).mixed(images, torch.arange(6) % 2, 2, generator())
+    result, _, _ = Remix(alpha=0.2).mixed(images, torch.arange(6) % 2, COUNTS[:2], generator())
     assert result.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -199,3 +202,46 @@ def test_resumed_is_uninterrupted(tmp_path: Path, parts: list[Images]) -> None:
     for rule, weights in whole.weights.items():
         for name, value in weights.items():
             assert value.numpy().tobytes() == resumed.weights[rule][name].numpy().tobytes(), (rule, name)
+
+
+def test_mixup_takes_the_batch_as_it_is() -> None:
+    assert Mixup(alpha=1.0).chosen(LABELS, generator()).tolist() == list(range(16))
+
+
+def test_mixup_is_remix_without_the_balanced_batch() -> None:
+    images, labels = torch.rand(6, 1, 4, 4), torch.arange(6) % 3
+    both = [kind(alpha=0.4).mixed(images, labels, COUNTS, generator(5)) for kind in (Mixup, Remix)]
+    for one, other in zip(*both, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.49, 0.5, 0.51, 0.8, 1.0])
+@pytest.mark.parametrize("tau", [0.5, 0.4, 0.0])
+def test_rebalanced_mixup_follows_the_rule_of_its_paper(
+    share: float, tau: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kappa, mixing = 3.0, RebalancedMixup(alpha=1.0, kappa=3.0, tau=tau)
+    monkeypatch.setattr(mixing, "share", lambda generator: share)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 2])
+    partners = torch.randperm(len(labels), generator=generator(3))
+    _, targets, _ = mixing.mixed(torch.rand(8, 1, 2, 2), labels, COUNTS, generator(3))
+    for row, (own, other) in enumerate(zip(labels.tolist(), labels[partners].tolist(), strict=True)):
+        ratio = COUNTS[own].item() / COUNTS[other].item()
+        if ratio >= kappa and share < tau:
+            expected = 0.0
+        elif ratio <= 1 / kappa and 1 - share < tau:
+            expected = 1.0
+        else:
+            expected = share
+        target = np.zeros(3)
+        target[own] += expected
+        target[other] += 1 - expected
+        np.testing.assert_allclose(targets[row].numpy(), target, atol=1e-6)
+
+
+@pytest.mark.parametrize("mixing", [Mixup(alpha=1.0), RebalancedMixup(alpha=1.0, kappa=3.0, tau=0.5)])
+def test_mixtures_are_trained_on(parts: list[Images], mixing: Mixing) -> None:
+    first, second = (run(parts, mixing=mixing).weights["last"] for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    plain = run(parts, mixing=None).weights["last"]
+    assert not torch.equal(first["classifier.weight"], plain["classifier.weight"])

@@ -44,9 +44,9 @@ STANDARDIZATION: Layout = {"mean": "f features", "deviation": "f features"}
 CLASSES: Layout = {"class_names": "U classes", "class_counts": "i classes"}
 GAP: Layout = {"gap": "f classes", "true_positive_gap": "f classes", "false_positive_gap": "f classes"}
 OVERSAMPLED: Layout = {"synthetic": "f synthetic features", "labels": "i all", "gap": "f classes"}
-# What is fitted to the embeddings as they are has no epochs, and one run where nothing is random. Features are
-# centred and brought to unit length before the layer where there is a center. `held_out_BAC` is that of the
-# validation rows, NaN where there are none.
+# What is fitted to the embeddings as they are has no epochs, and one run where nothing is random. Features
+# are centred and brought to unit length before the layer where there is a center. `held_out_BAC` is that of
+# the validation rows, NaN where there are none.
 HEAD: Layout = {
     "seeds": "i seeds",
     "weight": "f seeds classes features",

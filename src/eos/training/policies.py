@@ -94,20 +94,22 @@ SIGNED = {
 def magnitude(operation: str, level: int, shape: Sequence[int]) -> float:
     """Return how strong an operation is at a level from 0 to 9, on images of a height and a width."""
     height, width = shape
-    largest = {
-        "ShearX": 0.3,
-        "ShearY": 0.3,
-        "TranslateX": 150 / 331 * width,
-        "TranslateY": 150 / 331 * height,
-        "Rotate": 30.0,
-        "Brightness": 0.9,
-        "Color": 0.9,
-        "Contrast": 0.9,
-        "Sharpness": 0.9,
+    ends = {
+        "ShearX": (0.0, 0.3),
+        "ShearY": (0.0, 0.3),
+        "TranslateX": (0.0, 150 / 331 * width),
+        "TranslateY": (0.0, 150 / 331 * height),
+        "Rotate": (0.0, 30.0),
+        "Brightness": (0.0, 0.9),
+        "Color": (0.0, 0.9),
+        "Contrast": (0.0, 0.9),
+        "Sharpness": (0.0, 0.9),
+        "Solarize": (255.0, 0.0),
     }
-    if operation in largest:
-        return largest[operation] * level / 9
-    return {"Posterize": 8.0 - round(level / (9 / 4)), "Solarize": 255.0 * (9 - level) / 9}[operation]
+    if operation == "Posterize":
+        return 8.0 - round(level / (9 / 4))
+    # As torchvision has them, to the last digit: a threshold may lie on a grey level.
+    return float(torch.linspace(*ends[operation], 10)[level].item())
 
 
 def _moved(functional: Any, images: Tensor, *, x: float = 0, y: float = 0) -> Tensor:
