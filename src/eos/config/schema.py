@@ -145,10 +145,14 @@ Sampler: Any = _definitions("sampler", registry.SAMPLERS)
 Head: Any = Annotated[
     Annotated[_definitions("sampler", registry.HEADS), Tag("sampler")]
     | Annotated[_definitions("classifier", registry.CLASSIFIERS), Tag("classifier")],
-    Discriminator(lambda value: "classifier" if "classifier" in value else "sampler"),
+    Discriminator(lambda value: "classifier" if _has_key(value, "classifier") else "sampler"),
 ]
 PixelSampler: Any = _definitions("sampler", registry.PIXEL_SAMPLERS)
 Generator: Any = _definitions("model", registry.GENERATORS)
+
+
+def _has_key(value: Any, key: str) -> bool:
+    return key in value if isinstance(value, dict) else hasattr(value, key)
 
 
 class Architecture(_Section):
