@@ -256,7 +256,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         return softmax(self._outputs(X), axis=1)
 
     def predict_log_proba(self, X: npt.ArrayLike) -> np.ndarray:
-        """Return the logarithm of each class's probability, also of one that is too small for `predict_proba`.
+        """Return the logarithm of each class's probability, however small that is.
 
         Returns
         -------

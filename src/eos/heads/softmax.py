@@ -152,7 +152,8 @@ def log_prior(labels: np.ndarray, n_classes: int, sample_weight: np.ndarray | No
 def class_balanced_draw(labels: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
     """Return what draws as many rows as there are: a class, each equally likely, then one of its rows.
 
-    It is the class-balanced sampling of Kang et al. 2020 (with replacement). Classes without rows are not drawn.
+    It is the class-balanced sampling of Kang et al. 2020 (with replacement). Classes without rows are not
+    drawn.
     """
     by_class = np.argsort(labels, kind="stable")
     counts = np.bincount(labels)
