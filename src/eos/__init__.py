@@ -2,8 +2,9 @@
 
 The public names work on embeddings from any source and need neither torch nor the pipeline, but for the last:
 
-- `EOS` and `BalancedSVM`: imbalanced-learn samplers; `FallbackWarning`: what `EOS` warns with;
+- `EOS`, `BalancedSVM` and `TailCalib`: imbalanced-learn samplers; `FallbackWarning`: what `EOS` warns with;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
+- `NearestClassMean`, `TauNormalized` and `PostHocLogitAdjustment`: rivals of it, which train nothing;
 - `BalancedDataset` and `BalancedBatchSampler`: EOS in a training loop of one's own, in PyTorch say;
 - `generalization_gap`: how far the test embeddings of each class reach beyond the training ones;
 - `load`: reads a classifier that `python -m eos export` wrote, for new images.
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eos.classifier.classifier import load
+    from eos.heads.estimators import NearestClassMean, PostHocLogitAdjustment, TauNormalized
     from eos.heads.linear_head import LinearHead
     from eos.metrics.gap import generalization_gap
     from eos.samplers.balanced_svm import BalancedSVM
     from eos.samplers.batches import BalancedBatchSampler, BalancedDataset
     from eos.samplers.eos import EOS, FallbackWarning
+    from eos.samplers.tailcalib import TailCalib
 
 __all__ = [
     "EOS",
@@ -29,6 +32,10 @@ __all__ = [
     "BalancedSVM",
     "FallbackWarning",
     "LinearHead",
+    "NearestClassMean",
+    "PostHocLogitAdjustment",
+    "TailCalib",
+    "TauNormalized",
     "generalization_gap",
     "load",
 ]
@@ -41,6 +48,10 @@ _HOMES = {
     "FallbackWarning": "eos.samplers.eos",
     "BalancedSVM": "eos.samplers.balanced_svm",
     "LinearHead": "eos.heads.linear_head",
+    "NearestClassMean": "eos.heads.estimators",
+    "PostHocLogitAdjustment": "eos.heads.estimators",
+    "TailCalib": "eos.samplers.tailcalib",
+    "TauNormalized": "eos.heads.estimators",
     "generalization_gap": "eos.metrics.gap",
     "load": "eos.classifier.classifier",
 }

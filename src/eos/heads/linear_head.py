@@ -2,13 +2,14 @@
 
 import math
 import warnings
+from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from scipy.special import softmax
+from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
@@ -52,6 +53,19 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     warmup_epochs : int, default=5
         Epochs of warm-up, in which the learning rate is ``learning_rate * epoch / warmup_epochs`` (the epoch
         counted from 1); 0 is no warm-up.
+    milestones : sequence of int, default=()
+        Epochs after which the learning rate is multiplied by `decay`, each once.
+    decay : float, default=0.1
+        That factor, in (0, 1].
+    class_balanced : bool, default=False
+        Draw as many rows per epoch as there are, with replacement: a class, each equally likely, then one of
+        its rows. With ``epochs=30, milestones=(10, 20), weight_decay=5e-4`` this is the classifier
+        re-training (cRT) of [2]_ with the settings in use for CIFAR. Do not combine it with a sampler.
+    logit_adjustment : float, default=0.0
+        While training, add this times the logarithm of each class's share of the rows to its output. The
+        outputs of the trained layer are then those for classes of the same size. 1 is balanced softmax [3]_,
+        other values the logit-adjusted loss of [4]_. Behind a sampler that has made the classes the same
+        size, it changes nothing.
     random_state : int, RandomState instance or None, default=None
         Seeds the initial layer and the order of the rows. Pass an int for the same result in every call.
 
@@ -72,6 +86,8 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     See Also
     --------
     eos.EOS : The sampler whose balanced embeddings the paper trains this head on.
+    eos.NearestClassMean, eos.TauNormalized, eos.PostHocLogitAdjustment : Rivals that need no training of
+        their own.
     sklearn.linear_model.LogisticRegression : The same model, fitted to convergence.
 
     Notes
@@ -86,6 +102,9 @@ class LinearHead(ClassifierMixin, BaseEstimator):
     ----------
     .. [1] D. Dablain, C. Bellinger, B. Krawczyk, N. Chawla, "Efficient Augmentation for Imbalanced Deep
        Learning", 2023: the classifier retraining of its three-phase framework.
+    .. [2] B. Kang et al., "Decoupling representation and classifier for long-tailed recognition", ICLR 2020.
+    .. [3] J. Ren et al., "Balanced meta-softmax for long-tailed visual recognition", NeurIPS 2020.
+    .. [4] A. K. Menon et al., "Long-tail learning via logit adjustment", ICLR 2021.
 
     Examples
     --------
@@ -106,6 +125,10 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         "momentum": [Interval(Real, 0, 1, closed="left")],
         "weight_decay": [Interval(Real, 0, None, closed="left")],
         "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+        "milestones": ["array-like"],
+        "decay": [Interval(Real, 0, 1, closed="right")],
+        "class_balanced": ["boolean"],
+        "logit_adjustment": [Interval(Real, 0, None, closed="left")],
         "random_state": ["random_state"],
     }
 
@@ -118,6 +141,10 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         momentum: float = 0.9,
         weight_decay: float = 2e-4,
         warmup_epochs: int = 5,
+        milestones: Sequence[int] = (),
+        decay: float = 0.1,
+        class_balanced: bool = False,
+        logit_adjustment: float = 0.0,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.epochs = epochs
@@ -126,6 +153,10 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         self.momentum = momentum
         self.weight_decay = weight_decay
         self.warmup_epochs = warmup_epochs
+        self.milestones = milestones
+        self.decay = decay
+        self.class_balanced = class_balanced
+        self.logit_adjustment = logit_adjustment
         self.random_state = random_state
 
     @_fit_context(prefer_skip_nested_validation=True)  # type: ignore[untyped-decorator]  # scikit-learn's
@@ -175,6 +206,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
             features, numbers, weights = features[weights > 0], numbers[weights > 0], weights[weights > 0]
             weights = weights / weights.mean()
         config = self.get_params()
+        config["milestones"] = _epochs(config["milestones"])
         seed = config.pop("random_state")
         if not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
@@ -221,16 +253,36 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes)
             Columns in the order of `classes_`.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            scores = np.column_stack([np.zeros_like(scores), scores])
-        return softmax(scores, axis=1)
+        return softmax(self._outputs(X), axis=1)
+
+    def predict_log_proba(self, X: npt.ArrayLike) -> np.ndarray:
+        """Return the logarithm of each class's probability, however small that is.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`.
+        """
+        return log_softmax(self._outputs(X), axis=1)
 
     def predict(self, X: npt.ArrayLike) -> np.ndarray:
         """Return the most probable class of each row, out of `classes_`: ndarray of shape (n_samples,)."""
         scores = self.decision_function(X)
         winners = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
         return self.classes_[winners]
+
+    def _outputs(self, X: npt.ArrayLike) -> np.ndarray:
+        """Return one output for each class, also of two: (n_samples, n_classes)."""
+        scores = self.decision_function(X)
+        return np.column_stack([np.zeros_like(scores), scores]) if scores.ndim == 1 else scores
+
+
+def _epochs(milestones: Any) -> tuple[int, ...]:
+    """Return the milestones as a tuple, or say which of them is none."""
+    for milestone in milestones:
+        if not isinstance(milestone, Integral) or milestone < 1:
+            raise InputError(f"milestones: {milestone!r} is not an epoch, a whole number from 1")
+    return tuple(int(milestone) for milestone in milestones)
 
 
 def _warn_of_scale(features: Any) -> None:

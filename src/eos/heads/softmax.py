@@ -21,7 +21,10 @@ _BLOCK = 2048
 
 @dataclass(frozen=True)
 class HeadConfig:
-    """How a head is trained: the parameters of `eos.LinearHead`, which says what they are."""
+    """How a head is trained: the parameters of `eos.LinearHead`, which says what they are.
+
+    Those of the paper's recipe have to be given. The others are off by default: they make rivals of it.
+    """
 
     epochs: int
     learning_rate: float
@@ -29,6 +32,15 @@ class HeadConfig:
     momentum: float
     weight_decay: float
     warmup_epochs: int
+    milestones: tuple[int, ...] = ()
+    decay: float = 0.1
+    class_balanced: bool = False
+    logit_adjustment: float = 0.0
+
+    def rate(self, epoch: int) -> float:
+        """Return the learning rate of an epoch, counted from 1."""
+        warm = self.learning_rate * min(1.0, epoch / max(1, self.warmup_epochs))
+        return warm * self.decay ** sum(epoch > milestone for milestone in self.milestones)
 
 
 def fit(
@@ -60,9 +72,12 @@ def fit(
     config : HeadConfig
         Epochs, learning rate and so on.
     random_state : int or numpy.random.Generator
-        Drawn from in this order: the weight, the bias, one permutation of the rows per epoch.
+        Drawn from in this order: the weight, the bias, and per epoch one permutation of the rows, or, where
+        they are drawn balanced by class, all of their classes and then all of their places in these.
     sample_weight : ndarray of shape (n_samples,), optional
         Factors of the rows' losses; the mean over a batch still divides by its number of rows. In `dtype`.
+        The class shares of a logit adjustment are shares of the weights. How often a row is drawn does not
+        depend on them.
     dtype : float32 or float64, default=float32
         Of the computation and of the result. The rows of a source have it already.
     on_epoch : callable, optional
@@ -82,16 +97,20 @@ def fit(
     References
     ----------
     Dablain et al., "Efficient Augmentation for Imbalanced Deep Learning", third phase of the framework
-    (classifier retraining).
+    (classifier retraining). Class-balanced draws: Kang et al. 2020. Logit adjustment: Ren et al. 2020, Menon
+    et al. 2021.
     """
     source = row_source(features, dtype)
     n_samples, n_features = source.shape
     rng = np.random.default_rng(random_state)
     layer = _linear_init(rng, n_classes, n_features).astype(dtype)
     momentum_buffer = np.zeros_like(layer)
+    offset = None
+    if config.logit_adjustment:
+        offset = (config.logit_adjustment * log_prior(labels, n_classes, sample_weight)).astype(dtype)
+    draw = class_balanced_draw(labels) if config.class_balanced else None
     for epoch in range(1, config.epochs + 1):
-        rate = config.learning_rate * min(1.0, epoch / max(1, config.warmup_epochs))
-        order = rng.permutation(n_samples)
+        order = rng.permutation(n_samples) if draw is None else draw(rng)
         loss = _run_epoch(
             layer,
             momentum_buffer,
@@ -99,7 +118,8 @@ def fit(
             labels,
             order,
             sample_weight=sample_weight,
-            rate=rate,
+            offset=offset,
+            rate=config.rate(epoch),
             config=config,
         )
         if not np.isfinite(layer).all():
@@ -117,6 +137,34 @@ def logits(features: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.nda
     outputs = features.astype(np.float32, copy=False) @ weight.T
     outputs += bias
     return outputs
+
+
+def log_prior(labels: np.ndarray, n_classes: int, sample_weight: np.ndarray | None = None) -> np.ndarray:
+    """Return the logarithm of each class's share of the rows, or of their weights: float64 (n_classes,).
+
+    It is 0 for a class without rows, which has no share to adjust by.
+    """
+    weights = None if sample_weight is None else sample_weight.astype(np.float64)
+    totals = np.bincount(labels, weights, minlength=n_classes).astype(np.float64)
+    return np.log(np.divide(totals, totals.sum(), out=np.ones(n_classes), where=totals > 0))
+
+
+def class_balanced_draw(labels: np.ndarray) -> Callable[[np.random.Generator], np.ndarray]:
+    """Return what draws as many rows as there are: a class, each equally likely, then one of its rows.
+
+    It is the class-balanced sampling of Kang et al. 2020 (with replacement). Classes without rows are not
+    drawn.
+    """
+    by_class = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    counts = counts[counts > 0]
+    starts = np.cumsum(counts) - counts
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        classes = rng.integers(len(counts), size=len(labels))
+        return by_class[starts[classes] + rng.integers(counts[classes])]
+
+    return draw
 
 
 def row_source(features: np.ndarray | RowSource, dtype: npt.DTypeLike = np.float32) -> RowSource:
@@ -144,6 +192,7 @@ def _run_epoch(
     order: np.ndarray,
     *,
     sample_weight: np.ndarray | None,
+    offset: np.ndarray | None,
     rate: float,
     config: HeadConfig,
 ) -> float:
@@ -167,6 +216,8 @@ def _run_epoch(
             source.copy_rows(chosen, batch[:, :-1])
             # Classes are rows here: NumPy reduces over a long last axis much faster than over ten classes.
             scores = layer @ batch.T
+            if offset is not None:
+                scores += offset[:, np.newaxis]
             scores -= scores.max(axis=0)
             flat = scores.reshape(-1)
             flat.take(own[part], out=own_outputs[part], mode="clip")

@@ -132,6 +132,80 @@ def borderline_smote(
     return np.concatenate([rows, more[n:]]), np.concatenate([new_labels, more_labels[n:]])
 
 
+def adasyn(features: np.ndarray, labels: np.ndarray, seed: int, *, n_neighbors: int) -> Resampled:
+    """Run ADASYN (He et al. 2008) class by class, and SMOTE for the classes that it cannot fill.
+
+    ADASYN asks for samples where a member has neighbors of other classes. Where no member has, it has nothing
+    to go by. Its counts are rounded member by member; here they are brought to the size of the largest class:
+    samples too many are dropped at random, and SMOTE makes those that are missing. Each class has as many
+    neighbors as it has other members, at most `n_neighbors`.
+    """
+    from imblearn.over_sampling import ADASYN, SMOTE
+    from sklearn.utils._param_validation import InvalidParameterError
+
+    from eos.samplers.eos import listed_classes
+
+    classes, counts = np.unique(labels, return_counts=True)
+    target, n = int(counts.max()), len(features)
+    rows, new_labels = [features], [labels]
+    small, left_to_smote = [], []
+    for label, count in zip(classes.tolist(), counts.tolist(), strict=True):
+        if count == target:
+            continue
+        if count == 1:
+            raise _single_sample(label)
+        k = min(n_neighbors, count - 1)
+        if k < n_neighbors:
+            small.append(label)
+        try:
+            made, _ = ADASYN(
+                sampling_strategy={label: target}, random_state=seed, n_neighbors=k
+            ).fit_resample(features, labels)
+            made = made[n:]
+        except InvalidParameterError:
+            raise
+        except (
+            RuntimeError,
+            ValueError,
+        ):  # no neighbor of another class; so many members that all round to 0
+            left_to_smote.append(label)
+            made = features[:0]
+        kept = np.random.RandomState(seed).permutation(len(made))[: target - count]
+        made = made[np.sort(kept)]
+        if missing := target - count - len(made):
+            more = SMOTE(sampling_strategy={label: count + missing}, random_state=seed, k_neighbors=k)
+            made = np.concatenate([made, more.fit_resample(features, labels)[0][n:]])
+        rows.append(made)
+        new_labels.append(np.full(target - count, label, dtype=labels.dtype))
+    if small:
+        warnings.warn(
+            f"n_neighbors was reduced from {n_neighbors} to the number of other members: "
+            f"{listed_classes(np.array(small))}",
+            stacklevel=1,
+        )
+    if left_to_smote:
+        warnings.warn(
+            "filled by SMOTE, because no member has a neighbor of another class to place samples by: "
+            f"{listed_classes(np.array(left_to_smote))}",
+            stacklevel=1,
+        )
+    return np.concatenate(rows), np.concatenate(new_labels)
+
+
+def tailcalib(
+    features: np.ndarray, labels: np.ndarray, seed: int, *, n_neighbors: int, alpha: float
+) -> Resampled:
+    """Run TailCalib (Vigneswaran et al. 2021), borrowing from no more classes than there are.
+
+    Features are used as they are: Tukey's power is 1, the published value for the largest imbalance.
+    """
+    from eos.samplers.tailcalib import TailCalib
+
+    n_classes = len(np.unique(labels))
+    n_neighbors = _lowered("n_neighbors", n_neighbors, n_classes, f"there are {n_classes} classes")
+    return TailCalib(random_state=seed, n_neighbors=n_neighbors, alpha=alpha).fit_resample(features, labels)
+
+
 def balanced_svm(
     features: np.ndarray, labels: np.ndarray, seed: int, *, k_neighbors: int, relabel: str
 ) -> Resampled:
@@ -157,12 +231,16 @@ def _within_smallest_class(k_neighbors: int, labels: np.ndarray) -> int:
     if counts[smallest] == counts.max():
         return k_neighbors  # nothing to fill
     if counts[smallest] == 1:
-        raise InputError(
-            f"class {classes[smallest]} has 1 sample, and this sampler interpolates between the samples of a "
-            "class, so it needs 2; use sampler random or eos, or give the class more samples"
-        )
+        raise _single_sample(classes[smallest])
     reason = f"class {classes[smallest]} has {counts[smallest]} samples"
     return _lowered("k_neighbors", k_neighbors, int(counts[smallest]) - 1, reason)
+
+
+def _single_sample(label: object) -> InputError:
+    return InputError(
+        f"class {label} has 1 sample, and this sampler interpolates between the samples of a class, so it "
+        "needs 2; use sampler random or eos, or give the class more samples"
+    )
 
 
 def _lowered(parameter: str, asked: int, most: int, reason: str) -> int:
