@@ -267,9 +267,7 @@ class EOS(BaseOverSampler):
 
     def _fit_resample(self, X: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
         made = self._interpolations(X, y)
-        blocks = [X, made.rows(X)]
-        stacked = sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.concatenate(blocks)
-        return stacked, np.concatenate([y, made.labels])
+        return extended(X, made), np.concatenate([y, made.labels])
 
     def _interpolations(self, X: Any, y: np.ndarray) -> Interpolations:
         values, limit = (X.data if sparse.issparse(X) else X), np.finfo(X.dtype).max / 4
@@ -307,7 +305,8 @@ class EOS(BaseOverSampler):
                 'variant: "released" repeats a slip in lists of neighbors, and k_neighbors="all" has none; '
                 'give k_neighbors a number, or variant "toward"'
             )
-        self.nn_k_, self.k_neighbors_ = None, "all"
+        self.nn_k_: Any = None
+        self.k_neighbors_: Any = "all"
         self.fallback_classes_ = y[:0]
         # Sorted by class, the enemies of a class are the rows before its first and after its last.
         rows = np.concatenate([*members_of.values()])
@@ -407,6 +406,12 @@ class EOS(BaseOverSampler):
         search.fit(X[enemies])
         n_neighbors = min(self.k_neighbors_, len(enemies))
         return enemies[_found(search, X[members], n_neighbors, len(enemies))]
+
+
+def extended(X: Any, made: Interpolations) -> Any:
+    """Return the rows of `X`, dense or sparse, and below them the samples made of them."""
+    blocks = [X, made.rows(X)]
+    return sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.concatenate(blocks)
 
 
 def listed_classes(classes: np.ndarray) -> str:
