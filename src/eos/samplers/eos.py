@@ -22,6 +22,8 @@ from eos.samplers.neighbors import ExactNeighbors, largest_magnitude
 # Of the rows that are searched for, this many values are copied at once: at most 256 MB.
 _QUERIED_VALUES = 2**25
 
+Triples = tuple[np.ndarray, np.ndarray, np.ndarray]  # bases, partners, steps
+
 
 class FallbackWarning(UserWarning):
     """EOS did something else than it was asked for, because the data leave no other way."""
@@ -95,12 +97,13 @@ class EOS(BaseOverSampler):
     random_state : int, RandomState instance or None, default=None
         The seed, the generator, or None for NumPy's global legacy generator.
 
-    k_neighbors : int or object, default=10
+    k_neighbors : int, "all" or object, default=10
         How many nearest neighbors of a member are searched for enemies, the member itself not counted: the
         exact search `eos.samplers.neighbors.ExactNeighbors` finds them. Or any object with ``n_neighbors``,
         ``fit(X)`` and ``kneighbors(X, n_neighbors, return_distance=False)``, of which a clone is fitted; as
         elsewhere in imbalanced-learn its ``n_neighbors`` counts the point itself, so it is K + 1. The notes
-        have one that is approximate.
+        have one that is approximate. With ``"all"`` every row of another class is an enemy of every member,
+        each equally likely: there is no search, and the time grows with the new rows alone.
 
     variant : {"toward", "away", "released"}, default="toward"
         - ``"toward"``: ``base + r * (enemy - base)``, the text and results of [1]_.
@@ -108,7 +111,8 @@ class EOS(BaseOverSampler):
         - ``"released"``: the code published with [1]_. It steps toward, but draws its partner one
           place too early in the list of neighbors: in place of an enemy comes the neighbor just
           before it, which may be of the same class, or the base itself. Under one legacy seed and
-          for float64 features it gives the same rows as that code, bit for bit.
+          for float64 features it gives the same rows as that code, bit for bit. It needs neighbors, so
+          not ``k_neighbors="all"``.
 
     step_size : float, default=1.0
         The largest fraction of the way to the enemy, in (0, 1]: steps r are uniform in
@@ -119,11 +123,14 @@ class EOS(BaseOverSampler):
     sampling_strategy_ : dict
         The number of samples to generate for each class.
 
-    nn_k_ : estimator object
-        The nearest-neighbor search, fitted on all rows.
+    nn_k_ : estimator object or None
+        The nearest-neighbor search, fitted on all rows; None for ``"all"``.
 
-    k_neighbors_ : int
+    k_neighbors_ : int or "all"
         The K that was used: `k_neighbors`, or the number of other rows where that is less.
+
+    step_size_ : float
+        The largest step that was used.
 
     fallback_classes_ : ndarray of shape (n_fallback_classes,)
         The classes of which no member had an enemy among its K neighbors, so that every member was
@@ -147,7 +154,8 @@ class EOS(BaseOverSampler):
     -----
     Per class, in the order of the labels, three draws are made, each for all samples at once: the
     bases, uniformly among the members that have an enemy; one partner each, uniformly among the
-    enemies of that base; the steps.
+    enemies of that base; the steps. With ``k_neighbors="all"`` the draws are whole numbers of
+    `RandomState.randint`, each exactly as likely as the others.
 
     Features that are not floating point are sampled as float64; float32 stays float32. A pandas frame gets
     its own dtypes back, as from every sampler of imbalanced-learn, so convert one of whole numbers first.
@@ -196,6 +204,7 @@ class EOS(BaseOverSampler):
         "k_neighbors": [
             Interval(numbers.Integral, 1, None, closed="left"),
             HasMethods(["fit", "kneighbors"]),
+            StrOptions({"all"}),
         ],
         "variant": [StrOptions({"toward", "away", "released"})],
         "step_size": [Interval(numbers.Real, 0, 1, closed="right")],
@@ -258,9 +267,7 @@ class EOS(BaseOverSampler):
 
     def _fit_resample(self, X: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
         made = self._interpolations(X, y)
-        blocks = [X, made.rows(X)]
-        stacked = sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.concatenate(blocks)
-        return stacked, np.concatenate([y, made.labels])
+        return extended(X, made), np.concatenate([y, made.labels])
 
     def _interpolations(self, X: Any, y: np.ndarray) -> Interpolations:
         values, limit = (X.data if sparse.issparse(X) else X), np.finfo(X.dtype).max / 4
@@ -270,21 +277,69 @@ class EOS(BaseOverSampler):
                 f"scale the features down (to {limit:g} at most)"
             )
         random_state = check_random_state(self.random_state)
-        self._fit_neighbors(X)
         members_of = _members(y)
         filled = {label: count for label, count in self.sampling_strategy_.items() if count}
-        neighbors = self._nearest_rows(X, [members_of[label] for label in filled])
-        fallback_classes = []
+        self.step_size_ = self.step_size
+        if isinstance(self.k_neighbors, str):
+            drawn = self._drawn_from_all(y, members_of, filled, random_state)
+        else:
+            drawn = self._drawn_near(X, y, members_of, filled, random_state)
         nowhere = np.empty(0, dtype=np.intp)
-        drawn = [(nowhere, nowhere, np.empty(0), y[:0])]
+        base, partner, step = (
+            np.concatenate(parts) for parts in zip((nowhere, nowhere, np.empty(0)), *drawn, strict=True)
+        )
+        labels = [np.full(count, label, dtype=y.dtype) for label, count in filled.items()]
+        step *= -self.step_size_ if self.variant == "away" else self.step_size_
+        return Interpolations(base, partner, step, np.concatenate([y[:0], *labels]))
+
+    def _drawn_from_all(
+        self,
+        y: np.ndarray,
+        members_of: dict[Any, np.ndarray],
+        filled: dict[Any, int],
+        random_state: np.random.RandomState,
+    ) -> list[Triples]:
+        """Draw bases, enemies and steps in [0, 1) for each class; any row of another class is an enemy."""
+        if self.variant == "released":
+            raise InputError(
+                'variant: "released" repeats a slip in lists of neighbors, and k_neighbors="all" has none; '
+                'give k_neighbors a number, or variant "toward"'
+            )
+        self.nn_k_: Any = None
+        self.k_neighbors_: Any = "all"
+        self.fallback_classes_ = y[:0]
+        # Sorted by class, the enemies of a class are the rows before its first and after its last.
+        rows = np.concatenate([*members_of.values()])
+        sizes = [len(members) for members in members_of.values()]
+        starts = dict(zip(members_of, np.cumsum(sizes) - sizes, strict=True))
+        drawn = []
+        for label, n_samples in filled.items():
+            members = members_of[label]
+            base = members[random_state.randint(len(members), size=n_samples)]
+            place = random_state.randint(len(rows) - len(members), size=n_samples)
+            place[place >= starts[label]] += len(members)
+            drawn.append((base, rows[place], random_state.random_sample(n_samples)))
+        return drawn
+
+    def _drawn_near(
+        self,
+        X: Any,
+        y: np.ndarray,
+        members_of: dict[Any, np.ndarray],
+        filled: dict[Any, int],
+        random_state: np.random.RandomState,
+    ) -> list[Triples]:
+        """Draw bases, enemies among their neighbors, and steps in [0, 1) for each class."""
+        self._fit_neighbors(X)
+        neighbors = self._nearest_rows(X, [members_of[label] for label in filled])
+        fallback_classes, drawn = [], []
         for (label, n_samples), rows in zip(filled.items(), neighbors, strict=True):
             bases, partners, enemies = self._candidates(y, members_of[label], rows)
             if not enemies.any():
                 fallback_classes.append(label)
                 bases, partners = members_of[label], self._nearest_enemies(X, y, members_of[label])
                 enemies = np.ones(partners.shape, dtype=bool)
-            triples = _draw(bases, partners, enemies, n_samples, random_state)
-            drawn.append((*triples, np.full(n_samples, label, dtype=y.dtype)))
+            drawn.append(_draw(bases, partners, enemies, n_samples, random_state))
         self.fallback_classes_ = np.array(fallback_classes, dtype=y.dtype)
         if fallback_classes:
             warnings.warn(
@@ -293,9 +348,7 @@ class EOS(BaseOverSampler):
                 FallbackWarning,
                 stacklevel=2,
             )
-        base, partner, step, labels = (np.concatenate(parts) for parts in zip(*drawn, strict=True))
-        step *= -self.step_size if self.variant == "away" else self.step_size
-        return Interpolations(base, partner, step, labels)
+        return drawn
 
     def _fit_neighbors(self, X: Any) -> None:
         """Fit the search on all rows and set K, clipped to the number of other rows."""
@@ -355,6 +408,12 @@ class EOS(BaseOverSampler):
         return enemies[_found(search, X[members], n_neighbors, len(enemies))]
 
 
+def extended(X: Any, made: Interpolations) -> Any:
+    """Return the rows of `X`, dense or sparse, and below them the samples made of them."""
+    blocks = [X, made.rows(X)]
+    return sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.concatenate(blocks)
+
+
 def listed_classes(classes: np.ndarray) -> str:
     """Return labels as a sentence has them: class 1, or classes 1, 2."""
     return f"class{'es' if len(classes) > 1 else ''} {', '.join(map(str, classes))}"
@@ -380,7 +439,7 @@ def _draw(
     allowed: np.ndarray,
     n_samples: int,
     random_state: np.random.RandomState,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+) -> Triples:
     """Draw bases that have an allowed partner, such partners and steps in [0, 1), each (n_samples,)."""
     counts = np.count_nonzero(allowed, axis=1)
     bases, partners, counts = bases[counts > 0], partners[allowed], counts[counts > 0]
