@@ -226,19 +226,19 @@ def rank_test(comparison: Comparison) -> RankTest | None:
     None with fewer than ten blocks or three heads, which are too few. Seeds are averaged before; networks of
     one cut count as independent here, which they are not.
     """
-    from scipy.stats import f, friedmanchisquare
+    from scipy.stats import f, friedmanchisquare, studentized_range
 
     n, k = len(comparison.ranked), len(comparison.heads)
     if n < FEWEST_BLOCKS or k < 3:
         return None
-    values = _matrix(comparison, comparison.ranked, comparison.heads, "BAC")
+    values = _matrix(comparison, comparison.ranked, comparison.heads, "BAC").round(_SMALL)
     ranks = mean_ranks(comparison)
     # Where all heads are equal on all blocks nothing is ranked, and the statistic is 0 / 0.
     same = (values == values[:, :1]).all()
     chi2, p = (0.0, 1.0) if same else map(float, friedmanchisquare(*values.T))
     rest = n * (k - 1) - chi2
     f_value = math.inf if rest <= 0 else (n - 1) * chi2 / rest
-    critical = _studentized_range(k) / math.sqrt(2)
+    critical = float(studentized_range.ppf(1 - LEVEL, k, np.inf)) / math.sqrt(2)
     return RankTest(
         ranks,
         n,
@@ -261,14 +261,19 @@ def mean_ranks(comparison: Comparison, dataset: str | None = None) -> dict[str, 
 def pairs(comparison: Comparison) -> pd.DataFrame:
     """Compare heads two by two, over the blocks that `Comparison.shared` has.
 
-    With ten ranked blocks or more by Wilcoxon's signed ranks over blocks (1945; blocks without a difference
-    count half to each side), with fewer by the paired bootstrap over test rows, averaged over the blocks.
+    With ten ranked blocks or more by Wilcoxon's signed ranks over blocks (1945), with fewer by the paired
+    bootstrap over test rows, averaged over the blocks.
 
     Returns
     -------
     pandas.DataFrame
-        One row per pair: upper, lower (heads, by mean balanced accuracy), difference (of these means), p,
-        p_holm (corrected for all pairs), noise (p_holm of at least 5 %), test ("wilcoxon" or "bootstrap").
+        One row per pair:
+
+        - upper, lower: heads, by mean balanced accuracy; difference: of these means;
+        - p: of the pair alone; p_holm: corrected for all pairs; p_best: corrected for the comparisons with
+          the best head alone, empty for pairs without it;
+        - noise: whether p_holm is at least 5 %;
+        - test: "wilcoxon" or "bootstrap".
     """
     blocks, heads = comparison.shared()
     values = _matrix(comparison, blocks, heads, "BAC")
@@ -284,9 +289,44 @@ def pairs(comparison: Comparison) -> pd.DataFrame:
             p = _two_sided(difference, (samples[:, upper] - samples[:, lower]).std())
         rows.append((heads[upper], heads[lower], round(difference, _SMALL), round(p, _PRINTED)))
     frame = pd.DataFrame(rows, columns=["upper", "lower", "difference", "p"])
-    corrected = holm(frame["p"].to_numpy(dtype=np.float64)).round(_PRINTED)
-    return frame.assign(
-        p_holm=corrected, noise=corrected >= LEVEL, test="wilcoxon" if by_rank else "bootstrap"
+    p_values = frame["p"].to_numpy(dtype=np.float64)
+    frame["p_holm"] = holm(p_values).round(_PRINTED)
+    # The pairs of the best stand first.
+    frame["p_best"] = pd.Series(holm(p_values[: max(0, len(heads) - 1)]).round(_PRINTED))
+    return frame.assign(noise=frame["p_holm"] >= LEVEL, test="wilcoxon" if by_rank else "bootstrap")
+
+
+def differences_to_best(comparison: Comparison, dataset: str | None = None) -> pd.DataFrame:
+    """Compare heads with the highest, over the blocks of a data set, or of all, that `shared` has.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per head, the highest first: head, blocks (their number), BAC (mean over them), difference
+        (to the highest), low and high (its 95 % interval, percentiles of the paired bootstrap over test
+        rows), p_holm (corrected for all comparisons with the highest; 1 for itself).
+    """
+    blocks, heads = comparison.shared(dataset)
+    if not heads:
+        return pd.DataFrame(columns=["head", "blocks", "BAC", "difference", "low", "high", "p_holm"])
+    means = _matrix(comparison, blocks, heads, "BAC").mean(axis=0).round(_SMALL)
+    order = np.argsort(-means, kind="stable")
+    means, samples = means[order], _samples(comparison.test, blocks, heads)[:, order]
+    apart = samples - samples[:, :1]
+    p_values = [
+        _two_sided(*pair) for pair in zip(means[1:] - means[0], apart[:, 1:].std(axis=0), strict=True)
+    ]
+    low, high = np.quantile(apart, [LEVEL / 2, 1 - LEVEL / 2], axis=0).round(_PRINTED)
+    return pd.DataFrame(
+        {
+            "head": [heads[place] for place in order],
+            "blocks": len(blocks),
+            "BAC": means,
+            "difference": (means - means[0]).round(_SMALL),
+            "low": low,
+            "high": high,
+            "p_holm": np.append(1.0, holm(p_values).round(_PRINTED)),
+        }
     )
 
 
@@ -506,6 +546,11 @@ def _tabulated(
     return table[_COLUMNS]
 
 
+def value_text(value: object) -> str:
+    """Return a chosen value without the zeros that a column of floats gives whole numbers."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _ties(block: pd.DataFrame, test: Mapping[Cell, np.ndarray]) -> np.ndarray:
     """Return which heads of a block are not told apart from its best."""
     means = block["BAC"].to_numpy().round(_SMALL)
@@ -522,7 +567,10 @@ def _said(chosen: pd.DataFrame, cell: Cell) -> str:
     """Say what was chosen in a cell: tau 1.5 (held out)."""
     here = chosen[(chosen[CELL] == list(cell)).all(axis=1)]
     by_rule = [
-        ", ".join(f"{name} {value}" for name, value in zip(rows["parameter"], rows["value"], strict=True))
+        ", ".join(
+            f"{name} {value_text(value)}"
+            for name, value in zip(rows["parameter"], rows["value"], strict=True)
+        )
         + f" ({rule})"
         for rule, rows in here.groupby("rule", sort=False)
     ]
@@ -580,8 +628,8 @@ def _bootstrap(labels: np.ndarray, hits: np.ndarray, rng: np.random.Generator) -
 
 
 def _matrix(comparison: Comparison, blocks: Sequence[Block], heads: Sequence[str], name: str) -> np.ndarray:
-    """Return a column of the table, (blocks, heads); equal values are equal in all their digits."""
-    return _values(comparison, [[(*block, head) for head in heads] for block in blocks], name).round(_SMALL)
+    """Return a column of the table, (blocks, heads)."""
+    return _values(comparison, [[(*block, head) for head in heads] for block in blocks], name)
 
 
 def _values(comparison: Comparison, cells: Sequence[Sequence[Cell]], name: str) -> np.ndarray:
@@ -617,29 +665,23 @@ def _ratio(difference: float, error: float) -> float:
 
 
 def _signed_rank(differences: np.ndarray) -> float:
-    """Return the p-value of Wilcoxon's signed ranks; 1 where no block differs."""
-    from scipy.stats import wilcoxon
+    """Return the two-sided p-value of Wilcoxon's signed ranks, exact for any number of blocks.
+
+    Equal ranks are shared; zeros have ranks, half of which count to each side. scipy has the exact
+    distribution with neither ties nor zeros only, and else tries out all signs, which takes seconds a pair.
+    """
+    from scipy.stats import rankdata
 
     differences = differences.round(_SMALL)
-    return float(wilcoxon(differences, zero_method="zsplit").pvalue) if differences.any() else 1.0
-
-
-def _studentized_range(k: int) -> float:
-    """Return what the range of k standard normal values exceeds once in twenty times.
-
-    It is scipy's ``studentized_range.ppf(0.95, k, inf)``, which takes seconds.
-    """
-    from scipy.optimize import brentq
-    from scipy.special import ndtr
-
-    lowest = np.linspace(-9, 9, 2001)
-    density = np.exp(-(lowest**2) / 2) / math.sqrt(2 * math.pi)
-
-    def beyond(q: float) -> float:
-        within = k * density * (ndtr(lowest + q) - ndtr(lowest)) ** (k - 1)
-        return float(np.trapezoid(within, lowest)) - (1 - LEVEL)
-
-    return float(brentq(beyond, 0.1, 20))
+    doubled = np.rint(2 * rankdata(np.abs(differences))).astype(int)  # shared ranks end in .5
+    shares = np.ones(1)  # of all signs, by twice the sum of the positive ranks
+    for rank in doubled[differences != 0]:
+        grown = np.zeros(len(shares) + rank)
+        grown[: len(shares)] += shares / 2
+        grown[rank:] += shares / 2
+        shares = grown
+    observed = doubled[differences > 0].sum()
+    return min(1.0, 2 * float(min(shares[: observed + 1].sum(), shares[observed:].sum())))
 
 
 def _keys(frame: pd.DataFrame, columns: list[str]) -> list[Any]:
