@@ -35,7 +35,7 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)  # a network may have no head but its own
     balanced_folder = oversampled_folder(dataset, cut, network)
     heads = list(read_json(balanced_folder / "notes.json"))
-    measured, chosen = {}, {}
+    measured, told = {}, {}
     for number, head in enumerate(heads, start=1):
         start = time.perf_counter()
         balanced = read_stored(balanced_folder / f"{head}.npz", OVERSAMPLED)
@@ -73,7 +73,7 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
     for number, head in enumerate(classifiers, start=1):
         start = time.perf_counter()
         with placed(f"{PARAMETERS}: heads.{head}, on {network} of {dataset}"):
-            stacked, chosen[head] = fit_classifier(parameters(), dataset, network, head, data)
+            stacked, told[head] = fit_classifier(parameters(), dataset, network, head, data)
         write_arrays(folder / f"{head}.npz", stacked)
         measured[head] = {
             "seconds": (time.perf_counter() - start) / len(stacked["seeds"]),
@@ -82,9 +82,9 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
             "parameters": stacked["weight"][0].size + stacked["bias"][0].size,
             "made": digest(folder / f"{head}.npz"),
         }
-        told = "".join(f", {name} = {one['value']}" for name, one in chosen[head].items())
-        print(f"classifier {number}/{len(classifiers)} {head}{told}", flush=True)
-    write_json(folder / "chosen.json", chosen)
+        values = "".join(f", {name} = {one['value']}" for name, one in told[head]["chosen"].items())
+        print(f"classifier {number}/{len(classifiers)} {head}{values}", flush=True)
+    write_json(folder / "classifiers.json", told)
     return {"heads": measured}
 
 

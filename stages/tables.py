@@ -11,10 +11,13 @@ def main() -> None:
     import pandas as pd
 
     from eos.config.cells import neighbors, settings, shown_networks, step
+    from eos.pipeline.methods import read_comparison
     from eos.pipeline.paths import METRICS
     from eos.pipeline.results import read_balanced, read_results
     from eos.report.claims import claims, claims_summary, markdown_claims
     from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
+    from eos.report.methods import methods_table
+    from eos.report.methods_page import methods_page
     from eos.report.published import with_published
     from eos.report.tables import run_rows, summary, table1, table2, table3, table4, table5
     from eos.storage.files import write_json, write_table, write_text
@@ -61,6 +64,10 @@ def main() -> None:
     }
     for number, page in pages.items():
         write_text(folder / f"table{number}.md", page)
+
+    comparison = read_comparison(parameters())
+    write_table(folder / "methods.csv", methods_table(comparison))
+    write_text(folder / "methods.md", methods_page(comparison))
 
     held = claims(scores, balanced, gaps, classes)
     write_table(folder / "claims.csv", held)

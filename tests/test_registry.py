@@ -27,7 +27,9 @@ def entries() -> Iterator[Any]:
 
 
 def test_there_are_tables() -> None:
-    assert {"SOURCES", "ARCHITECTURES", "LOSSES", "MIXINGS", "SAMPLERS", "HEADS", "GENERATORS"} <= set(TABLES)
+    assert {"SOURCES", "ARCHITECTURES", "LOSSES", "MIXINGS", "SAMPLERS", "HEADS", "CLASSIFIERS"} <= set(
+        TABLES
+    )
 
 
 @pytest.mark.parametrize("entry", entries())
@@ -40,6 +42,8 @@ def test_every_name_stands_for_what_takes_its_parameters(entry: Entry) -> None:
         taken = set(inspect.signature(EOS).parameters) - {"sampling_strategy", "random_state"}
     if entry in ARCHITECTURES.values():
         taken -= {"channels"}
+    if entry in registry.CLASSIFIERS.values():
+        taken -= {"seeds", "recipe", "random_state"}
     if entry in (registry.HEADS["own"], registry.HEADS["none"]):
         taken = set()  # these stand for no function that is called with parameters
     assert taken == set(entry.parameters)
@@ -104,8 +108,8 @@ def test_the_code_of_a_name_lies_in_the_package_of_its_kind() -> None:
     """dvc.yaml lists packages: what a name stands for must lie in one of those that its stages list."""
     packages = {
         "SOURCES": "data", "TORCHVISION_DATASETS": "data", "ARCHITECTURES": "models", "LOSSES": "losses",
-        "MIXINGS": "training", "SAMPLERS": "samplers", "PIXEL_SAMPLERS": "samplers",
-        "GENERATORS": "generators",
+        "MIXINGS": "training", "AUGMENTATIONS": "training", "CLASSIFIERS": "heads", "SAMPLERS": "samplers",
+        "PIXEL_SAMPLERS": "samplers", "GENERATORS": "generators",
     }  # fmt: skip
     assert set(TABLES) - {"HEADS"} == set(packages)
     for table, package in packages.items():

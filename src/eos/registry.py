@@ -48,14 +48,17 @@ Table = Mapping[str, Entry]
 #: The type of a parameter that is the definition of a sampler, as of a head, or null.
 SAMPLER = "sampler"
 
-# How a head is trained whose schedule is its own.
-_SCHEDULE: Mapping[str, Any] = {
-    "epochs": Positive,
-    "learning_rate": Rate,
-    "weight_decay": NonNegative,
-    "warmup_epochs": Count,
-    "milestones": tuple[Positive, ...],
-}
+
+def _schedule() -> Mapping[str, Any]:
+    """Return the parameters of a head that is trained by a schedule of its own."""
+    return {
+        "epochs": Positive,
+        "learning_rate": Rate,
+        "weight_decay": NonNegative,
+        "warmup_epochs": Count,
+        "milestones": tuple[Positive, ...],
+    }
+
 
 #: Sources of images: called with the folder of raw downloads and their parameters, they return an
 #: `eos.data.image_dataset.ImageDataset`.
@@ -218,8 +221,8 @@ CLASSIFIERS: Table = {
         "Logit-adjusted head",
         {"tau": NonNegative, "tau_choices": tuple[NonNegative, ...]},
     ),
-    "crt": Entry("eos.heads.rivals:crt", "cRT", _SCHEDULE),
-    "lws": Entry("eos.heads.rivals:lws", "LWS", _SCHEDULE),
+    "crt": Entry("eos.heads.rivals:crt", "cRT", _schedule()),
+    "lws": Entry("eos.heads.rivals:lws", "LWS", _schedule()),
     "logistic": Entry(
         "eos.heads.rivals:logistic",
         "Logistic regression",

@@ -11,7 +11,7 @@ import yaml
 from eos.config.cells import training_settings
 from eos.config.loading import load
 from eos.errors import InputError
-from eos.registry import SAMPLERS
+from eos.registry import CLASSIFIERS, SAMPLERS
 from tests.helpers import ROOT, parameters
 
 OWN = {
@@ -207,6 +207,35 @@ def test_a_dataset_leaves_steps_to_its_size_and_starts_from_weights(tmp_path: Pa
         ),
         ("heads.eos.sampler", "eoz", "heads.eos.sampler: unknown value 'eoz'; did you mean 'eos'?"),
         ("heads.eos", {"k_neighbors": 3}, "heads.eos: the key 'sampler' is missing"),
+        (
+            "heads.eos.k_neighbors",
+            "al",
+            "heads.eos.k_neighbors: 'al' is not possible: give a number, or all or",
+        ),
+        (
+            "heads.eos.step_size",
+            "none",
+            "heads.eos.step_size: 'none' is not possible: give a number, or auto",
+        ),
+        ("heads.ncm.classifier", "ncn", "heads.ncm.classifier: unknown value 'ncn'; did you mean 'ncm'?"),
+        ("heads.tau_norm.tau", -1.0, "heads.tau_norm.tau: -1.0 is not possible"),
+        (
+            "heads.tau_norm.tau_choices",
+            [1.0, 1.0],
+            "heads.tau_norm.tau_choices: [1.0, 1.0] is not possible: 1.0 is",
+        ),
+        ("heads.crt.milestones", [10, 0], "heads.crt.milestones[1]: 0 is not possible"),
+        (
+            "heads.logistic.sampler",
+            {"sampler": "smot"},
+            "heads.logistic.sampler.sampler: unknown value 'smot'",
+        ),
+        ("heads.logistic.sampler", "smote", "heads.logistic.sampler: 'smote' is not possible: it should be"),
+        ("heads.eos_cv.k_neighbors_choices", [10, "al"], "heads.eos_cv.k_neighbors_choices[1]: 'al' is not"),
+        ("networks.la_mixup_cutout.augmentations", [{"name": "cutot", "size": 3}], "did you mean 'cutout'?"),
+        ("networks.ce.augmentations", {"name": "cutout", "size": 3}, "augmentations: {'name': 'cutout'"),
+        ("networks.ce.resample_from", 1.5, "networks.ce.resample_from: 1.5 is not possible"),
+        ("tables.methods.heads", ["own", "eoss"], "tables.methods.heads[1]: unknown head 'eoss'"),
         ("training.learning_rate", float("nan"), "training.learning_rate"),
         ("training.factors", [0.1], "2 milestones but 1 factors"),
         (
@@ -235,7 +264,7 @@ def test_a_dataset_leaves_steps_to_its_size_and_starts_from_weights(tmp_path: Pa
         ),
         ("datasets.cifar10.training.epochs", 0, "datasets.cifar10.training.epochs: 0 is not possible"),
         ("training.epochs", "auto", "params.yaml: training.epochs: 'auto' is not possible"),
-        ("networks.ce.mixing", {"name": "mixup", "alpha": 0.2}, "networks.ce.mixing.name: unknown value"),
+        ("networks.ce.mixing", {"name": "mixap", "alpha": 0.2}, "networks.ce.mixing.name: unknown value"),
         ("networks.ce.mixing", {"name": "remix", "alpha": 0.0}, "networks.ce.mixing.alpha: 0.0 is not"),
         (
             "networks.remix.loss",
@@ -381,10 +410,18 @@ def test_missing_and_broken_files(tmp_path: Path) -> None:
 
 def test_every_sampler_is_given_all_its_parameters() -> None:
     heads = parameters().heads.values()
-    assert {head.sampler for head in heads} == {"own", "none", *SAMPLERS}
-    for head in heads:
+    samplers = [head for head in heads if not hasattr(head, "classifier")]
+    assert {head.sampler for head in samplers} == {"own", "none", *SAMPLERS}
+    for head in samplers:
         if head.sampler in SAMPLERS:
             assert set(head.model_dump()) - {"sampler"} == set(SAMPLERS[head.sampler].parameters)
+
+
+def test_every_classifier_is_given_all_its_parameters() -> None:
+    classifiers = [head for head in parameters().heads.values() if hasattr(head, "classifier")]
+    assert {head.classifier for head in classifiers} == set(CLASSIFIERS)
+    for head in classifiers:
+        assert set(head.model_dump()) - {"classifier"} == set(CLASSIFIERS[head.classifier].parameters)
 
 
 def test_images_may_stay_as_imbalanced_as_they_are(tmp_path: Path, content: Any) -> None:

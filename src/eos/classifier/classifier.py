@@ -10,6 +10,7 @@ from scipy.special import softmax
 
 from eos.classifier.folder import BACKBONE, DESCRIPTION, HEAD, read_arrays, read_description
 from eos.errors import InputError
+from eos.heads.rules import unit_rows
 from eos.heads.softmax import logits as linear
 
 Inputs = np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -72,7 +73,8 @@ class Classifier:
         See `eos.classifier.folder.KEYS`.
     head : mapping of str to ndarray
         `weight` (n_classes, n_features) and, unless it is a cosine classifier, `bias` (n_classes,), float32.
-        Where it takes features and standardizes them first, also their `mean` and `deviation` (n_features,).
+        Where it takes features and standardizes them first, also their `mean` and `deviation` (n_features,);
+        where the head sees features centred and at unit length, `center` (n_features,).
     backbone : mapping of str to ndarray, optional
         Its state dict.
     device : {"auto", "cpu", "cuda"}, optional
@@ -111,6 +113,8 @@ class Classifier:
         expected = {"weight": (size, self.n_features)} | ({"bias": (size,)} if kind == "linear" else {})
         if "mean" in head and backbone is None:
             expected |= {"mean": (self.n_features,), "deviation": (self.n_features,)}
+        if "center" in head:
+            expected |= {"center": (self.n_features,)}
         shapes = {name: array.shape for name, array in head.items()}
         if shapes != expected or any(array.dtype != np.float32 for array in head.values()):
             raise InputError(f"{HEAD}: holds {shapes}, not {expected}, in float32; export it again")
@@ -142,6 +146,8 @@ class Classifier:
         # The network's own classifier is part of it; a retrained head is NumPy's work.
         if own is not None and self.description["head"]["own"]:
             return own
+        if "center" in self._head:
+            features = unit_rows(features, self._head["center"])
         return linear(features, self._head["weight"], self._head["bias"])
 
     def predict_proba(self, inputs: Inputs) -> np.ndarray:

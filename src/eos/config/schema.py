@@ -143,9 +143,9 @@ Mixing: Any = _definitions("name", registry.MIXINGS)
 Augmentation: Any = _definitions("name", registry.AUGMENTATIONS)
 Sampler: Any = _definitions("sampler", registry.SAMPLERS)
 Head: Any = Annotated[
-    Annotated[_definitions("sampler", registry.HEADS), Tag("sampler")]
-    | Annotated[_definitions("classifier", registry.CLASSIFIERS), Tag("classifier")],
-    Discriminator(lambda value: "classifier" if _has_key(value, "classifier") else "sampler"),
+    Annotated[_definitions("sampler", registry.HEADS), Tag("has a sampler")]
+    | Annotated[_definitions("classifier", registry.CLASSIFIERS), Tag("has a classifier")],
+    Discriminator(lambda value: f"has a {'classifier' if _has_key(value, 'classifier') else 'sampler'}"),
 ]
 PixelSampler: Any = _definitions("sampler", registry.PIXEL_SAMPLERS)
 Generator: Any = _definitions("model", registry.GENERATORS)

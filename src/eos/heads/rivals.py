@@ -377,6 +377,15 @@ def logit_adjusted(
     return _fitted_again(data, layers, tau=(tau, tau_choices))
 
 
+def balanced_softmax(
+    data: Embedded, *, seeds: tuple[int, ...], recipe: HeadConfig, random_state: int
+) -> Rival:
+    """Return `logit_adjusted` with tau 1, balanced softmax (Ren et al. 2020): nothing is chosen."""
+    return logit_adjusted(
+        data, seeds=seeds, recipe=recipe, random_state=random_state, tau=1.0, tau_choices=()
+    )
+
+
 def logistic(
     data: Embedded,
     *,
@@ -397,7 +406,7 @@ def logistic(
     C, C_choices
         The inverse strength of the L2 penalty (scikit-learn's default: 1), and what is chosen from.
     sampler
-        A registered sampler as its ``name`` and its parameters; None: the rows as they are.
+        A registered sampler's name as ``sampler``, and its parameters; None: the rows as they are.
 
     Warns
     -----
@@ -411,7 +420,9 @@ def logistic(
         from eos.samplers.oversampling import oversample
 
         parameters = dict(sampler)
-        made = oversample(parameters.pop("name"), features, labels, random_state=random_state, **parameters)
+        made = oversample(
+            parameters.pop("sampler"), features, labels, random_state=random_state, **parameters
+        )
         for note in made.notes:
             warnings.warn(note, UserWarning, stacklevel=2)
         return np.concatenate([features, made.features]), made.labels

@@ -13,7 +13,7 @@ import numpy as np
 import eos
 from eos.classifier.classifier import Classifier
 from eos.classifier.folder import BACKBONE, HEAD, write_folder
-from eos.config.cells import Cell, is_portable, machine
+from eos.config.cells import Cell, is_portable, machine, sampler_of
 from eos.config.schema import Parameters
 from eos.errors import InputError
 from eos.metrics.scores import confusion, recalls, score
@@ -59,7 +59,7 @@ def export_cell(
     changed = changed_code(cell)
     stored = read_stored(paths.embeddings_file(*cell[:3]), EMBEDDINGS)
     names = class_names(parameters, cell.dataset, cell.cut)
-    own = parameters.heads[cell.head].sampler == "own"
+    own = sampler_of(parameters, cell.head) == "own"
     network = None if cell.dataset in parameters.embeddings else _read_network(parameters, cell)
     if not own:
         head, expected, seed, head_epoch = _fitted(parameters, cell, seed)
@@ -155,16 +155,18 @@ def _read_network(parameters: Parameters, cell: Cell) -> _Network:
 def _fitted(parameters: Parameters, cell: Cell, seed: int | None) -> tuple[Arrays, np.ndarray, int, int]:
     """Return a retrained head's arrays, its test logits, its seed and its epoch."""
     path = paths.heads_folder(cell.dataset, cell.cut, cell.network) / f"{cell.head}.npz"
-    stored, seeds = read_stored(path, FITTED), parameters.head_training.seeds
-    if len(stored["weight"]) != len(seeds):
-        raise InputError(f"{path}: holds {len(stored['weight'])} seeds, not {len(seeds)}; {REMAKE}")
+    stored = read_stored(path, FITTED)
+    seeds, known = stored["seeds"].tolist(), parameters.head_training.seeds
+    if seeds not in ([0], list(known)) or len(stored["weight"]) != len(seeds):
+        raise InputError(f"{path}: holds the seeds {seeds}, not {list(known)}; {REMAKE}")
     seed = seeds[0] if seed is None else seed
     if seed not in seeds:
-        raise InputError(f"seed {seed}: none of head_training.seeds, {', '.join(map(str, seeds))}")
+        raise InputError(f"seed {seed}: none of the head's, {', '.join(map(str, seeds))}")
     weight, bias, logits, epoch = (
         stored[name][seeds.index(seed)] for name in ("weight", "bias", "test_logits", "epoch")
     )
-    return {"weight": weight, "bias": bias}, logits, seed, int(epoch)
+    center = {"center": stored["center"]} if len(stored["center"]) else {}
+    return {"weight": weight, "bias": bias, **center}, logits, seed, int(epoch)
 
 
 def _name(cell: Cell) -> str:

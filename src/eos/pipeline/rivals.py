@@ -1,5 +1,7 @@
 """Fitting a head that takes a network's embeddings as they are, and what is stored of it."""
 
+import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +9,7 @@ import numpy as np
 from eos.config.cells import logit_scale
 from eos.config.schema import Parameters
 from eos.heads.rivals import Embedded
-from eos.heads.softmax import HeadConfig, logits
+from eos.heads.softmax import HeadConfig
 from eos.registry import CLASSIFIERS
 from eos.storage.files import Arrays
 
@@ -36,15 +38,16 @@ def embedded(parameters: Parameters, dataset: str, network: str, data: Arrays) -
 
 def fit_classifier(
     parameters: Parameters, dataset: str, network: str, head: str, data: Arrays
-) -> tuple[Arrays, dict[str, dict[str, str]]]:
+) -> tuple[Arrays, dict[str, Any]]:
     """Fit a head that `eos.registry.CLASSIFIERS` names.
 
     Returns
     -------
     arrays
         As `eos.storage.layouts.HEAD` says, without learning curves.
-    chosen
-        By parameter that has choices: its `value`, and the `rule` by which it came about.
+    told
+        `chosen`, by parameter that has choices: its `value`, and the `rule` by which it came about; `notes`,
+        a sentence for each thing that differs from what was asked.
 
     Raises
     ------
@@ -54,24 +57,24 @@ def fit_classifier(
     settings = parameters.heads[head].model_dump()
     recipe = parameters.head_training
     seeds = recipe.seeds
-    fitted = CLASSIFIERS[settings.pop("classifier")].load()(
-        embedded(parameters, dataset, network, data),
-        seeds=seeds,
-        recipe=HeadConfig(**recipe.model_dump(exclude={"curve_epochs", "seeds"})),
-        random_state=parameters.oversampling.random_state,
-        **settings,
-    )
+    scale = np.float32(logit_scale(parameters, dataset, network))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        fitted = CLASSIFIERS[settings.pop("classifier")].load()(
+            embedded(parameters, dataset, network, data),
+            seeds=seeds,
+            recipe=HeadConfig(**recipe.model_dump(exclude={"curve_epochs", "seeds"})),
+            random_state=parameters.oversampling.random_state,
+            **settings,
+        )
     runs = len(fitted.weight)
-    if fitted.own_logits is None:
-        rows = data["test_features"]
-        if len(fitted.center):
-            rows = unit_rows(rows, fitted.center)
-        outputs = [logits(rows, *layer) for layer in zip(fitted.weight, fitted.bias, strict=True)]
-    else:
+    own = scale * data["test_logits"]
+    if fitted.own_logits is not None and scale != 1 and len(fitted.weight[0]):
+        # A cosine classifier is a linear one of features at unit length.
         factor, offset = fitted.own_logits
-        outputs = [
-            data["test_logits"] * np.float32(logit_scale(parameters, dataset, network)) * factor + offset
-        ]
+        weight = scale * data["weight"] * factor[:, np.newaxis]
+        center = np.zeros(weight.shape[1], dtype=np.float32)
+        fitted = replace(fitted, weight=weight[np.newaxis], bias=offset[np.newaxis], center=center)
     curves = dict.fromkeys(("loss", "train_BAC", "test_BAC"), np.empty((runs, 0)))
     arrays: Arrays = {
         "seeds": np.array(seeds if runs == len(seeds) else (0,)),
@@ -80,18 +83,13 @@ def fit_classifier(
         "center": fitted.center,
         "epoch": np.zeros(runs, dtype=np.int64),
         "held_out_BAC": np.full(runs, fitted.held_out_BAC),
-        "test_logits": np.stack(outputs),
+        "test_logits": fitted.logits(data["test_features"], own),
         **curves,
     }
     rule = HELD_OUT if len(data["validation_labels"]) else PUBLISHED
-    return arrays, {name: {"value": _text(value), "rule": rule} for name, value in fitted.chosen.items()}
-
-
-def unit_rows(features: np.ndarray, center: np.ndarray) -> np.ndarray:
-    """Return rows (n, d) centred and brought to unit length; one at the centre stays there."""
-    rows = features - center
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, lengths, out=rows, where=lengths > 0)
+    chosen = {name: {"value": _text(value), "rule": rule} for name, value in fitted.chosen.items()}
+    notes = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
+    return arrays, {"chosen": chosen, "notes": list(dict.fromkeys(notes))}
 
 
 def _text(value: Any) -> str:

@@ -44,7 +44,8 @@ def score_heads(
     for network in networks_of(parameters, dataset):
         embeddings = read_stored(paths.embeddings_file(dataset, cut, network), EMBEDDINGS)
         notes = read_json(paths.oversampled_folder(dataset, cut, network) / "notes.json")
-        chosen = read_json(paths.heads_folder(dataset, cut, network) / "chosen.json")
+        told = read_json(paths.heads_folder(dataset, cut, network) / "classifiers.json")
+        notes |= {head: one["notes"] for head, one in told.items()}
         gaps = read_stored(paths.gap_file(dataset, cut, network), GAP)
         by_outcome = {"dataset": dataset, "cut": cut, "network": network, **by_name, **gaps}
         tables["gaps"].append(pd.DataFrame(by_outcome, columns=COLUMNS["gaps"]))
@@ -54,6 +55,7 @@ def score_heads(
         for head in heads_of(parameters, dataset, network):
             cell = {"dataset": dataset, "cut": cut, "network": network, "head": head}
             own = sampler_of(parameters, head) == "own"
+            chosen = told[head]["chosen"] if head in told else {}
             if dataset in parameters.embeddings and own:
                 notes[head] = [GIVEN if has_classifier else ABSENT]
                 if not has_classifier:  # and nothing to score; the gap of the plain embeddings there is
@@ -90,9 +92,9 @@ def score_heads(
                 "confusion": {"class": true, "predicted": taken_for, "count": total[true, taken_for]},
                 "curves": dict(_curves(fitted)) if fitted["loss"].size else {"epoch": []},
                 "chosen": {
-                    "parameter": list(chosen.get(head, {})),
-                    "value": [one["value"] for one in chosen.get(head, {}).values()],
-                    "rule": [one["rule"] for one in chosen.get(head, {}).values()],
+                    "parameter": list(chosen),
+                    "value": [one["value"] for one in chosen.values()],
+                    "rule": [one["rule"] for one in chosen.values()],
                 },
                 "notes": {"note": notes.get(head, [])},
             }
