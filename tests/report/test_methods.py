@@ -247,7 +247,7 @@ def test_fewer_than_ten_blocks_have_no_rank_test(networks: int) -> None:
 
 @pytest.mark.parametrize("step", [None, 0.01])
 def test_pairs_are_those_of_wilcoxon_with_and_without_ties(step: float | None) -> None:
-    arguments = made(blocks_of({**NOISE, "eos": (0.71, None)}, 11), seeds=1, seed=3)
+    arguments = made(blocks_of({**NOISE, "eos": (0.71, None)}, 10), seeds=1, seed=3)
     scores = arguments["scores"]
     scores["BAC"] += np.random.default_rng(0).normal(scale=0.02, size=len(scores))
     if step:
