@@ -1,6 +1,7 @@
 """Which head to use: every head on every network, and which of their differences are noise.
 
-A *block* is dataset x cut x network, its head seeds averaged. Blocks that have all listed heads are ranked.
+A *block* is dataset x cut x network, its head seeds averaged. Blocks that have all listed heads are compared;
+of a data set that has no such block, all blocks by the heads that they share.
 `compare` draws the resamples that all the rest rests on; the tables, `pairs`, `rank_test` and the three
 questions (`first`, `head_for`, `avoided`) read them. `eos.report.methods_page` puts it into words, and
 `eos.report.figures.methods` draws it.
@@ -78,11 +79,6 @@ class Comparison:
         return {block: tuple(heads) for block, heads in groups}
 
     @cached_property
-    def ranked(self) -> list[Block]:
-        """The blocks that have all listed heads."""
-        return [block for block, heads in self.blocks.items() if len(heads) == len(self.titles) > 1]
-
-    @cached_property
     def cells(self) -> dict[Cell, dict[str, Any]]:
         """The rows of the table by cell."""
         return dict(zip(_keys(self.table, CELL), self.table.to_dict("records"), strict=True))
@@ -93,14 +89,14 @@ class Comparison:
         return list(dict.fromkeys(block[0] for block in self.blocks))
 
     def shared(self, dataset: str | None = None) -> tuple[list[Block], list[str]]:
-        """Return what a data set, or all (None), can be compared by: blocks and the heads that all have.
+        """Return what a data set, or all (None), is compared by: blocks, and the heads that all of them have.
 
-        These are the ranked blocks; where there is none, all blocks and the heads that they share.
+        Of a data set these are the blocks with all listed heads, or, where there is none, all its blocks.
         """
-        blocks = [block for block in self.blocks if dataset in (None, block[0])]
-        ranked = [block for block in blocks if block in self.ranked]
-        blocks = ranked or blocks
-        return blocks, [head for head in self.heads if all(head in self.blocks[block] for block in blocks)]
+        asked = self.datasets if dataset is None else [dataset]
+        blocks = [block for name in asked for block in _compared(self.blocks, self.heads, name)]
+        held = [self.blocks[block] for block in blocks]
+        return blocks, [head for head in self.heads if held and all(head in heads for heads in held)]
 
     def held_out_in(self, blocks: Iterable[Block]) -> list[Block]:
         """Return those of the blocks whose heads were all scored on held-out rows."""
@@ -175,8 +171,8 @@ def methods_table(comparison: Comparison) -> pd.DataFrame:
         - selection: the rule that chose the epochs; seeds: the number of head seeds;
         - BAC, held_out_BAC, ECE, Brier: means over them; BAC_sd, held_out_BAC_sd: standard deviations
           (n - 1), empty for one seed;
-        - rank: by BAC among the heads of the block, 1 for the highest, equal ones share the mean; empty
-          where the block lacks a listed head;
+        - rank: by BAC among the heads that the data set is compared by (`Comparison.shared`), 1 for the
+          highest, equal ones share the mean; empty for other heads and blocks;
         - tie: whether it is the best of its block, or not told apart from it by the paired bootstrap at 5 %
           after Holm;
         - chosen: what was chosen, and by which rule.
@@ -221,17 +217,18 @@ class RankTest:
 
 
 def rank_test(comparison: Comparison) -> RankTest | None:
-    """Test the mean ranks of the heads over the ranked blocks.
+    """Test the mean ranks of heads over all blocks that are compared.
 
     None with fewer than ten blocks or three heads, which are too few. Seeds are averaged before; networks of
     one cut count as independent here, which they are not.
     """
     from scipy.stats import f, friedmanchisquare, studentized_range
 
-    n, k = len(comparison.ranked), len(comparison.heads)
+    blocks, heads = comparison.shared()
+    n, k = len(blocks), len(heads)
     if n < FEWEST_BLOCKS or k < 3:
         return None
-    values = _matrix(comparison, comparison.ranked, comparison.heads, "BAC").round(_SMALL)
+    values = _matrix(comparison, blocks, heads, "BAC").round(_SMALL)
     ranks = mean_ranks(comparison)
     # Where all heads are equal on all blocks nothing is ranked, and the statistic is 0 / 0.
     same = (values == values[:, :1]).all()
@@ -248,20 +245,25 @@ def rank_test(comparison: Comparison) -> RankTest | None:
     )
 
 
+def block_ranks(comparison: Comparison, dataset: str | None = None) -> pd.DataFrame:
+    """Return the rank of each head, a column, in each block of a data set, or of all: a row."""
+    from scipy.stats import rankdata
+
+    blocks, heads = comparison.shared(dataset)
+    values = _matrix(comparison, blocks, heads, "BAC").round(_SMALL)
+    return pd.DataFrame(rankdata(-values, axis=1) if heads else np.empty((len(blocks), 0)), columns=heads)
+
+
 def mean_ranks(comparison: Comparison, dataset: str | None = None) -> dict[str, float]:
-    """Return the mean rank of each head over the ranked blocks of a data set, or of all; the best first."""
-    blocks = [block for block in comparison.ranked if dataset in (None, block[0])]
-    if not blocks:
-        return {}
-    ranks = _matrix(comparison, blocks, comparison.heads, "rank").mean(axis=0).round(_SMALL)
-    order = np.argsort(ranks, kind="stable")
-    return {comparison.heads[place]: float(ranks[place]) for place in order}
+    """Return the mean rank of each head over the blocks of a data set, or of all; the best first."""
+    means = block_ranks(comparison, dataset).mean().round(_SMALL)
+    return {str(head): float(rank) for head, rank in means.sort_values(kind="stable").items()}
 
 
 def pairs(comparison: Comparison) -> pd.DataFrame:
     """Compare heads two by two, over the blocks that `Comparison.shared` has.
 
-    With ten ranked blocks or more by Wilcoxon's signed ranks over blocks (1945), with fewer by the paired
+    With ten blocks or more by Wilcoxon's signed ranks over blocks (1945), with fewer by the paired
     bootstrap over test rows, averaged over the blocks.
 
     Returns
@@ -278,7 +280,7 @@ def pairs(comparison: Comparison) -> pd.DataFrame:
     blocks, heads = comparison.shared()
     values = _matrix(comparison, blocks, heads, "BAC")
     means = values.mean(axis=0).round(_SMALL) if len(blocks) else np.empty(0)
-    by_rank = len(comparison.ranked) >= FEWEST_BLOCKS
+    by_rank = len(blocks) >= FEWEST_BLOCKS
     samples = np.empty((0, 0)) if by_rank else _samples(comparison.test, blocks, heads)
     rows = []
     for upper, lower in combinations(np.argsort(-means, kind="stable"), 2):
@@ -536,14 +538,25 @@ def _tabulated(
     blocks = {block: place for place, block in enumerate(dict.fromkeys(_keys(table, BLOCK)))}
     places = [(blocks[cell[:3]], heads.index(cell[3])) for cell in _keys(table, CELL)]
     table = table.iloc[sorted(range(len(places)), key=places.__getitem__)].reset_index(drop=True)
-    by_block = [table[name] for name in BLOCK]
-    ranks = table["BAC"].round(_SMALL).groupby(by_block).rank(ascending=False)
-    table["rank"] = ranks.where(table["head"].groupby(by_block).transform("size") == len(heads))
+    held = {block: [cell[3] for cell in _keys(table, CELL) if cell[:3] == block] for block in blocks}
+    compared = {dataset: _compared(held, heads, dataset) for dataset in table["dataset"].unique()}
+    ranked = [
+        cell[:3] in compared[cell[0]] and all(cell[3] in held[block] for block in compared[cell[0]])
+        for cell in _keys(table, CELL)
+    ]
+    values = table["BAC"].round(_SMALL).where(ranked)
+    table["rank"] = values.groupby([table[name] for name in BLOCK]).rank(ascending=False)
     table["tie"] = False
     for _, block in table.groupby(BLOCK, sort=False):
         table.loc[block.index, "tie"] = _ties(block, test)
     table["chosen"] = [_said(chosen, cell) for cell in _keys(table, CELL)]
     return table[_COLUMNS]
+
+
+def _compared(blocks: Mapping[Block, Sequence[str]], heads: Sequence[str], dataset: str) -> list[Block]:
+    """Return the blocks of a data set that have all heads, or all its blocks where none has."""
+    of_dataset = [block for block in blocks if block[0] == dataset]
+    return [block for block in of_dataset if len(blocks[block]) == len(heads)] or of_dataset
 
 
 def value_text(value: object) -> str:

@@ -173,17 +173,17 @@ def _cautions(comparison: Comparison) -> list[str]:
         f"their rows and are not independent: there {'is' if cuts == 1 else 'are'} {cuts} independent "
         f"draw{'' if cuts == 1 else 's'} of training rows, not {len(blocks)}."
     ]
-    test, ranked = rank_test(comparison), len(comparison.ranked)
+    test, compared = rank_test(comparison), len(comparison.shared()[0])
     if test:
         (chi2, chi2_p), (f, f_p) = test.friedman, test.iman_davenport
         told.append(
-            f"Ranks over {ranked} blocks: Friedman chi2 = {chi2:.2f} ({_p(chi2_p)}), Iman-Davenport F = "
+            f"Ranks over {compared} blocks: Friedman chi2 = {chi2:.2f} ({_p(chi2_p)}), Iman-Davenport F = "
             f"{f:.2f} ({_p(f_p)}); critical difference of mean ranks (Nemenyi, 5 %) "
             f"{test.critical_difference:.2f}."
         )
-    elif ranked < FEWEST_BLOCKS:
+    elif compared < FEWEST_BLOCKS:
         told.append(
-            f"No rank test: {_count(ranked, 'block')} with all {len(comparison.heads)} heads, and below "
+            f"No rank test: {_count(compared, 'block')} can be compared, and below "
             f"{FEWEST_BLOCKS} ranks say too little. What is said of noise is from the paired bootstrap over "
             "test rows; it knows nothing of another training of the network."
         )
@@ -227,20 +227,23 @@ def _grids(comparison: Comparison, dataset: str) -> list[str]:
         room -= width
     words = "Balanced accuracy by network; bold: the best, and what is not told apart from it at 5 %."
     last = "Mean, rank, ECE" if ranks else "Mean, ECE"
-    words += f" {last} and Brier score (both lower is better): over the networks that have all heads."
+    words += f" {last} and Brier score (both lower is better): over the networks that are compared."
     lines = [list(zip(*part, strict=True)) for part in parts]
     return [wrap(words), *(grid(header, rows) for header, *rows in lines)]
 
 
 def _not_ranked(comparison: Comparison, dataset: str) -> list[str]:
-    """Name the blocks that lack a listed head."""
-    told = []
-    for block, held in comparison.blocks.items():
-        lacking = [comparison.titles[head] for head in comparison.heads if head not in held]
-        if block[0] == dataset and lacking:
-            told.append(
-                f"Not ranked: {display_name(block[2])} (cut {block[1]}), which has no {', '.join(lacking)}."
-            )
+    """Name the blocks and the heads of a data set that are shown but not compared."""
+    blocks, heads = comparison.shared(dataset)
+    told = [
+        f"Not ranked: {display_name(block[2])} (cut {block[1]}), which has no "
+        f"{', '.join(title for head, title in comparison.titles.items() if head not in held)}."
+        for block, held in comparison.blocks.items()
+        if block[0] == dataset and block not in blocks
+    ]
+    lacking = [title for head, title in comparison.titles.items() if head not in heads]
+    if lacking:
+        told.append(f"Not ranked, because not every network has them: {', '.join(lacking)}.")
     return told
 
 
@@ -310,7 +313,7 @@ def _method(comparison: Comparison) -> list[str]:
     known = bool(comparison.held_out)
     return [
         "Scores are means over head seeds; a block is dataset x cut x network. Blocks that lack a listed "
-        "head are shown, not ranked.",
+        "head are shown, not ranked; where all of a data set do, they are ranked by what they share.",
         f"Paired bootstrap: {RESAMPLES:,} draws of rows within each class, the same for all cells of a data "
         "set; p from the standard error of the difference.",
         f"With {FEWEST_BLOCKS} blocks or more: Friedman and Iman-Davenport, Wilcoxon's signed ranks in "

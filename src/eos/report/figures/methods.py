@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from eos.registry import display_name
 from eos.report.figures import style
-from eos.report.methods import BLOCK, LEVEL, Comparison, differences_to_best, rank_test
+from eos.report.methods import BLOCK, LEVEL, Comparison, block_ranks, differences_to_best, rank_test
 
 _COLUMNS = [
     "dataset", "head", "blocks", "BAC", "difference", "low", "high", "p_holm", "mean_rank",
@@ -27,7 +27,7 @@ def methods_data(comparison: Comparison) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        With ten ranked blocks or more one row per head, by mean rank; otherwise one per data set and head, by
+        With ten blocks or more one row per head, by mean rank; otherwise one per data set and head, by
         mean balanced accuracy, of the heads that all its blocks share:
 
         - dataset (empty for ranks, which are over all), head, blocks: over how many blocks;
@@ -46,10 +46,9 @@ def methods_data(comparison: Comparison) -> pd.DataFrame:
         frame = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
         return frame.reindex(columns=_COLUMNS)
     groups = test.groups()
-    ranked = comparison.table[
-        [block in comparison.ranked for block in comparison.table[BLOCK].itertuples(index=False, name=None)]
-    ]
-    means = ranked.groupby("head")["BAC"].mean()
+    blocks, _ = comparison.shared()
+    compared = [block in blocks for block in comparison.table[BLOCK].itertuples(index=False, name=None)]
+    means = comparison.table[compared].groupby("head")["BAC"].mean()
     rows = [
         {
             "head": head,
@@ -83,9 +82,9 @@ def _ranks(comparison: Comparison, data: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(5.6 + strip, 1.35 + _ROW * len(data)), layout="constrained")
     axes, side = figure.subplots(1, 2, sharey=True, width_ratios=[5.0, strip])
     places = np.arange(len(data))
+    ranks = block_ranks(comparison)
     for head, place in zip(data["head"], places, strict=True):
-        ranks = comparison.table.loc[comparison.table["head"] == head, "rank"].dropna()
-        axes.plot(ranks, np.full(len(ranks), place), "|", color="#c3d6e2", ms=7, mew=1.2, zorder=1)
+        axes.plot(ranks[head], np.full(len(ranks), place), "|", color="#c3d6e2", ms=7, mew=1.2, zorder=1)
     critical = data["critical_difference"].iloc[0]
     for place, rank in zip(places, data["mean_rank"], strict=True):
         told_apart = rank > data["mean_rank"].min() + critical
@@ -134,7 +133,8 @@ def _differences(comparison: Comparison, data: pd.DataFrame) -> Figure:
     style.caption_below(
         figure,
         "Lines: 95 % intervals by the paired bootstrap over test rows, head seeds averaged. Orange: not told "
-        "apart from the best at 5 % after Holm. A block is cut x network; another training is not in the intervals.",
+        "apart from the best at 5 % after Holm. A block is cut x network; the intervals leave out another "
+        "training.",
     )
     return figure
 
