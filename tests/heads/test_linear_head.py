@@ -93,12 +93,45 @@ def test_random_state_decides_everything() -> None:
         ("momentum", 1.0),
         ("weight_decay", -1.0),
         ("warmup_epochs", -1),
+        ("milestones", 5),
+        ("decay", 0),
+        ("class_balanced", "yes"),
+        ("logit_adjustment", -1.0),
         ("random_state", "seed"),
     ],
 )
 def test_a_parameter_out_of_range_is_named(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=f"'{name}' parameter of LinearHead"):
         LinearHead(**{name: value}).fit(*three_blobs())
+
+
+@pytest.mark.parametrize("milestones", [[0], (3, 2.5)])
+def test_a_milestone_that_is_no_epoch_is_named(milestones: Any) -> None:
+    with pytest.raises(InputError, match=f"milestones: {milestones[-1]} is not an epoch"):
+        LinearHead(milestones=milestones).fit(*three_blobs())
+
+
+def test_all_parameters_of_the_training_reach_it() -> None:
+    X, y = three_blobs()
+    parameters: dict[str, Any] = {"milestones": (6,), "class_balanced": True, "logit_adjustment": 0.5}
+    for name, value in parameters.items():
+        head = LinearHead(random_state=7, **{name: value}).fit(X, y)
+        weight, _ = fit(X, y, 3, head_config(**{name: value}), 7, dtype=np.float64)
+        np.testing.assert_array_equal(head.coef_, weight)
+        assert not np.array_equal(weight, LinearHead(random_state=7).fit(X, y).coef_)
+    slower = LinearHead(random_state=7, milestones=[6], decay=0.5).fit(X, y)
+    np.testing.assert_array_equal(
+        slower.coef_, fit(X, y, 3, head_config(milestones=(6,), decay=0.5), 7, dtype=float)[0]
+    )
+
+
+def test_log_probabilities_are_logarithms_and_never_minus_infinity() -> None:
+    X, y = three_blobs()
+    for keep in (y >= 0, y < 2):
+        head = LinearHead(random_state=1).fit(X[keep], y[keep])
+        np.testing.assert_allclose(np.exp(head.predict_log_proba(X)), head.predict_proba(X), rtol=1e-9)
+        assert np.isfinite(head.predict_log_proba(X * 1e6)).all()
+        assert head.predict_proba(X * 1e6).min() == 0
 
 
 def test_one_class_is_an_error_with_its_name() -> None:

@@ -8,7 +8,7 @@ import torch
 
 from eos.errors import InputError
 from eos.heads.rows import StoredRows, balanced_rows
-from eos.heads.softmax import HeadConfig, fit, logits, predictions
+from eos.heads.softmax import HeadConfig, class_balanced_draw, fit, log_prior, logits, predictions
 from tests.helpers import head_config
 
 
@@ -23,6 +23,8 @@ def torch_loop(
     features: np.ndarray, labels: np.ndarray, n_classes: int, config: HeadConfig, seed: int
 ) -> tuple[np.ndarray, np.ndarray, list[float]]:
     """Train `torch.nn.Linear` with `torch.optim.SGD` from the same draws, the plain way."""
+    prior = torch.bincount(torch.tensor(labels), minlength=n_classes) / len(labels)
+    draw = class_balanced_draw(labels)
     rng = np.random.default_rng(seed)
     n, d = features.shape
     layer = torch.nn.Linear(d, n_classes)
@@ -39,19 +41,22 @@ def torch_loop(
     )
     x, y = torch.tensor(features), torch.tensor(labels)
     losses = []
+    scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(config.milestones), config.decay)
     for epoch in range(1, config.epochs + 1):
         warm = epoch <= config.warmup_epochs
-        optimizer.param_groups[0]["lr"] = (
-            config.learning_rate * epoch / config.warmup_epochs if warm else config.learning_rate
-        )
+        if warm:
+            optimizer.param_groups[0]["lr"] = config.learning_rate * epoch / config.warmup_epochs
         total = 0.0
-        for batch in torch.tensor(rng.permutation(n)).split(config.batch_size):
+        order = draw(rng) if config.class_balanced else rng.permutation(n)
+        for batch in torch.tensor(order).split(config.batch_size):
             optimizer.zero_grad()
-            loss = torch.nn.functional.cross_entropy(layer(x[batch]), y[batch])
+            adjusted = layer(x[batch]) + config.logit_adjustment * prior.log()
+            loss = torch.nn.functional.cross_entropy(adjusted, y[batch])
             loss.backward()
             optimizer.step()
             total += loss.item() * len(batch)
         losses.append(total / n)
+        scheduler.step()
     return layer.weight.detach().numpy(), layer.bias.detach().numpy(), losses
 
 
@@ -62,8 +67,12 @@ def torch_loop(
         head_config(epochs=7, warmup_epochs=0, momentum=0.0, weight_decay=0.0),
         head_config(epochs=4, learning_rate=0.05, batch_size=7, weight_decay=0.05, warmup_epochs=2),
         head_config(epochs=3, batch_size=1000, warmup_epochs=10),
+        head_config(epochs=9, milestones=(6, 8), decay=0.2),
+        head_config(class_balanced=True),
+        head_config(logit_adjustment=1.0),
+        head_config(epochs=6, class_balanced=True, milestones=(5,), logit_adjustment=0.5),
     ],
-    ids=["paper", "plain", "small batches", "one batch"],
+    ids=["paper", "plain", "small batches", "one batch", "milestones", "balanced", "adjusted", "all"],
 )
 def test_equals_a_torch_loop(config: HeadConfig) -> None:
     features, labels = blobs()
@@ -189,3 +198,47 @@ def test_divergence_is_named() -> None:
     features, labels = blobs(n=100)
     with pytest.raises(InputError, match=r"diverged in epoch 1.*learning_rate"):
         fit(features * np.float32(1e37), labels, 4, head_config(), 0)
+
+
+def test_the_rate_falls_after_each_milestone() -> None:
+    config = head_config(epochs=9, learning_rate=1.0, warmup_epochs=2, milestones=(3, 6), decay=0.5)
+    rates = [config.rate(epoch) for epoch in range(1, 10)]
+    assert rates == [0.5, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25]
+
+
+def test_draws_have_classes_and_their_rows_equally_often() -> None:
+    labels = np.random.default_rng(0).permutation(np.repeat([0, 2, 5], [3000, 300, 30]))
+    draw, rng = class_balanced_draw(labels), np.random.default_rng(1)
+    drawn = np.concatenate([draw(rng) for _ in range(60)])
+    assert len(drawn) == 60 * 3330
+    times = np.bincount(drawn, minlength=3330)
+    for label, count in ((0, 3000), (2, 300), (5, 30)):
+        mine = times[labels == label]
+        share = mine.sum() / len(drawn)
+        assert abs(share - 1 / 3) < 5 * np.sqrt(2 / 9 / len(drawn))
+        # Each row equally often: chi-square within five standard deviations of its mean.
+        mean = mine.sum() / count
+        chi_square = ((mine - mean) ** 2 / mean).sum()
+        assert abs(chi_square - (count - 1)) < 5 * np.sqrt(2 * (count - 1))
+
+
+def test_log_prior_is_of_rows_or_weights_and_leaves_an_absent_class_alone() -> None:
+    labels = np.array([0, 0, 0, 2])
+    np.testing.assert_allclose(log_prior(labels, 4), [np.log(0.75), 0, np.log(0.25), 0])
+    weights = np.array([1, 1, 0, 2], np.float32)
+    np.testing.assert_allclose(log_prior(labels, 3, weights), [np.log(0.5), 0, np.log(0.5)])
+
+
+def test_an_absent_class_stays_unlikely_with_adjusted_logits() -> None:
+    features, labels = blobs(seed=1)
+    weight, bias = fit(features * 2, labels, 5, head_config(epochs=30, logit_adjustment=1.0), 0)
+    assert 4 not in predictions(StoredRows(features * 2), weight, bias)
+
+
+def test_weights_count_as_rows_in_the_adjustment() -> None:
+    features, labels = blobs(n=50, n_classes=3)
+    times = np.where(labels == 0, 3, 1)
+    config = head_config(batch_size=1000, logit_adjustment=1.0)
+    repeated = fit(features.repeat(times, axis=0), labels.repeat(times), 3, config, 0)
+    weighted = fit(features, labels, 3, config, 0, sample_weight=(times / times.mean()).astype(np.float32))
+    np.testing.assert_allclose(weighted[0], repeated[0], atol=1e-5)

@@ -15,6 +15,7 @@ from eos.registry import SAMPLERS
 from eos.samplers.balanced_svm import BalancedSVM
 from eos.samplers.eos import EOS
 from eos.samplers.oversampling import oversample
+from eos.samplers.tailcalib import TailCalib
 from tests.helpers import given
 
 ESTIMATORS = [
@@ -24,6 +25,8 @@ ESTIMATORS = [
     EOS(random_state=42, k_neighbors=3, step_size=0.5),
     BalancedSVM(random_state=42),
     BalancedSVM(random_state=42, relabel="all"),
+    TailCalib(random_state=42),
+    TailCalib(random_state=42, n_neighbors=1, alpha=0.2),
 ]
 
 

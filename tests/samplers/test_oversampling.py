@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from imblearn.over_sampling import SMOTE, BorderlineSMOTE
+from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE
 from sklearn.neighbors import NearestNeighbors
 
 from eos.errors import InputError
 from eos.registry import Entry
 from eos.samplers.balanced_svm import BalancedSVM
 from eos.samplers.eos import EOS
-from eos.samplers.oversampling import Oversampled, oversample
+from eos.samplers.oversampling import Oversampled, adasyn, oversample
 from tests.helpers import given
 
 
@@ -56,6 +56,91 @@ def test_balanced_svm_may_relabel_real_rows() -> None:
     result = balanced("balsvm", X, y, relabel="all")
     assert len(result.labels) == 180
     assert not np.array_equal(result.labels[: len(y)], y)
+
+
+# ADASYN
+
+ADASYN_ALONE = {"adasyn": Entry("eos.samplers.oversampling:adasyn", "ADASYN")}
+
+
+def with_adasyn(X: np.ndarray, y: np.ndarray, **changed: Any) -> Oversampled:
+    settings: dict[str, Any] = {"random_state": 0, "n_neighbors": 5} | changed
+    return oversample("adasyn", X, y, samplers=ADASYN_ALONE, **settings)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_adasyn_is_the_librarys_brought_to_the_exact_size(seed: int) -> None:
+    X, y = blobs({0: 300, 1: 40, 2: 17}, seed=seed)
+    result = with_adasyn(X, y, random_state=seed)
+    assert result.notes == ()
+    assert Counter(result.labels.tolist()) == dict.fromkeys([0, 1, 2], 300)
+    for label, needed in ((1, 260), (2, 283)):
+        theirs = ADASYN(random_state=seed, sampling_strategy={label: 300}).fit_resample(X, y)[0][len(X) :]
+        ours = result.features[result.labels[len(y) :] == label]
+        same = np.isin(ours.view("V32").ravel(), theirs.view("V32").ravel())
+        assert same.sum() == min(needed, len(theirs))
+        # Those that were missing lie between two members of the class.
+        plain = (
+            SMOTE(random_state=seed, sampling_strategy={label: 300 - len(theirs)})
+            if len(theirs) < needed
+            else None
+        )
+        if plain is not None:
+            filled = plain.fit_resample(X, y)[0][len(X) :]
+            np.testing.assert_array_equal(ours[~same], filled)
+
+
+def test_adasyn_cuts_and_fills_both_happen() -> None:
+    """In the cases above, so that they test what they say."""
+    sizes = [
+        len(ADASYN(random_state=seed, sampling_strategy={label: 300}).fit_resample(X, y)[0]) - len(X) - needed
+        for seed in range(6)
+        for X, y in [blobs({0: 300, 1: 40, 2: 17}, seed=seed)]
+        for label, needed in ((1, 260), (2, 283))
+    ]
+    assert min(sizes) < 0 < max(sizes)
+
+
+def test_adasyn_falls_back_on_smote_by_class() -> None:
+    X, y = blobs({0: 60, 1: 20, 6: 9, 9: 4})
+    X[y >= 6] += 50 * y[y >= 6, np.newaxis]  # no neighbor of another class within k
+    result = with_adasyn(X, y)
+    assert result.notes == (
+        "n_neighbors was reduced from 5 to the number of other members: class 9",
+        "filled by SMOTE, because no member has a neighbor of another class: classes 6, 9",
+    )
+    assert Counter(result.labels.tolist()) == dict.fromkeys([0, 1, 6, 9], 60)
+    labels = result.labels[len(y) :]
+    for label, k in ((6, 5), (9, 3)):
+        plain = SMOTE(random_state=0, sampling_strategy={label: 60}, k_neighbors=k).fit_resample(X, y)[0]
+        np.testing.assert_array_equal(result.features[labels == label], plain[len(X) :])
+    alone = with_adasyn(X[y < 6], y[y < 6])
+    np.testing.assert_array_equal(result.features[labels == 1], alone.features)
+
+
+def test_adasyn_goes_on_where_every_count_rounds_to_nothing() -> None:
+    rng = np.random.RandomState(0)
+    X, y = rng.normal(size=(81, 4)), np.repeat([0, 1], [41, 40])
+    with pytest.raises(ValueError, match="No samples will be generated"):
+        ADASYN(random_state=0, sampling_strategy={1: 41}).fit_resample(X, y)
+    result = with_adasyn(X, y)
+    assert Counter(result.labels.tolist()) == {0: 41, 1: 41}
+
+
+def test_adasyn_refuses_what_it_cannot_do() -> None:
+    with pytest.raises(InputError, match=r"class 3 has 1 sample.*use sampler random or eos"):
+        with_adasyn(*blobs({0: 20, 3: 1}))
+    with pytest.raises(InputError, match=r"sampler adasyn: .*n_neighbors"):
+        with_adasyn(*blobs({0: 20, 3: 8}), n_neighbors=0)
+
+
+def test_adasyn_keeps_types_and_balanced_data() -> None:
+    X, y = blobs({0: 20, 3: 8})
+    rows, labels = adasyn(X.astype(np.float32), y.astype(np.uint8), 0, n_neighbors=5)
+    assert rows.dtype == np.float32
+    assert labels.dtype == np.uint8
+    rows, labels = adasyn(X[:8], y[:8] * 0, 0, n_neighbors=5)
+    np.testing.assert_array_equal(rows, X[:8])
 
 
 # Notes

@@ -22,7 +22,20 @@ from eos.heads.rules import nearest_mean_layer, tau_normalized, unit_rows
 from eos.heads.softmax import log_prior
 
 
-class NearestClassMean(ClassifierMixin, BaseEstimator):
+class _Decider(ClassifierMixin, BaseEstimator):
+    """A classifier that decides by its `decision_function`."""
+
+    def decision_function(self, X: npt.ArrayLike) -> np.ndarray:
+        raise NotImplementedError
+
+    def predict(self, X: npt.ArrayLike) -> np.ndarray:
+        """Return the class with the largest output, out of `classes_`: ndarray of shape (n_samples,)."""
+        scores = self.decision_function(X)
+        winners = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+        return self.classes_[winners]
+
+
+class NearestClassMean(_Decider):
     """Give each row the class whose mean is nearest, after centring and scaling to unit length (NCM).
 
     The rows are centred by the mean of all training rows and brought to unit length; each class is the mean
@@ -104,14 +117,8 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
         scores = unit_rows(rows, self.center_) @ self.coef_.T + self.intercept_
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
-    def predict(self, X: npt.ArrayLike) -> np.ndarray:
-        """Return the class with the nearest mean, out of `classes_`: ndarray of shape (n_samples,)."""
-        scores = self.decision_function(X)
-        winners = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[winners]
 
-
-class _AroundClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
+class _AroundClassifier(MetaEstimatorMixin, _Decider):
     """What the classifiers around another one share: fitting a clone of it."""
 
     estimator: Any
@@ -128,15 +135,6 @@ class _AroundClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = get_tags(self.estimator).input_tags.sparse
         return tags
-
-    def decision_function(self, X: npt.ArrayLike) -> np.ndarray:
-        raise NotImplementedError
-
-    def predict(self, X: npt.ArrayLike) -> np.ndarray:
-        """Return the class with the largest output, out of `classes_`: ndarray of shape (n_samples,)."""
-        scores = self.decision_function(X)
-        winners = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
-        return self.classes_[winners]
 
 
 class PostHocLogitAdjustment(_AroundClassifier):

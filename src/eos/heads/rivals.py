@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 Value = float | int | str
 
-# Of logistic regression: more iterations than it takes, and the largest gradient at which it has converged.
-_MOST_ITERATIONS, _TOLERANCE = 100_000, 1e-5
+# Of logistic regression: more iterations than it takes, and the largest gradient at which it has converged,
+# scikit-learn's own. With a hundredth of it, balanced accuracy on photographs was the same within .0012, in
+# up to seven times the time.
+_MOST_ITERATIONS, _TOLERANCE = 100_000, 1e-4
 
 
 @dataclass(frozen=True, eq=False)

@@ -185,7 +185,7 @@ def adasyn(features: np.ndarray, labels: np.ndarray, seed: int, *, n_neighbors: 
         )
     if left_to_smote:
         warnings.warn(
-            "filled by SMOTE, because no member has a neighbor of another class to place samples by: "
+            "filled by SMOTE, because no member has a neighbor of another class: "
             f"{listed_classes(np.array(left_to_smote))}",
             stacklevel=1,
         )
