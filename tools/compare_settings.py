@@ -125,7 +125,7 @@ def train_digits(folder: Path, trainings: list[dict[str, Any]]) -> None:
             n_classes=10,
             classifier=find_loss(loss).classifier,
         )
-        arrays = {}
+        arrays: dict[str, np.ndarray] = {}
         for part, one in parts.items():
             if len(one.labels):
                 features, _ = extract(network, one.images, trained.mean, trained.std, device="cpu")
@@ -183,11 +183,12 @@ def scores(file: Path) -> Iterator[list[Any]]:
     def score(head: Any) -> float:
         return float(balanced_accuracy_score(y_test, head.predict(X_test)))
 
+    settings: list[tuple[Any, Any]] = [*product(NEIGHBORS, STEPS), ("auto", "auto")]
     for seed in SEEDS:
         head = LinearHead(**recipe, random_state=seed)
         yield [*about, "none", seed, score(head.fit(X, y))]
         yield [*about, "SMOTE", seed, score(head.fit(*smote(X, y, seed, k_neighbors=5)))]
-        for k, step in [*product(NEIGHBORS, STEPS), ("auto", "auto")]:
+        for k, step in settings:
             search = k if isinstance(k, str) else ExactNeighbors(k + 1, shared=shared)
             sampler = EOS(k_neighbors=search, step_size=step, random_state=seed)
             yield [*about, f"{k}, {step}", seed, score(head.fit(*sampler.fit_resample(X, y)))]

@@ -23,7 +23,7 @@ from eos.samplers.eos import EOS
 from eos.samplers.neighbors import ExactNeighbors
 from tests.samplers.test_eos import blobs
 
-GRID = {"k_neighbors": [4, 15, "all"], "step_size": [0.3, 1.0]}
+GRID: dict[str, Any] = {"k_neighbors": [4, 15, "all"], "step_size": [0.3, 1.0]}
 
 
 def data() -> tuple[np.ndarray, np.ndarray]:

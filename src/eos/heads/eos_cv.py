@@ -167,9 +167,9 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If the grid has a value that EOS does not know, or a split leaves one class to train on. It is a
             ValueError, as are scikit-learn's own errors.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
-        check_classification_targets(y)
-        classes = np.unique(y)
+        features, labels = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        check_classification_targets(labels)
+        classes = np.unique(labels)
         if len(classes) < 2:
             raise InputError(f"y: only one class ({classes[0]}); a classifier needs at least two classes")
         neighbors, steps = _neighbors(self.k_neighbors), _steps(self.step_size)
@@ -178,17 +178,18 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         head = LinearHead(random_state=int(seed)) if self.head is None else self.head
         scorer = check_scoring(head, scoring=self.scoring)
+        splitter = check_cv(self.cv, labels, classifier=True)
         scores = []
-        for number, (train, test) in enumerate(check_cv(self.cv, y, classifier=True).split(X, y)):
-            if len(np.unique(y[train])) < 2:
+        for number, (train, test) in enumerate(splitter.split(features, labels)):
+            if len(np.unique(labels[train])) < 2:
                 raise InputError(
                     f"cv: split {number} has rows of one class only to train on; use fewer folds, or hold "
                     "out other rows"
                 )
             scores.append(
                 [
-                    scorer(clone(head).fit(*rows), X[test], y[test])
-                    for rows in _balanced(X[train], y[train], neighbors, steps, seed)
+                    scorer(clone(head).fit(*rows), features[test], labels[test])
+                    for rows in _balanced(features[train], labels[train], neighbors, steps, seed)
                 ]
             )
         grid = [{"k_neighbors": k, "step_size": step} for k, step in product(neighbors, steps)]
@@ -198,7 +199,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.best_k_neighbors_, self.best_step_size_ = grid[best].values()
         self.best_score_ = float(self.cv_results_["mean_test_score"][best])
         self.sampler_ = EOS(**grid[best], random_state=seed)
-        self.head_ = clone(head).fit(*self.sampler_.fit_resample(X, y))
+        self.head_ = clone(head).fit(*self.sampler_.fit_resample(features, labels))
         self.classes_ = self.head_.classes_
         return self
 
@@ -230,7 +231,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
 def _neighbors(grid: Iterable[Any]) -> list[Any]:
     for k in (values := list(grid)):
-        whole = isinstance(k, numbers.Integral) and k >= 1
+        whole = isinstance(k, numbers.Integral) and int(k) >= 1
         if not whole and not (isinstance(k, str) and k == "all"):
             raise InputError(f'k_neighbors: {k!r} is in the grid; give whole numbers from 1 on, and "all"')
     if not values:
@@ -240,7 +241,7 @@ def _neighbors(grid: Iterable[Any]) -> list[Any]:
 
 def _steps(grid: Iterable[Any]) -> list[Any]:
     for step in (values := list(grid)):
-        fraction = isinstance(step, numbers.Real) and 0 < step <= 1
+        fraction = isinstance(step, numbers.Real) and 0 < float(step) <= 1
         if not fraction and not (isinstance(step, str) and step == "auto"):
             raise InputError(
                 f'step_size: {step!r} is in the grid; give numbers above 0 and at most 1, and "auto"'

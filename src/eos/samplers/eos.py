@@ -170,10 +170,10 @@ class EOS(BaseOverSampler):
     its own dtypes back, as from every sampler of imbalanced-learn, so convert one of whole numbers first.
 
     ``k_neighbors="auto", step_size="auto"`` is for embeddings of which no rows were held out of the network's
-    training, on which better values could be chosen (`eos.heads.eos_cv.EOSCV`). The less of a class there is,
-    the less of its range its rows show, and the farther its samples go. The factor was set on 48 embeddings of
-    networks trained for this, and the rule compared on others (``docs/results/self-tuning`` of the project);
-    no rule by what the training rows show (spread within and between classes, share of enemies among
+    training; on held-out rows `eos.heads.eos_cv.EOSCV` chooses. The less of a class there is, the less of its
+    range its rows show, and the farther its samples go. The factor 0.2 was set on 48 embeddings, and the rule
+    compared with fixed settings on others (``docs/results/self-tuning`` of the project). No rule that was
+    tried by what the training rows show (spread within and between classes, share of enemies among
     neighbors, training accuracy) was better than the best constant.
 
     The exact search takes time in proportion to the rows of all classes to be filled times all rows. It says
