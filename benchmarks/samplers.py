@@ -12,8 +12,9 @@ from imblearn.over_sampling import SMOTE, BorderlineSMOTE
 from sklearn.neighbors import NearestNeighbors
 
 from benchmarks.compare import Comparison
-from benchmarks.data import COUNTS, embeddings
-from eos.samplers.eos import EOS
+from benchmarks.data import COUNTS, embeddings, long_tailed
+from benchmarks.scale import N_FEATURES, SHAPES
+from eos.samplers.eos import EOS, Interpolations
 from eos.samplers.neighbors import ExactNeighbors, SharedLists
 from eos.samplers.oversampling import oversample
 from eos.storage.files import write_arrays
@@ -93,6 +94,34 @@ def comparisons(quick: bool) -> Iterator[Comparison]:
         1 / 4,
         once=True,
     )
+    yield Comparison(
+        f"EOS, all enemies, {len(many):,} x {many.shape[1]}",
+        "imbalanced-learn's SMOTE",
+        partial(SMOTE(random_state=0).fit_resample, many, labels),
+        partial(EOS(k_neighbors="all", random_state=0).fit_resample, many, labels),
+        same_counts,
+        1,
+        10,
+        once=True,
+    )
+    del many
+    n_classes, total, largest, smallest = SHAPES["inaturalist"]
+    counts = long_tailed(n_classes, total, largest, smallest)
+    if quick:
+        counts = counts[::20]
+    # What is drawn depends on the labels alone: one row, repeated, stands for the 3.3 GiB of all.
+    rows = np.broadcast_to(np.ones(N_FEATURES, dtype=np.float32), (counts.sum(), N_FEATURES))
+    tail = np.repeat(np.arange(len(counts)), counts)
+    yield Comparison(
+        f"EOS, all enemies, triples of {len(tail):,} x {N_FEATURES:,}, {len(counts):,} classes",
+        "a loop over classes that lists the enemies of each",
+        partial(plain_triples, tail, 0),
+        partial(EOS(k_neighbors="all", random_state=0).fit_interpolations, rows, tail),
+        lambda plain, ours: np.array_equal(plain[3], ours.labels) and right_triples(tail, ours),
+        1,
+        3,
+        once=True,
+    )
 
 
 def plain_eos(X: np.ndarray, y: np.ndarray, k: int, seed: int) -> Resampled:
@@ -119,6 +148,27 @@ def plain_eos(X: np.ndarray, y: np.ndarray, k: int, seed: int) -> Resampled:
         all_rows.append(X[chosen] + steps * (X[partners] - X[chosen]))
         all_labels.append(np.full(n_samples, label))
     return np.concatenate(all_rows), np.concatenate(all_labels)
+
+
+def plain_triples(y: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    """Draw bases, enemies among all rows of other classes, and steps; return them and their labels."""
+    random = np.random.RandomState(seed)
+    counts = np.bincount(y)
+    parts = []
+    for label, count in enumerate(counts):
+        n_samples = counts.max() - count
+        own = y == label
+        base = random.choice(np.flatnonzero(own), n_samples)
+        partner = random.choice(np.flatnonzero(~own), n_samples)
+        parts.append((base, partner, random.random_sample(n_samples), np.full(n_samples, label)))
+    return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+
+
+def right_triples(y: np.ndarray, triples: Interpolations) -> bool:
+    """Whether bases are of the samples' classes, and partners of others."""
+    return np.array_equal(y[triples.base], triples.labels) and bool(
+        (y[triples.partner] != triples.labels).all()
+    )
 
 
 def our_eos(X: np.ndarray, y: np.ndarray, k: Any, seed: int) -> Resampled:

@@ -22,7 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eos.errors import InputError
 from eos.heads.linear_head import LinearHead
-from eos.samplers.eos import EOS, FallbackWarning, Interpolations, extended
+from eos.samplers.eos import EOS, FallbackWarning
 from eos.samplers.neighbors import ExactNeighbors, SharedLists
 
 
@@ -56,8 +56,8 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     k_neighbors : sequence of int or "all", default=(10, 100, 300, 1000, "all")
         The candidates for `EOS`'s `k_neighbors`. A K beyond the rows there are is lowered to them.
 
-    step_size : sequence of float, default=(0.25, 0.5, 0.75, 1.0)
-        The candidates for `EOS`'s `step_size`, in (0, 1].
+    step_size : sequence of float or "auto", default=("auto", 0.25, 0.5, 0.75, 1.0)
+        The candidates for `EOS`'s `step_size`: numbers in (0, 1], and steps by the size of the class.
 
     head : classifier, default=None
         What is fitted to the balanced rows; None is ``LinearHead(random_state=random_state)``.
@@ -75,7 +75,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     Attributes
     ----------
     best_k_neighbors_ : int or "all"
-    best_step_size_ : float
+    best_step_size_ : float or "auto"
         The chosen setting; of equal scores the first in the order of the grid, K by K.
 
     best_score_ : float
@@ -115,8 +115,8 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     >>> seen, held_out = np.arange(300), np.arange(300, 400)  # by the network that made the features
     >>> split = PredefinedSplit(np.r_[np.full(len(seen), -1), np.zeros(len(held_out))])
     >>> model = EOSCV(k_neighbors=[10, "all"], cv=split, random_state=0).fit(X, y)
-    >>> model.best_k_neighbors_ in (10, "all"), model.best_step_size_ <= 1
-    (True, True)
+    >>> model.best_k_neighbors_ in (10, "all")
+    True
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -132,7 +132,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self,
         *,
         k_neighbors: Sequence[Any] = (10, 100, 300, 1000, "all"),
-        step_size: Sequence[float] = (0.25, 0.5, 0.75, 1.0),
+        step_size: Sequence[Any] = ("auto", 0.25, 0.5, 0.75, 1.0),
         head: Any = None,
         cv: Any = 5,
         scoring: Any = "balanced_accuracy",
@@ -167,9 +167,9 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If the grid has a value that EOS does not know, or a split leaves one class to train on. It is a
             ValueError, as are scikit-learn's own errors.
         """
-        X, y = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
-        check_classification_targets(y)
-        classes = np.unique(y)
+        features, labels = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        check_classification_targets(labels)
+        classes = np.unique(labels)
         if len(classes) < 2:
             raise InputError(f"y: only one class ({classes[0]}); a classifier needs at least two classes")
         neighbors, steps = _neighbors(self.k_neighbors), _steps(self.step_size)
@@ -178,17 +178,18 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         head = LinearHead(random_state=int(seed)) if self.head is None else self.head
         scorer = check_scoring(head, scoring=self.scoring)
+        splitter = check_cv(self.cv, labels, classifier=True)
         scores = []
-        for number, (train, test) in enumerate(check_cv(self.cv, y, classifier=True).split(X, y)):
-            if len(np.unique(y[train])) < 2:
+        for number, (train, test) in enumerate(splitter.split(features, labels)):
+            if len(np.unique(labels[train])) < 2:
                 raise InputError(
                     f"cv: split {number} has rows of one class only to train on; use fewer folds, or hold "
                     "out other rows"
                 )
             scores.append(
                 [
-                    scorer(clone(head).fit(*rows), X[test], y[test])
-                    for rows in _balanced(X[train], y[train], neighbors, steps, seed)
+                    scorer(clone(head).fit(*rows), features[test], labels[test])
+                    for rows in _balanced(features[train], labels[train], neighbors, steps, seed)
                 ]
             )
         grid = [{"k_neighbors": k, "step_size": step} for k, step in product(neighbors, steps)]
@@ -198,7 +199,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.best_k_neighbors_, self.best_step_size_ = grid[best].values()
         self.best_score_ = float(self.cv_results_["mean_test_score"][best])
         self.sampler_ = EOS(**grid[best], random_state=seed)
-        self.head_ = clone(head).fit(*self.sampler_.fit_resample(X, y))
+        self.head_ = clone(head).fit(*self.sampler_.fit_resample(features, labels))
         self.classes_ = self.head_.classes_
         return self
 
@@ -230,7 +231,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
 def _neighbors(grid: Iterable[Any]) -> list[Any]:
     for k in (values := list(grid)):
-        whole = isinstance(k, numbers.Integral) and k >= 1
+        whole = isinstance(k, numbers.Integral) and int(k) >= 1
         if not whole and not (isinstance(k, str) and k == "all"):
             raise InputError(f'k_neighbors: {k!r} is in the grid; give whole numbers from 1 on, and "all"')
     if not values:
@@ -238,31 +239,31 @@ def _neighbors(grid: Iterable[Any]) -> list[Any]:
     return [k if isinstance(k, str) else int(k) for k in values]
 
 
-def _steps(grid: Iterable[Any]) -> list[float]:
+def _steps(grid: Iterable[Any]) -> list[Any]:
     for step in (values := list(grid)):
-        if not (isinstance(step, numbers.Real) and 0 < step <= 1):
-            raise InputError(f"step_size: {step!r} is in the grid; give numbers above 0 and at most 1")
+        fraction = isinstance(step, numbers.Real) and 0 < float(step) <= 1
+        if not fraction and not (isinstance(step, str) and step == "auto"):
+            raise InputError(
+                f'step_size: {step!r} is in the grid; give numbers above 0 and at most 1, and "auto"'
+            )
     if not values:
         raise InputError("step_size: the grid is empty; give at least one value")
-    return [float(step) for step in values]
+    return [step if isinstance(step, str) else float(step) for step in values]
 
 
 def _balanced(
-    X: Any, y: np.ndarray, neighbors: list[Any], steps: list[float], seed: int
+    X: Any, y: np.ndarray, neighbors: list[Any], steps: list[Any], seed: int
 ) -> Iterable[tuple[Any, np.ndarray]]:
     """Yield the rows and labels that ``EOS.fit_resample`` gives for each setting, K by K."""
     numbers_of = [k for k in neighbors if not isinstance(k, str)]
     shared = SharedLists(max(numbers_of, default=0) + 1)
-    for k in neighbors:
+    for k, step in product(neighbors, steps):
         search = k if isinstance(k, str) else ExactNeighbors(k + 1, shared=shared)
         with warnings.catch_warnings():
             # The chosen setting warns, when it is fitted to all rows.
             warnings.simplefilter("ignore", FallbackWarning)
-            whole = EOS(k_neighbors=search, random_state=seed).fit_interpolations(X, y)
-        for step in steps:
-            # The draws do not depend on the step's size.
-            made = Interpolations(whole.base, whole.partner, whole.step * step, whole.labels)
-            yield extended(X, made), np.concatenate([y, made.labels])
+            balanced = EOS(k_neighbors=search, step_size=step, random_state=seed).fit_resample(X, y)
+        yield balanced
 
 
 def _results(grid: list[dict[str, Any]], scores: np.ndarray) -> dict[str, Any]:

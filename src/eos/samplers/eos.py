@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import numbers
 import warnings
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from eos.samplers.neighbors import ExactNeighbors, largest_magnitude
 
 # Of the rows that are searched for, this many values are copied at once: at most 256 MB.
 _QUERIED_VALUES = 2**25
+# With step_size="auto", how far the steps of a class go that becomes e times as large.
+_AUTO_STEP = 0.2
 
 Triples = tuple[np.ndarray, np.ndarray, np.ndarray]  # bases, partners, steps
 
@@ -97,13 +100,14 @@ class EOS(BaseOverSampler):
     random_state : int, RandomState instance or None, default=None
         The seed, the generator, or None for NumPy's global legacy generator.
 
-    k_neighbors : int, "all" or object, default=10
+    k_neighbors : int, "all", "auto" or object, default=10
         How many nearest neighbors of a member are searched for enemies, the member itself not counted: the
         exact search `eos.samplers.neighbors.ExactNeighbors` finds them. Or any object with ``n_neighbors``,
         ``fit(X)`` and ``kneighbors(X, n_neighbors, return_distance=False)``, of which a clone is fitted; as
         elsewhere in imbalanced-learn its ``n_neighbors`` counts the point itself, so it is K + 1. The notes
         have one that is approximate. With ``"all"`` every row of another class is an enemy of every member,
-        each equally likely: there is no search, and the time grows with the new rows alone.
+        each equally likely: there is no search, and the time grows with the new rows alone. ``"auto"`` is
+        ``"all"``.
 
     variant : {"toward", "away", "released"}, default="toward"
         - ``"toward"``: ``base + r * (enemy - base)``, the text and results of [1]_.
@@ -114,9 +118,14 @@ class EOS(BaseOverSampler):
           for float64 features it gives the same rows as that code, bit for bit. It needs neighbors, so
           not ``k_neighbors="all"``.
 
-    step_size : float, default=1.0
+    step_size : float or "auto", default=1.0
         The largest fraction of the way to the enemy, in (0, 1]: steps r are uniform in
-        [0, step_size). The paper uses 1.
+        [0, step_size). The paper uses 1. ``"auto"`` gives each class its own by how many times as large it
+        becomes, m: ``min(1, 0.2 * log(m))``, 0.46 where it is filled tenfold and 0.92 where hundredfold.
+
+    metric : {"euclidean", "cosine"}, default="euclidean"
+        What is near in the search for neighbors: with ``"cosine"`` rows of unit length are searched, of
+        which a copy is made. The samples are made of the rows as they are.
 
     Attributes
     ----------
@@ -129,8 +138,8 @@ class EOS(BaseOverSampler):
     k_neighbors_ : int or "all"
         The K that was used: `k_neighbors`, or the number of other rows where that is less.
 
-    step_size_ : float
-        The largest step that was used.
+    step_size_ : float or dict of class to float
+        The largest step that was used: `step_size`, or for ``"auto"`` that of each class.
 
     fallback_classes_ : ndarray of shape (n_fallback_classes,)
         The classes of which no member had an enemy among its K neighbors, so that every member was
@@ -159,6 +168,13 @@ class EOS(BaseOverSampler):
 
     Features that are not floating point are sampled as float64; float32 stays float32. A pandas frame gets
     its own dtypes back, as from every sampler of imbalanced-learn, so convert one of whole numbers first.
+
+    ``k_neighbors="auto", step_size="auto"`` is for embeddings of which no rows were held out of the network's
+    training; on held-out rows `eos.heads.eos_cv.EOSCV` chooses. The less of a class there is, the less of its
+    range its rows show, and the farther its samples go. The factor 0.2 was set on 48 embeddings, and the rule
+    compared with fixed settings on others (``docs/results/self-tuning`` of the project). No rule that was
+    tried by what the training rows show (spread within and between classes, share of enemies among
+    neighbors, training accuracy) was better than the best constant.
 
     The exact search takes time in proportion to the rows of all classes to be filled times all rows. It says
     on a terminal how far it is. Millions of rows are for an approximate search, such as one by Faiss
@@ -204,10 +220,11 @@ class EOS(BaseOverSampler):
         "k_neighbors": [
             Interval(numbers.Integral, 1, None, closed="left"),
             HasMethods(["fit", "kneighbors"]),
-            StrOptions({"all"}),
+            StrOptions({"all", "auto"}),
         ],
         "variant": [StrOptions({"toward", "away", "released"})],
-        "step_size": [Interval(numbers.Real, 0, 1, closed="right")],
+        "step_size": [Interval(numbers.Real, 0, 1, closed="right"), StrOptions({"auto"})],
+        "metric": [StrOptions({"euclidean", "cosine"})],
     }
 
     def __init__(
@@ -217,13 +234,15 @@ class EOS(BaseOverSampler):
         random_state: Any = None,
         k_neighbors: Any = 10,
         variant: str = "toward",
-        step_size: float = 1.0,
+        step_size: float | str = 1.0,
+        metric: str = "euclidean",
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.random_state = random_state
         self.k_neighbors = k_neighbors
         self.variant = variant
         self.step_size = step_size
+        self.metric = metric
 
     def _check_X_y(self, X: Any, y: Any) -> tuple[Any, np.ndarray, bool]:  # noqa: N802 - imbalanced-learn's name
         # Steps are fractions: on whole-number features they would be cut off, or wrap around.
@@ -267,7 +286,9 @@ class EOS(BaseOverSampler):
 
     def _fit_resample(self, X: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
         made = self._interpolations(X, y)
-        return extended(X, made), np.concatenate([y, made.labels])
+        blocks = [X, made.rows(X)]
+        stacked = sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.concatenate(blocks)
+        return stacked, np.concatenate([y, made.labels])
 
     def _interpolations(self, X: Any, y: np.ndarray) -> Interpolations:
         values, limit = (X.data if sparse.issparse(X) else X), np.finfo(X.dtype).max / 4
@@ -279,7 +300,11 @@ class EOS(BaseOverSampler):
         random_state = check_random_state(self.random_state)
         members_of = _members(y)
         filled = {label: count for label, count in self.sampling_strategy_.items() if count}
-        self.step_size_ = self.step_size
+        self.step_size_: Any = self.step_size
+        if self.step_size == "auto":
+            self.step_size_ = {
+                label: _auto_step(len(members_of[label]), n_samples) for label, n_samples in filled.items()
+            }
         if isinstance(self.k_neighbors, str):
             drawn = self._drawn_from_all(y, members_of, filled, random_state)
         else:
@@ -289,7 +314,12 @@ class EOS(BaseOverSampler):
             np.concatenate(parts) for parts in zip((nowhere, nowhere, np.empty(0)), *drawn, strict=True)
         )
         labels = [np.full(count, label, dtype=y.dtype) for label, count in filled.items()]
-        step *= -self.step_size_ if self.variant == "away" else self.step_size_
+        if isinstance(self.step_size_, dict):
+            step *= np.repeat([*self.step_size_.values()], [*filled.values()])
+        else:
+            step *= self.step_size_
+        if self.variant == "away":
+            step *= -1
         return Interpolations(base, partner, step, np.concatenate([y[:0], *labels]))
 
     def _drawn_from_all(
@@ -367,7 +397,7 @@ class EOS(BaseOverSampler):
                 stacklevel=2,
             )
         self.nn_k_ = search
-        self.nn_k_.fit(X)
+        self.nn_k_.fit(self._searched(X))
         self.k_neighbors_ = min(asked, others)
 
     def _new_search(self) -> Any:
@@ -383,7 +413,7 @@ class EOS(BaseOverSampler):
         length = max(1, _QUERIED_VALUES // X.shape[1])
         n_neighbors = self.k_neighbors_ + 1
         found = [
-            _found(self.nn_k_, X[queries[start : start + length]], n_neighbors, X.shape[0])
+            _found(self.nn_k_, self._searched(X[queries[start : start + length]]), n_neighbors, X.shape[0])
             for start in range(0, len(queries), length)
         ]
         return np.split(np.concatenate(found), np.cumsum([len(rows) for rows in members[:-1]]))
@@ -403,15 +433,13 @@ class EOS(BaseOverSampler):
         """Return the K nearest enemies of every member, (n, K)."""
         enemies = np.flatnonzero(y != y[members[0]])
         search = self._new_search()
-        search.fit(X[enemies])
+        search.fit(self._searched(X[enemies]))
         n_neighbors = min(self.k_neighbors_, len(enemies))
-        return enemies[_found(search, X[members], n_neighbors, len(enemies))]
+        return enemies[_found(search, self._searched(X[members]), n_neighbors, len(enemies))]
 
-
-def extended(X: Any, made: Interpolations) -> Any:
-    """Return the rows of `X`, dense or sparse, and below them the samples made of them."""
-    blocks = [X, made.rows(X)]
-    return sparse.vstack(blocks, format=X.format) if sparse.issparse(X) else np.concatenate(blocks)
+    def _searched(self, rows: Any) -> Any:
+        """Return the rows as the search is to see them."""
+        return rows if self.metric == "euclidean" else _of_unit_length(rows)
 
 
 def listed_classes(classes: np.ndarray) -> str:
@@ -431,6 +459,23 @@ def _found(search: Any, queries: Any, n_neighbors: int, n_rows: int) -> np.ndarr
             "finds too few (Faiss then returns -1) has to look further"
         )
     return rows
+
+
+def _auto_step(n_members: int, n_samples: int) -> float:
+    """Return how far the samples of a class go at most, by how much larger they make it."""
+    return min(1.0, _AUTO_STEP * math.log((n_members + n_samples) / n_members))
+
+
+def _of_unit_length(rows: Any) -> Any:
+    """Return the rows, dense or sparse, at length 1; rows of zeros stay as they are."""
+    if sparse.issparse(rows):
+        squared = np.asarray(rows.astype(np.float64).power(2).sum(axis=1)).ravel()
+    else:
+        squared = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
+    factors = 1 / np.sqrt(np.where(squared > 0, squared, 1))
+    if sparse.issparse(rows):
+        return (sparse.diags_array(factors) @ rows).astype(rows.dtype).asformat(rows.format)
+    return rows * factors.astype(rows.dtype)[:, np.newaxis]
 
 
 def _draw(
