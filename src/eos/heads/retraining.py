@@ -43,10 +43,10 @@ def retrain(
     Returns
     -------
     dict of str to ndarray
-        `weight` (C, d), `bias` (C,), `epoch` () the selected one, from 1; `held_out_BAC` (), of the
-        validation rows, NaN where there are none; `test_logits` (n_test, C); and the curves `loss`,
-        `train_BAC`, `test_BAC`, each (curve_epochs,). Training accuracy is on the rows that the head is
-        fitted on.
+        `weight` (C, d), `bias` (C,), `epoch` () the selected one, from 1; `held_out_predicted`
+        (n_validation,), what it predicts of the validation rows; `test_logits` (n_test, C); and the curves
+        `loss`, `train_BAC`, `test_BAC`, each (curve_epochs,). Training accuracy is on the rows that the head
+        is fitted on.
 
     Raises
     ------
@@ -81,12 +81,11 @@ def retrain(
         softmax.fit(*sources["train"], n_classes, longer, seed, on_epoch=after_epoch)
     epoch = best.epoch(rule)
     weight, bias = kept[rule]
-    held_out = scored("validation", weight, bias)["BAC"] if len(validation[1]) else np.nan
     return {
         "weight": weight,
         "bias": bias,
         "epoch": np.array(epoch + 1),
-        "held_out_BAC": np.array(held_out),
+        "held_out_predicted": softmax.predictions(sources["validation"][0], weight, bias),
         "test_logits": softmax.logits(test[0], weight, bias),
         **{name: np.array(values) for name, values in curves.items()},
     }

@@ -109,9 +109,9 @@ class Rival:
         Factor and offset if the outputs are ``own logits * factor + offset``, else None.
     chosen : dict
         The values of the parameters that had more than one value to choose from.
-    held_out_BAC : float
-        Balanced accuracy on the validation rows, the mean over the seeds, of the layer fitted on training
-        rows alone at these values; NaN without validation rows.
+    held_out_predicted : ndarray of int, shape (S, v)
+        What the layers that were fitted on training rows alone, at these values, predict of the validation
+        rows; -1 where it is not known.
     """
 
     weight: np.ndarray
@@ -119,7 +119,7 @@ class Rival:
     center: np.ndarray
     own_logits: tuple[np.ndarray, np.ndarray] | None
     chosen: dict[str, Value]
-    held_out_BAC: float
+    held_out_predicted: np.ndarray
 
     def logits(self, features: np.ndarray, own_logits: np.ndarray) -> np.ndarray:
         """Return the outputs for features (n, d), or for the own classifier's logits (n, C): (S, n, C)."""
@@ -135,11 +135,10 @@ class Rival:
 
 @dataclass(frozen=True)
 class Choice:
-    """The values that a head's parameters take, and the balanced accuracy that they were chosen by."""
+    """The values that a head's parameters take, and those of them that there was a choice of."""
 
     values: dict[str, Any]
     chosen: dict[str, Value]
-    held_out_BAC: float
 
 
 def choose(
@@ -163,7 +162,7 @@ def choose(
     """
     default = {name: value for name, (value, _) in candidates.items()}
     several = [name for name, (_, values) in candidates.items() if len(values) > 1]
-    best, best_BAC = default, float("nan")
+    best = default
     if rows:
         grid = [
             dict(zip(candidates, values, strict=True))
@@ -175,9 +174,8 @@ def choose(
             (-round(score, 9), [_distance(values[name], default[name]) for name in values], place)
             for place, (values, score) in enumerate(zip(grid, scores, strict=True))
         ]
-        place = min(ranks)[-1]
-        best, best_BAC = grid[place], scores[place]
-    return Choice(best, {name: best[name] for name in several}, best_BAC)
+        best = grid[min(ranks)[-1]]
+    return Choice(best, {name: best[name] for name in several})
 
 
 def _distance(value: Value, default: Value) -> float:
@@ -195,7 +193,7 @@ def ncm(data: Embedded, *, seeds: tuple[int, ...], recipe: HeadConfig, random_st
     """
     with threadpool_limits(limits=1):
         *layer, center = rules.nearest_mean_layer(data.features, data.labels, data.n_classes)
-        return _scored(data, _rival([layer], center=center))
+        return _with_held_out(data, _rival([layer], center=center))
 
 
 def tau_norm(
@@ -279,8 +277,11 @@ def post_hoc(
         return replace(_rival([(data.weight, bias)]), own_logits=(factor, offset))
 
     rows = len(data.validation_labels) if data.validation_logits.shape[1] else 0
-    choice = choose(lambda tau: _held_out(data, adjusted(tau)), rows=rows, tau=(tau, tau_choices))
-    return _made_by(choice, adjusted(**choice.values))
+    choice = choose(lambda tau: _held_out_score(data, adjusted(tau)), rows=rows, tau=(tau, tau_choices))
+    rival = replace(adjusted(**choice.values), chosen=choice.chosen)
+    if rows:
+        return _with_held_out(data, rival)
+    return replace(rival, held_out_predicted=np.full((1, len(data.validation_labels)), -1))
 
 
 def crt(
@@ -312,7 +313,9 @@ def crt(
         class_balanced=True,
     )
     with threadpool_limits(limits=1):
-        return _scored(data, _rival(_trained(data.features, data.labels, data.n_classes, config, seeds)))
+        return _with_held_out(
+            data, _rival(_trained(data.features, data.labels, data.n_classes, config, seeds))
+        )
 
 
 def lws(
@@ -350,7 +353,9 @@ def lws(
     )
     with threadpool_limits(limits=1):
         scales = [_learned_scales(data.features, data.labels, (weight, bias), config, seed) for seed in seeds]
-        return _scored(data, _rival([(weight * scale[:, np.newaxis], bias * scale) for scale in scales]))
+        return _with_held_out(
+            data, _rival([(weight * scale[:, np.newaxis], bias * scale) for scale in scales])
+        )
 
 
 def logit_adjusted(
@@ -534,26 +539,21 @@ def _rival(layers: _Layers, *, center: np.ndarray | None = None) -> Rival:
         center=(np.empty(0) if center is None else center).astype(np.float32),
         own_logits=None,
         chosen={},
-        held_out_BAC=float("nan"),
+        held_out_predicted=np.empty((len(weights), 0), dtype=np.intp),
     )
 
 
-def _held_out(data: Embedded, rival: Rival) -> float:
-    """Return the balanced accuracy on the validation rows, the mean over the seeds; NaN without such rows."""
-    labels = data.validation_labels
-    if not len(labels):
-        return float("nan")
-    winners = rival.logits(data.validation_features, data.validation_logits).argmax(axis=2)
-    scores = [balanced_accuracy(confusion(labels, row, data.n_classes)) for row in winners]
-    return float(np.mean(scores))
+def _with_held_out(data: Embedded, rival: Rival) -> Rival:
+    """Return the head with what it predicts of the validation rows."""
+    outputs = rival.logits(data.validation_features, data.validation_logits)
+    return replace(rival, held_out_predicted=outputs.argmax(axis=2))
 
 
-def _scored(data: Embedded, rival: Rival) -> Rival:
-    return replace(rival, held_out_BAC=_held_out(data, rival))
-
-
-def _made_by(choice: Choice, rival: Rival) -> Rival:
-    return replace(rival, chosen=choice.chosen, held_out_BAC=choice.held_out_BAC)
+def _held_out_score(data: Embedded, rival: Rival) -> float:
+    """Return the balanced accuracy on the validation rows, the mean over the seeds."""
+    winners = _with_held_out(data, rival).held_out_predicted
+    matrices = [confusion(data.validation_labels, row, data.n_classes) for row in winners]
+    return float(np.mean([balanced_accuracy(matrix) for matrix in matrices]))
 
 
 def _by_formula(
@@ -568,24 +568,30 @@ def _by_formula(
 
     with threadpool_limits(limits=1):
         choice = choose(
-            lambda **values: _held_out(data, rival(*values.values())),
+            lambda **values: _held_out_score(data, rival(*values.values())),
             rows=len(data.validation_labels),
             **candidates,
         )
-        return _made_by(choice, rival(*choice.values.values()))
+        made = rival(*choice.values.values())
+        return _with_held_out(data, replace(made, chosen=choice.chosen))
 
 
 def _fitted_again(data: Embedded, layers: Callable[..., _Layers], **candidates: Any) -> Rival:
     """Choose by layers on the training rows, then fit to training and validation rows."""
+    predicted: dict[tuple[Any, ...], np.ndarray] = {}
 
     def held_out(**values: Any) -> float:
         with warnings.catch_warnings():  # what counts is what the final fit has to say
             warnings.simplefilter("ignore", UserWarning)
-            return _held_out(data, _rival(layers(data.features, data.labels, **values)))
+            rival = _rival(layers(data.features, data.labels, **values))
+        predicted[tuple(values.values())] = _with_held_out(data, rival).held_out_predicted
+        return _held_out_score(data, rival)
 
     with threadpool_limits(limits=1):
         choice = choose(held_out, rows=len(data.validation_labels), **candidates)
-        return _made_by(choice, _rival(layers(*data.all_rows(), **choice.values)))
+        made = replace(_rival(layers(*data.all_rows(), **choice.values)), chosen=choice.chosen)
+    known = predicted.get(tuple(choice.values.values()))
+    return made if known is None else replace(made, held_out_predicted=known)
 
 
 def _learned_scales(

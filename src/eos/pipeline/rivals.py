@@ -82,7 +82,7 @@ def fit_classifier(
         "bias": fitted.bias,
         "center": fitted.center,
         "epoch": np.zeros(runs, dtype=np.int64),
-        "held_out_BAC": np.full(runs, fitted.held_out_BAC),
+        "held_out_predicted": fitted.held_out_predicted,
         "test_logits": fitted.logits(data["test_features"], own),
         **curves,
     }

@@ -29,7 +29,8 @@ def score_heads(
     tables
         The tidy tables, a row per observation, by kind: see `eos.storage.layouts.COLUMNS`.
     predictions
-        `labels` (n_test,), and as `<network>.<head>` what each run of a head predicts, (runs, n_test).
+        `test/labels` (n_test,), and as `test/<network>/<head>` what each run of a head predicts of them,
+        (runs, n_test). With `held_out` in place of `test` the same of the held-out rows.
 
     Raises
     ------
@@ -40,7 +41,7 @@ def score_heads(
     counts = class_counts(parameters, dataset, cut)
     by_name = {"class": np.arange(len(names)), "class_name": names, "train_count": counts}
     tables: dict[str, list[pd.DataFrame]] = {kind: [] for kind in COLUMNS}
-    stored = {"labels": np.empty(0, dtype=np.int32)}
+    stored: dict[str, np.ndarray] = {}
     for network in networks_of(parameters, dataset):
         embeddings = read_stored(paths.embeddings_file(dataset, cut, network), EMBEDDINGS)
         notes = read_json(paths.oversampled_folder(dataset, cut, network) / "notes.json")
@@ -51,7 +52,8 @@ def score_heads(
         tables["gaps"].append(pd.DataFrame(by_outcome, columns=COLUMNS["gaps"]))
         has_classifier = embeddings["test_logits"].shape[1] > 0
         scale = logit_scale(parameters, dataset, network)
-        stored["labels"] = embeddings["test_labels"].astype(np.int32)
+        stored["test/labels"] = embeddings["test_labels"].astype(np.int32)
+        stored["held_out/labels"] = embeddings["validation_labels"].astype(np.int32)
         for head in heads_of(parameters, dataset, network):
             cell = {"dataset": dataset, "cut": cut, "network": network, "head": head}
             own = sampler_of(parameters, head) == "own"
@@ -65,7 +67,8 @@ def score_heads(
                     continue
             fitted = _read_head(parameters, dataset, cut, network, head=head, embeddings=embeddings)
             labels, predictions = embeddings["test_labels"], fitted["test_logits"].argmax(axis=2)
-            stored[f"{network}.{head}"] = predictions.astype(np.int32)
+            stored[f"test/{network}/{head}"] = predictions.astype(np.int32)
+            stored[f"held_out/{network}/{head}"] = fitted["held_out_predicted"].astype(np.int32)
             by_seed = [
                 score(labels, run.argmax(axis=1), len(names))
                 | calibration(labels, softmax((scale if own else 1.0) * run.astype(np.float64), axis=1))
@@ -79,7 +82,10 @@ def score_heads(
                     "seed": fitted["seeds"],
                     "selection": parameters.selection,
                     "epoch": fitted["epoch"],
-                    "held_out_BAC": fitted["held_out_BAC"],
+                    "held_out_BAC": [
+                        _held_out_score(embeddings["validation_labels"], run, len(names))
+                        for run in fitted["held_out_predicted"]
+                    ],
                 }
                 | {name: [one[name] for one in by_seed] for name in SCORES}
                 | {"net_gap": net_gap(fitted["gap"])},
@@ -115,9 +121,8 @@ def _read_head(
     plain = read_stored(paths.gap_file(dataset, cut, network), GAP, "gap")
     if sampler == "own":
         one = {name: embeddings[name][np.newaxis] for name in ("weight", "test_logits", "epoch")}
-        held_out = _held_out(embeddings["validation_labels"], embeddings["validation_logits"])
-        none = np.empty((1, 0))
-        return {"seeds": np.array([0]), "held_out_BAC": held_out, "loss": none, **one, **plain}
+        one["held_out_predicted"] = _own_held_out(embeddings["validation_logits"])
+        return {"seeds": np.array([0]), "loss": np.empty((1, 0)), **one, **plain}
     path = paths.heads_folder(dataset, cut, network) / f"{head}.npz"
     fitted, seeds = read_stored(path, HEAD), parameters.head_training.seeds
     expected = {seeds, (0,)} if sampler is None else {seeds}
@@ -129,12 +134,18 @@ def _read_head(
     return fitted | read_stored(folder / f"{head}.npz", OVERSAMPLED, "gap")
 
 
-def _held_out(labels: np.ndarray, logits: np.ndarray) -> np.ndarray:
-    """Return the balanced accuracy of held-out rows, (1,); NaN where there are none, or no logits of them."""
-    if not len(labels) or not logits.shape[1] or not np.isfinite(logits).all():
-        return np.array([np.nan])
-    matrix = confusion(labels, logits.argmax(axis=1), logits.shape[1])
-    return np.array([balanced_accuracy(matrix)])
+def _own_held_out(logits: np.ndarray) -> np.ndarray:
+    """Return what logits (v, C) of held-out rows predict, (1, v); -1 where they are not known."""
+    if not logits.shape[1] or not np.isfinite(logits).all():
+        return np.full((1, len(logits)), -1)
+    return logits.argmax(axis=1)[np.newaxis]
+
+
+def _held_out_score(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> float:
+    """Return the balanced accuracy of held-out rows; NaN where there are none, or none is known."""
+    if not len(labels) or predicted.min() < 0:
+        return float("nan")
+    return balanced_accuracy(confusion(labels, predicted, n_classes))
 
 
 def _curves(fitted: Arrays) -> Arrays:

@@ -45,15 +45,15 @@ CLASSES: Layout = {"class_names": "U classes", "class_counts": "i classes"}
 GAP: Layout = {"gap": "f classes", "true_positive_gap": "f classes", "false_positive_gap": "f classes"}
 OVERSAMPLED: Layout = {"synthetic": "f synthetic features", "labels": "i all", "gap": "f classes"}
 # What is fitted to the embeddings as they are has no epochs, and one run where nothing is random. Features
-# are centred and brought to unit length before the layer where there is a center. `held_out_BAC` is that of
-# the validation rows, NaN where there are none.
+# are centred and brought to unit length before the layer where there is a center. What is predicted of
+# held-out (validation) rows is -1 where it is not known.
 HEAD: Layout = {
     "seeds": "i seeds",
     "weight": "f seeds classes features",
     "bias": "f seeds classes",
     "center": "f width",
     "epoch": "i seeds",
-    "held_out_BAC": "f seeds",
+    "held_out_predicted": "i seeds validation",
     "test_logits": "f seeds test classes",
     "loss": "f seeds epochs",
     "train_BAC": "f seeds epochs",
