@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import torch
 from imblearn.over_sampling import SMOTE
+from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, log_loss
 
 from eos import EOS, LinearHead, NearestClassMean, TauNormalized
 from eos.errors import InputError
 from eos.heads import rivals
-from eos.heads.rivals import Embedded, Rival, choose
+from eos.heads.rivals import Embedded, Rival, choose, class_mean_loss
 from eos.heads.softmax import class_balanced_draw, fit, logits
 from tests.helpers import head_config
 
@@ -31,6 +32,7 @@ SCHEDULE: dict[str, Any] = {
 TAUS = (0.5, 1.0, 2.0)
 PARAMETERS: dict[str, dict[str, Any]] = {
     "ncm": {},
+    "balanced_softmax": {},
     "tau_norm": {"tau": 1.0, "tau_choices": TAUS},
     "row_scaling": {"gamma": 0.5, "gamma_choices": (0.25, 0.5, 1.0)},
     "post_hoc": {"tau": 1.0, "tau_choices": TAUS},
@@ -40,7 +42,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "logistic": {
         "C": 1.0,
         "C_choices": (0.01, 1.0),
-        "sampler": {"name": "smote", "k_neighbors": 3},
+        "sampler": {"sampler": "smote", "k_neighbors": 3},
     },
     "eos_cv": {
         "k_neighbors": 5,
@@ -49,7 +51,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "step_size_choices": (0.5, 1.0),
     },
 }
-FITTED_AGAIN = {"logit_adjusted", "logistic", "eos_cv"}
+FITTED_AGAIN = {"balanced_softmax", "logit_adjusted", "logistic", "eos_cv"}
 OF_OWN_WEIGHT = {"tau_norm", "row_scaling", "lws"}
 
 
@@ -91,9 +93,16 @@ def head(name: str, data: Embedded, **changed: Any) -> Rival:
     return function(data, seeds=SEEDS, recipe=head_config(), random_state=7, **parameters)
 
 
-def held_out_BAC(data: Embedded, outputs: np.ndarray) -> float:  # noqa: N802
+def loss(data: Embedded, outputs: np.ndarray) -> float:
+    """The class-mean cross-entropy at the best temperature, by scikit-learn; the mean over the seeds."""
     labels = data.validation_labels
-    return float(np.mean([balanced_accuracy_score(labels, one.argmax(axis=1)) for one in outputs]))
+    weights = 1 / np.bincount(labels)[labels]
+
+    def at(factor: float, one: np.ndarray) -> float:
+        return log_loss(labels, softmax(factor * one.astype(float), axis=1), sample_weight=weights)
+
+    factors = 2.0 ** np.arange(-6, 4.5, 0.5)
+    return float(np.mean([min(at(factor, one) for factor in factors) for one in outputs]))
 
 
 TEST = rows((30, 30, 30), 2)[0]
@@ -110,7 +119,7 @@ def outputs_of(data: Embedded, rival: Rival, features: np.ndarray = TEST) -> np.
 def test_shapes_types_and_determinism(name: str) -> None:
     data = embedded()
     made, again = head(name, data), head(name, data)
-    n_layers = len(SEEDS) if name in {"crt", "lws", "logit_adjusted", "eos_cv"} else 1
+    n_layers = len(SEEDS) if name in {"crt", "lws", "balanced_softmax", "logit_adjusted", "eos_cv"} else 1
     assert made.weight.shape == (n_layers, 3, 6)
     assert made.bias.shape == (n_layers, 3)
     assert made.weight.dtype == made.bias.dtype == made.center.dtype == np.float32
@@ -125,20 +134,21 @@ def test_shapes_types_and_determinism(name: str) -> None:
     }
     assert made.chosen.keys() == expected
     assert made.chosen == again.chosen
-    assert 0.4 < made.held_out_BAC <= 1
+    assert made.held_out_predicted.shape == (n_layers, sum(HELD_OUT))
+    assert balanced_accuracy_score(data.validation_labels, made.held_out_predicted[0]) > 0.4
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_without_held_out_rows_the_default_is_taken(name: str) -> None:
     data = without_validation(embedded())
     made = head(name, data)
-    assert np.isnan(made.held_out_BAC)
+    assert made.held_out_predicted.shape[1] == 0
     assert made.chosen == {parameter: PARAMETERS[name][parameter] for parameter in made.chosen}
     alone = {key: () for key in PARAMETERS[name] if key.endswith("_choices")}
     np.testing.assert_array_equal(outputs_of(data, made), outputs_of(data, head(name, data, **alone)))
 
 
-@pytest.mark.parametrize("name", sorted(PARAMETERS.keys() - {"ncm", "crt", "lws"}))
+@pytest.mark.parametrize("name", sorted(PARAMETERS.keys() - {"ncm", "crt", "lws", "balanced_softmax"}))
 def test_what_is_chosen_is_best_on_held_out_rows(name: str) -> None:
     """Each choice by itself, on training rows alone."""
     data = embedded()
@@ -155,10 +165,11 @@ def test_what_is_chosen_is_best_on_held_out_rows(name: str) -> None:
         alone = {f"{one}_choices": () for one in names}
         plain = head(name, without_validation(data), **typed, **alone)
         outputs = plain.logits(data.validation_features, data.validation_logits)
-        scores[tuple(typed.values())] = held_out_BAC(data, outputs)
-    assert made.held_out_BAC == pytest.approx(max(scores.values()))
-    assert scores[tuple(made.chosen.values())] == pytest.approx(max(scores.values()))
-    assert len(set(scores.values())) > 1  # there is something to choose
+        scores[tuple(typed.values())] = loss(data, outputs), outputs.argmax(axis=2)
+    best = scores[tuple(made.chosen.values())]
+    np.testing.assert_array_equal(made.held_out_predicted, best[1])
+    assert best[0] == pytest.approx(min(score for score, _ in scores.values()), abs=1e-6)
+    assert len({score for score, _ in scores.values()}) > 1  # there is something to choose
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
@@ -170,7 +181,9 @@ def test_held_out_rows_are_fitted_to_where_it_says_so(name: str) -> None:
     assert same == (name not in FITTED_AGAIN)
     assert with_them.chosen == {}
     outputs = without.logits(data.validation_features, data.validation_logits)
-    assert with_them.held_out_BAC == pytest.approx(held_out_BAC(data, outputs))
+    if name in FITTED_AGAIN:  # nothing was tried, and the layers have met these rows
+        assert with_them.held_out_predicted.shape == (len(outputs), sum(HELD_OUT))
+    np.testing.assert_array_equal(with_them.held_out_predicted, outputs.argmax(axis=2))
 
 
 @pytest.mark.parametrize("name", sorted(OF_OWN_WEIGHT))
@@ -185,7 +198,7 @@ def test_a_network_without_a_classifier_is_refused(name: str) -> None:
 def test_the_others_need_no_classifier(name: str) -> None:
     data = embedded()
     bare = replace(data, weight=data.weight[:0], bias=data.bias[:0])
-    assert head(name, bare).held_out_BAC == head(name, data).held_out_BAC
+    np.testing.assert_array_equal(head(name, bare).held_out_predicted, head(name, data).held_out_predicted)
 
 
 def test_a_class_without_training_rows_is_refused() -> None:
@@ -197,7 +210,7 @@ def test_a_class_without_training_rows_is_refused() -> None:
 
 
 def chosen(scores: dict[Any, float], default: Any, *, rows: int = 5) -> Any:
-    return choose(lambda x: scores[x], rows=rows, x=(default, tuple(scores))).values["x"]
+    return choose(lambda x: -scores[x], rows=rows, x=(default, tuple(scores))).values["x"]
 
 
 def test_the_highest_wins_wherever_the_default_is() -> None:
@@ -212,6 +225,14 @@ def test_of_equals_the_nearest_to_the_default_wins_then_the_first() -> None:
     assert chosen({1.0: 1 / 3 + 1e-16, 2.0: 1 / 3}, 2.0) == 2.0  # rounding is no difference
 
 
+def test_a_scale_of_the_outputs_does_not_change_their_loss() -> None:
+    data = embedded()
+    plain = class_mean_loss(data.validation_labels, data.validation_logits)
+    assert plain == class_mean_loss(data.validation_labels, data.validation_logits * 4)
+    assert plain == pytest.approx(loss(data, data.validation_logits[np.newaxis]), abs=1e-6)
+    assert plain < class_mean_loss(data.validation_labels, data.validation_logits[::-1])
+
+
 def test_of_equal_pairs_the_first_parameter_counts_first() -> None:
     equal = choose(lambda a, b: 0.5, rows=1, a=(1.0, (3.0, 2.0)), b=(1.0, (9.0, 1.5)))
     assert equal.values == {"a": 2.0, "b": 1.5}
@@ -222,9 +243,9 @@ def test_without_rows_nothing_is_tried() -> None:
     assert chosen({}, 4.0, rows=0) == 4.0
 
 
-def test_one_value_is_no_choice_but_is_scored() -> None:
-    made = choose(lambda tau: tau / 10, rows=1, tau=(1.0, (2.0,)))
-    assert (made.values, made.chosen, made.held_out_BAC) == ({"tau": 2.0}, {}, 0.2)
+def test_one_value_is_no_choice() -> None:
+    made = choose(lambda tau: 1.0, rows=1, tau=(1.0, (2.0,)))
+    assert (made.values, made.chosen) == ({"tau": 2.0}, {})
 
 
 # Each head
@@ -236,8 +257,7 @@ def test_ncm_is_the_estimator() -> None:
     made = head("ncm", data)
     np.testing.assert_allclose(outputs_of(data, made)[0], estimator.decision_function(TEST), atol=1e-6)
     np.testing.assert_allclose(made.center, data.features.mean(axis=0), rtol=1e-5)
-    expected = balanced_accuracy_score(data.validation_labels, estimator.predict(data.validation_features))
-    assert made.held_out_BAC == expected
+    np.testing.assert_array_equal(made.held_out_predicted[0], estimator.predict(data.validation_features))
 
 
 def test_tau_norm_is_the_estimator() -> None:
@@ -274,10 +294,10 @@ def test_post_hoc_is_for_logits_of_any_classifier_and_chooses_nothing_without() 
     )
     made = head("post_hoc", squared, tau_choices=(2.0,))
     expected = data.validation_logits**2 - 2 * np.log(np.array(COUNTS) / sum(COUNTS))
-    assert made.held_out_BAC == held_out_BAC(data, expected[np.newaxis])
+    np.testing.assert_array_equal(made.held_out_predicted[0], expected.argmax(axis=1))
     unknown = head("post_hoc", replace(data, validation_logits=np.empty((sum(HELD_OUT), 0), np.float32)))
     assert unknown.chosen == {"tau": 1.0}
-    assert np.isnan(unknown.held_out_BAC)
+    assert (unknown.held_out_predicted == -1).all()
 
 
 def test_crt_is_the_linear_head_on_class_balanced_draws() -> None:
@@ -378,7 +398,7 @@ def test_only_the_final_fit_says_what_it_did() -> None:
 def test_a_samplers_note_is_a_warning_once() -> None:
     data = embedded((120, 40, 3), (*HELD_OUT[:2], 1))
     with pytest.warns(UserWarning, match="k_neighbors") as told:
-        head("logistic", data, sampler={"name": "smote", "k_neighbors": 30})
+        head("logistic", data, sampler={"sampler": "smote", "k_neighbors": 30})
     assert [str(one.message) for one in told] == [
         "k_neighbors was reduced from 30 to 3, because class 2 has 4 samples"
     ]

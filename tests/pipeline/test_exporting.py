@@ -184,7 +184,7 @@ def test_another_seed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("head", "seed", "message"),
     [
-        ("eos", 0, "seed 0: none of head_training.seeds, 3, 1"),
+        ("eos", 0, "seed 0: none of the head's, 3, 1"),
         ("own", 3, "seed 3: the own classifier has none"),
     ],
 )

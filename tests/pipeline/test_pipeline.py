@@ -402,7 +402,7 @@ def parameters_read(path: Path, function: str, seen: set[tuple[Path, str]] | Non
 def read_by(name: str) -> set[Read]:
     """Return what a stage reads of the parameters."""
     other = OF_IMAGES if is_of_sets(name) else OF_SETS
-    if name == "tables":  # which is of both
+    if name in ("tables", "methods"):  # which are of both
         other = set()
     found = parameters_read(script(name), "main")
     return {path for path in found if not any(covers(entry, path) for entry in other)}
