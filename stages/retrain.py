@@ -24,7 +24,7 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
     from eos.heads.retraining import retrain
     from eos.heads.softmax import HeadConfig
     from eos.pipeline.paths import PARAMETERS, embeddings_file, heads_folder, oversampled_folder
-    from eos.pipeline.rivals import fit_classifier
+    from eos.pipeline.rivals import fit_classifier, is_absent
     from eos.storage.files import read_json, write_arrays, write_json
     from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
 
@@ -68,7 +68,9 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
         }
         print(f"head {number}/{len(heads)} {head}: {len(runs)} seeds on {len(labels)} rows", flush=True)
     classifiers = [
-        head for head in heads_of(parameters(), dataset, network) if is_classifier(parameters(), head)
+        head
+        for head in heads_of(parameters(), dataset, network)
+        if is_classifier(parameters(), head) and not is_absent(parameters(), head, data)
     ]
     for number, head in enumerate(classifiers, start=1):
         start = time.perf_counter()

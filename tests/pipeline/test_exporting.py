@@ -19,8 +19,8 @@ from eos.storage.files import read_arrays, write_arrays
 from tests import helpers
 from tests.helpers import ROOT
 
-HEADS = ("own", "none", "eos")
-CELLS = [("ce", "own"), ("ce", "none"), ("ce", "eos"), ("ldam", "own"), ("ldam", "eos")]
+HEADS = ("own", "none", "eos", "ncm", "post_hoc", "logit_adjusted_head")
+CELLS = [(network, head) for network in ("ce", "ldam") for head in HEADS]
 
 
 def small() -> Parameters:
@@ -128,13 +128,17 @@ def test_the_logits_are_those_that_the_pipeline_stored(network: str, head: str, 
     if head != "own":
         fitted = read_arrays(paths.heads_folder("digits", 0, network) / f"{head}.npz")
         expected = fitted["test_logits"][0]
-        assert not np.array_equal(expected, fitted["test_logits"][1])
+        if len(fitted["seeds"]) > 1:
+            assert not np.array_equal(expected, fitted["test_logits"][1])
     classifier = eos.load(tmp_path / "model")
-    np.testing.assert_array_equal(classifier.logits(images), expected)
     np.testing.assert_array_equal(classifier.embed(images), stored["test_features"])
+    if head == "post_hoc":  # a bias there, added to finished logits here
+        np.testing.assert_allclose(classifier.logits(images), expected, rtol=1e-4, atol=1e-5)
+    else:
+        np.testing.assert_array_equal(classifier.logits(images), expected)
     scores = score(stored["test_labels"], expected.argmax(axis=1), 3)
     assert {name: content["scores"][name] for name in scores} == scores
-    assert content["scores"]["logits_apart_from_the_pipeline"] == 0
+    assert content["scores"]["logits_apart_from_the_pipeline"] <= (1e-4 if head == "post_hoc" else 0)
     assert content["head"]["scale"] == (30.0 if (network, head) == ("ldam", "own") else 1.0)
 
 

@@ -123,7 +123,8 @@ class Classifier:
 
             from eos.models.inference import load_network
 
-            layers = {"backbone": backbone, "classifier": head}
+            layer = {name: value for name, value in head.items() if name != "center"}
+            layers = {"backbone": backbone, "classifier": layer}
             self._network = load_network(
                 {
                     f"{part}.{name}": torch.from_numpy(value)

@@ -16,6 +16,18 @@ from eos.storage.files import Arrays
 HELD_OUT, PUBLISHED = "held out", "published default"
 
 
+# What these change of the network's own classifier.
+_OF_OWN = {"post_hoc": "logits", "tau_norm": "weight", "row_scaling": "weight", "lws": "weight"}
+
+
+def is_absent(parameters: Parameters, head: str, data: Arrays) -> bool:
+    """Return whether a head cannot be there: the embeddings came without the classifier that it changes."""
+    part = _OF_OWN.get(parameters.heads[head].classifier)
+    if part == "logits":
+        return data["test_logits"].shape[1] == 0
+    return part is not None and not (len(data["weight"]) and np.isfinite(data["weight"]).all())
+
+
 def embedded(parameters: Parameters, dataset: str, network: str, data: Arrays) -> Embedded:
     """Return what a classifier may see of a network: nothing of the test rows.
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import softmax
 
-from eos.config.cells import heads_of, logit_scale, networks_of, sampler_of
+from eos.config.cells import heads_of, is_classifier, logit_scale, networks_of, sampler_of
 from eos.config.schema import Parameters
 from eos.errors import InputError
 from eos.metrics.calibration import calibration
@@ -58,13 +58,14 @@ def score_heads(
             cell = {"dataset": dataset, "cut": cut, "network": network, "head": head}
             own = sampler_of(parameters, head) == "own"
             chosen = told[head]["chosen"] if head in told else {}
+            absent = not has_classifier if own else is_classifier(parameters, head) and head not in told
+            if absent:  # nothing to score; the gap of the plain embeddings there is
+                gap = {**by_name, "gap": gaps["gap"]}
+                tables["classes"].append(pd.DataFrame(cell | gap, columns=COLUMNS["classes"]))
+                tables["notes"].append(pd.DataFrame(cell | {"note": [ABSENT]}))
+                continue
             if dataset in parameters.embeddings and own:
-                notes[head] = [GIVEN if has_classifier else ABSENT]
-                if not has_classifier:  # and nothing to score; the gap of the plain embeddings there is
-                    gap = {**by_name, "gap": gaps["gap"]}
-                    tables["classes"].append(pd.DataFrame(cell | gap, columns=COLUMNS["classes"]))
-                    tables["notes"].append(pd.DataFrame(cell | {"note": notes[head]}))
-                    continue
+                notes[head] = [GIVEN]
             fitted = _read_head(parameters, dataset, cut, network, head=head, embeddings=embeddings)
             labels, predictions = embeddings["test_labels"], fitted["test_logits"].argmax(axis=2)
             stored[f"test/{network}/{head}"] = predictions.astype(np.int32)
