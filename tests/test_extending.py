@@ -48,10 +48,13 @@ def test_the_sampler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_loss(monkeypatch: pytest.MonkeyPatch) -> None:
-    added(monkeypatch, "balanced_softmax", registry.LOSSES)
-    loss = build_loss("balanced_softmax", [30, 10], {})
-    # With equal logits the probabilities are the shares of the classes.
-    assert loss(torch.zeros(1, 2), torch.tensor([1])).item() == pytest.approx(-np.log(0.25))
+    entry = added(monkeypatch, "weighted", registry.LOSSES)
+    assert set(entry.parameters) == {"power"}
+    loss = build_loss("weighted", [30, 10], {"power": 1.0})
+    logits, targets = torch.tensor([[2.0, 0.0], [2.0, 0.0]]), torch.tensor([0, 1])
+    one, other = (torch.nn.functional.cross_entropy(logits[:1], targets[i : i + 1]) for i in range(2))
+    # The rare class counts three times as much.
+    assert loss(logits, targets).item() == pytest.approx(((one + 3 * other) / 4).item())
 
 
 def test_the_architecture(monkeypatch: pytest.MonkeyPatch) -> None:

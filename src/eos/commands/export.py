@@ -1,7 +1,8 @@
 """Write the classifier of a cell of the grid as one folder that holds all it needs.
 
 Run it in the root of the repository. A cell is DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say, of what the
-last run made: the next experiment may remove it, the folder stays. `python -m eos predict` and `eos.load` use
+last run made: the next experiment may remove it, the folder stays. Without the head, or the network,
+digits-0 say, it is the `recommended` one of params.yaml. `python -m eos predict` and `eos.load` use
 the folder, anywhere. Of a head with several seeds the first of head_training.seeds counts, not the best on
 the test set.
 """
@@ -12,7 +13,7 @@ from pathlib import Path
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("cell", metavar="CELL", help="DATASET-CUT-NETWORK-HEAD")
+    parser.add_argument("cell", metavar="CELL", help="DATASET-CUT[-NETWORK[-HEAD]]")
     parser.add_argument("model", type=Path, metavar="MODEL", help="the folder to write; must not exist")
     parser.add_argument("--seed", type=int, help="the head's seed: one of head_training.seeds (the first)")
 

@@ -204,14 +204,24 @@ _KNOWN: dict[str, Callable[[Parameters, Cell], tuple[str | int, ...]]] = {
 def find_cell(parameters: Parameters, text: str) -> Cell:
     """Return the cell that is written DATASET-CUT-NETWORK-HEAD.
 
+    Without a head, and without a network, it is the recommended one; of a set of embeddings, which has
+    networks of its own, the first.
+
     Raises
     ------
     InputError
         If it is written otherwise, is not on the axes, or is of a head that its network does not get.
     """
     parts = text.split("-")
-    if len(parts) != 4 or not parts[1].isdecimal():
-        raise InputError(f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say")
+    if not 2 <= len(parts) <= 4 or not parts[1].isdecimal():
+        raise InputError(
+            f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say, or without the head, or the "
+            "network, that is recommended"
+        )
+    network = parameters.recommended.network
+    if parts[0] in parameters.embeddings and network not in (own := networks_of(parameters, parts[0])):
+        network = own[0]
+    parts += [network, parameters.recommended.head][len(parts) - 2 :]
     cell = Cell(parts[0], int(parts[1]), parts[2], parts[3])
     for what, find in _KNOWN.items():
         names = find(parameters, cell)

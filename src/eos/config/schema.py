@@ -358,6 +358,7 @@ class Projection(_Section):
 
 
 Split: Any = _section("Split", validation_fraction=Fraction)
+Recommended: Any = _section("Recommended", network=NetworkName, head=HeadName)
 Oversampling: Any = _section("Oversampling", random_state=Seed)
 
 # The cells of a table or a figure: networks against heads, or several heads of one network.
@@ -402,6 +403,7 @@ class Parameters(_Section):
     embeddings: dict[Name, EmbeddingSet]
     networks: dict[Name, Network]
     heads: dict[Name, Head]
+    recommended: Recommended
     pixel_samplers: dict[Name, PixelSampler]
     generators: dict[Name, Generator]
     training: Training
