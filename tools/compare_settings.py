@@ -145,7 +145,7 @@ def score_files(table: Path, files: list[Path]) -> None:
         if name in set(known["set"]):
             continue
         rows = [[name, *row] for row in scores(file)]
-        new = pd.DataFrame(rows, columns=COLUMNS)
+        new = pd.DataFrame(rows, columns=COLUMNS).round({"BAC": 5})
         known = new if known.empty else pd.concat([known, new])
         write_table(table, known)
         print(name, flush=True)
