@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, make_scorer
+from sklearn.metrics import balanced_accuracy_score, log_loss, make_scorer
 from sklearn.model_selection import GridSearchCV, PredefinedSplit, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.svm import LinearSVC
@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from eos.errors import InputError
-from eos.heads.eos_cv import EOSCV
+from eos.heads.eos_cv import EOSCV, balanced_log_probability
 from eos.heads.linear_head import LinearHead
 from eos.samplers.eos import EOS
 from eos.samplers.neighbors import ExactNeighbors
@@ -47,7 +47,7 @@ def test_scikit_learn_contract(estimator: Any, check: Callable[[Any], None]) -> 
 @pytest.mark.parametrize("head", [None, LogisticRegression(max_iter=500)])
 def test_equals_a_plain_loop(head: Any) -> None:
     X, y = data()
-    model = EOSCV(**GRID, head=head, cv=3, random_state=5).fit(X, y)
+    model = EOSCV(**GRID, head=head, cv=3, scoring="balanced_accuracy", random_state=5).fit(X, y)
     folds = list(StratifiedKFold(3).split(X, y))
     used = LinearHead(random_state=5) if head is None else head
     expected, settings = [], []
@@ -119,7 +119,12 @@ def test_one_search_for_each_split_and_one_for_all_rows(monkeypatch: pytest.Monk
 def test_takes_the_first_of_equal_scores() -> None:
     X, y = blobs([40, 12], spread=30)  # so easy that all settings are right
     model = EOSCV(
-        k_neighbors=["all", 3], step_size=[0.4, 0.2], head=LogisticRegression(), cv=3, random_state=0
+        k_neighbors=["all", 3],
+        step_size=[0.4, 0.2],
+        head=LogisticRegression(),
+        cv=3,
+        scoring="balanced_accuracy",
+        random_state=0,
     ).fit(X, y)
     assert model.best_score_ == 1
     assert (model.best_k_neighbors_, model.best_step_size_) == ("all", 0.4)
@@ -129,10 +134,34 @@ def test_scoring_by_name_or_function() -> None:
     X, y = data()
     by_name = EOSCV(**GRID, cv=3, scoring="f1_macro", random_state=0).fit(X, y)
     by_function = EOSCV(**GRID, cv=3, scoring=make_scorer(balanced_accuracy_score), random_state=0).fit(X, y)
-    plain = EOSCV(**GRID, cv=3, random_state=0).fit(X, y)
+    plain = EOSCV(**GRID, cv=3, scoring="balanced_accuracy", random_state=0).fit(X, y)
     scores = [model.cv_results_["mean_test_score"] for model in (by_name, by_function, plain)]
     assert np.array_equal(scores[1], scores[2])
     assert not np.array_equal(scores[0], scores[1])
+
+
+def test_scores_by_log_probability_unless_told_otherwise() -> None:
+    X, y = data()
+    model = EOSCV(k_neighbors=["all"], step_size=["auto"], head=GaussianNB(), cv=3, random_state=0).fit(X, y)
+    for fold, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
+        sampler = EOS(k_neighbors="auto", step_size="auto", random_state=0)
+        head = GaussianNB().fit(*sampler.fit_resample(X[train], y[train]))
+        # scikit-learn's log-loss, with weights that give every class the same share.
+        sizes = {label: (y[test] == label).sum() for label in np.unique(y)}
+        weights = [1 / sizes[label] for label in y[test]]
+        loss = log_loss(y[test], head.predict_proba(X[test]), sample_weight=weights)
+        assert model.cv_results_[f"split{fold}_test_score"] == pytest.approx([-loss])
+    without = EOSCV(k_neighbors=["all"], step_size=[0.5], head=LinearSVC(), cv=3, random_state=0).fit(X, y)
+    assert 0.33 < without.best_score_ <= 1  # a balanced accuracy
+
+
+def test_a_class_that_the_head_does_not_know_has_no_probability() -> None:
+    X, y = data()
+    head = GaussianNB().fit(X[y != "rarely"], y[y != "rarely"])
+    some = np.r_[np.flatnonzero(y == "rarely")[:2], np.flatnonzero(y == "often")[:3]]
+    often = np.log(head.predict_proba(X[some[2:]])[:, 0]).mean()
+    expected = (np.log(np.finfo(np.float64).eps) + often) / 2
+    assert balanced_log_probability(head, X[some], y[some]) == pytest.approx(expected)
 
 
 def test_large_k_is_quiet_until_it_is_chosen() -> None:

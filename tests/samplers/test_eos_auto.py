@@ -1,14 +1,30 @@
 """EOS that chooses for itself, and its neighbors by angle."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from imblearn.utils.estimator_checks import parametrize_with_checks
 from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
 from eos.samplers.eos import EOS
 from tests.samplers.test_eos import blobs
+
+
+@pytest.mark.slow
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [
+        EOS(random_state=42, k_neighbors="all"),
+        EOS(random_state=42, k_neighbors="all", variant="away"),
+        EOS(random_state=42, k_neighbors="auto", step_size="auto"),
+        EOS(random_state=42, metric="cosine"),
+    ]
+)
+def test_imbalanced_learn_contract(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
 
 # By class sizes
 
