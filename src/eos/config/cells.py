@@ -215,8 +215,8 @@ def find_cell(parameters: Parameters, text: str) -> Cell:
     parts = text.split("-")
     if not 2 <= len(parts) <= 4 or not parts[1].isdecimal():
         raise InputError(
-            f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say, or without the head, or the "
-            "network, that is recommended"
+            f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say, or without a part at the "
+            "end, which is then the recommended one"
         )
     network = parameters.recommended.network
     if parts[0] in parameters.embeddings and network not in (own := networks_of(parameters, parts[0])):
