@@ -234,8 +234,8 @@ CLASSIFIERS: Table = {
         {
             "k_neighbors": Positive | Literal["all"],
             "k_neighbors_choices": tuple[Positive | Literal["all"], ...],
-            "step_size": Share,
-            "step_size_choices": tuple[Share, ...],
+            "step_size": Share | Literal["auto"],
+            "step_size_choices": tuple[Share | Literal["auto"], ...],
         },
     ),
 }

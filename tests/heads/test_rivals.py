@@ -402,3 +402,21 @@ def test_a_samplers_note_is_a_warning_once() -> None:
     assert [str(one.message) for one in told] == [
         "k_neighbors was reduced from 30 to 3, because class 2 has 4 samples"
     ]
+
+
+@pytest.mark.parametrize(("k_neighbors", "step_size"), [("all", "auto"), (7, "auto"), ("all", 0.4), (7, 0.4)])
+def test_eos_cv_is_eos_and_the_recipe(k_neighbors: Any, step_size: Any) -> None:
+    data = without_validation(embedded())
+    made = head(
+        "eos_cv",
+        data,
+        k_neighbors=k_neighbors,
+        step_size=step_size,
+        k_neighbors_choices=(),
+        step_size_choices=(),
+    )
+    sampler = EOS(k_neighbors=k_neighbors, step_size=step_size, random_state=7)
+    features, labels = sampler.fit_resample(data.features, data.labels)
+    weight, bias = fit(features, labels, 3, head_config(), SEEDS[0])
+    np.testing.assert_allclose(made.weight[0], weight, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(made.bias[0], bias, rtol=1e-4, atol=1e-5)

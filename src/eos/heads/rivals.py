@@ -25,7 +25,6 @@ from eos.heads.softmax import HeadConfig
 
 if TYPE_CHECKING:
     from eos.samplers.eos import Interpolations
-    from eos.samplers.neighbors import SharedLists
 
 Value = float | int | str
 
@@ -460,8 +459,8 @@ def eos_cv(
     random_state: int,
     k_neighbors: int | str,
     k_neighbors_choices: Sequence[int | str],
-    step_size: float,
-    step_size_choices: Sequence[float],
+    step_size: float | str,
+    step_size_choices: Sequence[float | str],
 ) -> Rival:
     """Return the paper's head behind EOS, whose K and step size are chosen.
 
@@ -471,30 +470,41 @@ def eos_cv(
     Parameters
     ----------
     k_neighbors, k_neighbors_choices
-        The paper's K (10), and what is chosen from; ``"all"`` draws from all enemies.
+        K where nothing is held out, and what is chosen from; ``"all"`` draws from all enemies.
     step_size, step_size_choices
-        The paper's step size (1), and what is chosen from.
+        The same of the step size; ``"auto"`` goes by the size of each class.
 
     Warns
     -----
     UserWarning
         What EOS has to say about the final fit.
     """
-    from eos.samplers.neighbors import SharedLists
+    from eos.samplers.eos import EOS
+    from eos.samplers.neighbors import ExactNeighbors, SharedLists
 
     most = max((K for K in (k_neighbors, *k_neighbors_choices) if not isinstance(K, str)), default=0)
     # One search serves every K, and one draw every step size: only the steps' lengths differ.
     shared = SharedLists(most + 1)
-    drawn: dict[tuple[int, int | str], Interpolations] = {}
+    drawn: dict[tuple[int, int | str, bool], Interpolations] = {}
 
     def layers(
-        features: np.ndarray, labels: np.ndarray, k_neighbors: int | str, step_size: float
+        features: np.ndarray, labels: np.ndarray, k_neighbors: int | str, step_size: float | str
     ) -> "_Layers":
-        key = len(labels), k_neighbors
+        by_class = isinstance(step_size, str)
+        key = len(labels), k_neighbors, by_class
         if key not in drawn:
-            drawn[key] = _eos_triples(features, labels, k_neighbors, random_state, shared)
+            search = (
+                k_neighbors
+                if isinstance(k_neighbors, str)
+                else ExactNeighbors(k_neighbors + 1, shared=shared)
+            )
+            sampler = EOS(
+                k_neighbors=search, step_size="auto" if by_class else 1.0, random_state=random_state
+            )
+            drawn[key] = sampler.fit_interpolations(features, labels)
         made = drawn[key]
-        rows = balanced_rows(features, made.base, made.partner, made.step * step_size)
+        steps = made.step if isinstance(step_size, str) else made.step * step_size
+        rows = balanced_rows(features, made.base, made.partner, steps)
         return _trained(rows, np.concatenate([labels, made.labels]), data.n_classes, recipe, seeds)
 
     return _fitted_again(
@@ -506,16 +516,6 @@ def eos_cv(
 
 
 _Layers = Sequence[Sequence[np.ndarray]]  # weight and bias, once per seed
-
-
-def _eos_triples(
-    features: np.ndarray, labels: np.ndarray, k_neighbors: int | str, random_state: int, shared: "SharedLists"
-) -> "Interpolations":
-    from eos.samplers.eos import EOS
-    from eos.samplers.neighbors import ExactNeighbors
-
-    search = k_neighbors if isinstance(k_neighbors, str) else ExactNeighbors(k_neighbors + 1, shared=shared)
-    return EOS(k_neighbors=search, random_state=random_state).fit_interpolations(features, labels)
 
 
 def _own(data: Embedded, head: str) -> tuple[np.ndarray, np.ndarray]:
