@@ -16,7 +16,11 @@ from eos.registry import ARCHITECTURES, LOSSES, SOFT_TARGET_LOSSES, Entry, displ
 from eos.samplers.eos import EOS
 
 TABLES: dict[str, registry.Table] = {
-    name: value for name, value in vars(registry).items() if name.isupper() and isinstance(value, dict)
+    name: value
+    for name, value in vars(registry).items()
+    if name.isupper()
+    and isinstance(value, dict)
+    and all(isinstance(entry, Entry) for entry in value.values())
 }
 
 
@@ -80,6 +84,7 @@ def test_display_names() -> None:
         "remix": "ReMix",
         "own": "Own classifier",
         "gamo": "GAMO",
+        "la_mixup": "LA + mixup",
     }
     assert {name: display_name(name) for name in titles} == titles
     assert display_name("a_name_of_nobody") == "a_name_of_nobody"

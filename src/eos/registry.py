@@ -285,6 +285,19 @@ def fits_generators(side: int) -> bool:
     return side % 4 == 0 and SMALLEST_SIDE <= side <= LARGEST_SIDE
 
 
+#: Titles of networks that are named after several things.
+COMBINED = {
+    "la": "LA",
+    "vs": "VS",
+    "ce_drs": "CE-DRS",
+    "ce_mixup": "CE + mixup",
+    "ce_rebalanced_mixup": "CE + rebalanced mixup",
+    "la_mixup": "LA + mixup",
+    "la_mixup_cutout": "LA + mixup + Cutout",
+    "la_mixup_autoaugment": "LA + mixup + AutoAugment",
+}
+
+
 def find(table: Table, name: str, *, what: str) -> Entry:
     """Return the entry of a name, or raise the `InputError` that says `what` is unknown."""
     if name not in table:
@@ -295,4 +308,4 @@ def find(table: Table, name: str, *, what: str) -> Entry:
 def display_name(name: str) -> str:
     """Return what tables call a data set, network, head, sampler or generator; else the name itself."""
     tables = (SOURCES, TORCHVISION_DATASETS, LOSSES, ARCHITECTURES, MIXINGS, HEADS, CLASSIFIERS, GENERATORS)
-    return next((table[name].title for table in tables if name in table), name)
+    return next((table[name].title for table in tables if name in table), COMBINED.get(name, name))

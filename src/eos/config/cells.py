@@ -158,29 +158,24 @@ def eos_settings(parameters: Parameters) -> dict[str, dict[str, Any]]:
 
 
 def head_title(parameters: Parameters, head: str) -> str:
-    """Return what a head is called: by its own name where that is registered, else by what it is."""
+    """Return what a head is called: an EOS head by its K, and by what else differs from the paper's."""
+    definition = parameters.heads[head]
+    if sampler_of(parameters, head) == "eos":
+        size = definition.step_size
+        title = f"EOS (K = {definition.k_neighbors}"
+        title += f", step {size if isinstance(size, str) else f'{size:g}'}" if size != 1 else ""
+        return title + (f", {definition.variant})" if definition.variant != "toward" else ")")
     if head in HEADS or head in CLASSIFIERS:
         return display_name(head)
-    definition = parameters.heads[head]
     if not is_classifier(parameters, head):
-        return head if definition.sampler == "eos" else f"{display_name(definition.sampler)} ({head})"
-    title = display_name(definition.classifier)
-    balanced = getattr(definition, "sampler", None)
+        return f"{display_name(definition.sampler)} ({head})"
+    title, balanced = display_name(definition.classifier), getattr(definition, "sampler", None)
     return f"{title} on {display_name(balanced.sampler)}" if balanced else f"{title} ({head})"
 
 
 def head_labels(parameters: Parameters, heads: Iterable[str]) -> dict[str, str]:
-    """Return what legends call the heads: an EOS head by its K, and by what else differs from the paper's."""
-    labels = {}
-    for head in heads:
-        definition, title = parameters.heads[head], head_title(parameters, head)
-        if sampler_of(parameters, head) == "eos":
-            size = definition.step_size
-            title = f"EOS (K = {definition.k_neighbors}"
-            title += f", step {size if isinstance(size, str) else f'{size:g}'}" if size != 1 else ""
-            title += f", {definition.variant})" if definition.variant != "toward" else ")"
-        labels[head] = title
-    return labels
+    """Return what legends call the heads."""
+    return {head: head_title(parameters, head) for head in heads}
 
 
 class Cell(NamedTuple):
