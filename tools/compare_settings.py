@@ -158,7 +158,7 @@ def scores(file: Path) -> Iterator[list[Any]]:
     from sklearn.model_selection import PredefinedSplit
 
     from eos.config.loading import load
-    from eos.heads.eos_cv import EOSCV
+    from eos.heads.eos_cv import EOSCV, balanced_log_probability
     from eos.heads.linear_head import LinearHead
     from eos.samplers.eos import EOS
     from eos.samplers.neighbors import ExactNeighbors, SharedLists
@@ -193,7 +193,10 @@ def scores(file: Path) -> Iterator[list[Any]]:
             yield [*about, f"{k}, {step}", seed, score(head.fit(*sampler.fit_resample(X, y)))]
         if held:
             split = PredefinedSplit(np.repeat([-1, 0], [len(y) - held, held]))
-            for scoring, name in ((None, "EOSCV"), ("balanced_accuracy", "EOSCV by accuracy")):
+            for scoring, name in (
+                ("balanced_accuracy", "EOSCV"),
+                (balanced_log_probability, "EOSCV by log-probability"),
+            ):
                 model = EOSCV(head=head, cv=split, scoring=scoring, random_state=seed).fit(X, y)
                 chosen = f"{model.best_k_neighbors_}, {model.best_step_size_}"
                 yield [*about, f"{name}: {chosen}", seed, score(model)]
@@ -217,7 +220,7 @@ def summary(tables: list[Path]) -> str:
     ]
     lines += [
         "| mean over | "
-        + " | ".join(shown := ["SMOTE", "10, 1.0", best, auto, "EOSCV", "EOSCV by accuracy"])
+        + " | ".join(shown := ["SMOTE", "10, 1.0", best, auto, "EOSCV", "EOSCV by log-probability"])
         + " |"
     ]
     lines += ["|:--|" + "--:|" * len(shown)]
