@@ -45,7 +45,7 @@ def main() -> None:
     two = by_dataset(table2, cells.table2.networks, cells.table2.heads)
     three = table3(of_images, balanced, **cells.table3.model_dump())
     sizes = {head: k for head in cells.table4.heads if (k := neighbors(parameters(), head)) is not None}
-    sizes = dict(sorted(sizes.items(), key=lambda item: item[1]))
+    sizes = dict(sorted(sizes.items(), key=lambda item: (isinstance(item[1], str), item[1])))
     four = by_dataset(table4, (cells.table4.network,), sizes)
     five = table5(of_images, **cells.table5.model_dump())
     tables = {

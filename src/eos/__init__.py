@@ -4,6 +4,7 @@ The public names work on embeddings from any source and need neither torch nor t
 
 - `EOS`, `BalancedSVM` and `TailCalib`: imbalanced-learn samplers; `FallbackWarning`: what `EOS` warns with;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
+- `EOSCV`: EOS and a head, K and step size chosen on held-out rows;
 - `NearestClassMean`, `TauNormalized` and `PostHocLogitAdjustment`: rivals of it, which train nothing;
 - `BalancedDataset` and `BalancedBatchSampler`: EOS in a training loop of one's own, in PyTorch say;
 - `generalization_gap`: how far the test embeddings of each class reach beyond the training ones;
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from eos.classifier.classifier import load
+    from eos.heads.eos_cv import EOSCV
     from eos.heads.estimators import NearestClassMean, PostHocLogitAdjustment, TauNormalized
     from eos.heads.linear_head import LinearHead
     from eos.metrics.gap import generalization_gap
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EOS",
+    "EOSCV",
     "BalancedBatchSampler",
     "BalancedDataset",
     "BalancedSVM",
@@ -43,6 +46,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "EOS": "eos.samplers.eos",
+    "EOSCV": "eos.heads.eos_cv",
     "BalancedBatchSampler": "eos.samplers.batches",
     "BalancedDataset": "eos.samplers.batches",
     "FallbackWarning": "eos.samplers.eos",

@@ -83,7 +83,8 @@ def with_published(table: pd.DataFrame, which: int) -> pd.DataFrame:
     paper = published().set_index("table").loc[list(_TABLES[which])]
     cells, key = with_cells(table), ["dataset", *CELL]
     if which == 4:  # where every row is a head of its own, and K says which
-        cells, key = with_cells(table.assign(head="eos")), [*key, "k_neighbors"]
+        numbers = pd.to_numeric(table["k_neighbors"], errors="coerce")  # not the "all" of a head
+        cells, key = with_cells(table.assign(head="eos", k_neighbors=numbers)), [*key, "k_neighbors"]
     found = cells[key].merge(paper.drop_duplicates(key), on=key, how="left").set_index(table.index)
     return table.assign(
         **{f"paper_{metric}": found[metric] for metric in METRICS},
