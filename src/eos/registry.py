@@ -178,9 +178,9 @@ SAMPLERS: Table = {
     ),
 }
 
-#: Samplers of images, of their pixels: those of embeddings, but for Balanced SVM.
+#: Samplers of images, of their pixels: those of Table I. Balanced SVM needs another form.
 PIXEL_SAMPLERS: Table = {
-    **SAMPLERS,
+    **{name: SAMPLERS[name] for name in ("random", "smote", "bsmote", "eos")},
     "balsvm": Entry(
         "eos.samplers.pixels:balanced_svm",
         "Balanced SVM",

@@ -21,7 +21,8 @@ from tests.helpers import given
 ESTIMATORS = [
     EOS(random_state=42),
     EOS(random_state=42, variant="away"),
-    EOS(random_state=42, variant="released"),
+    EOS(random_state=42, variant="released", k_neighbors=10, step_size=1.0),
+    EOS(random_state=42, k_neighbors=10, step_size=1.0),
     EOS(random_state=42, k_neighbors=3, step_size=0.5),
     BalancedSVM(random_state=42),
     BalancedSVM(random_state=42, relabel="all"),

@@ -39,7 +39,7 @@ def test_serves_eos() -> None:
     rows, labels = embeddings(), np.repeat([0, 1, 2], [500, 150, 50])
     search = DeviceNeighbors(11, device="cpu", precision="float32")
     by_object = EOS(k_neighbors=search, random_state=0).fit_resample(rows, labels)[0]
-    assert np.array_equal(by_object, EOS(random_state=0).fit_resample(rows, labels)[0])
+    assert np.array_equal(by_object, EOS(k_neighbors=10, random_state=0).fit_resample(rows, labels)[0])
 
 
 def test_more_neighbors_than_rows() -> None:

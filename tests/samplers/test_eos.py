@@ -21,6 +21,11 @@ VARIANTS = ["toward", "away", "released"]
 TOLERANCE = 1e-9
 
 
+def paper_eos(*arguments: Any, **changes: Any) -> EOS:
+    """Return EOS with the paper's K and steps where nothing else is said."""
+    return EOS(*arguments, **{"k_neighbors": 10, "step_size": 1.0} | changes)
+
+
 def blobs(
     sizes: list[int], *, n_features: int = 3, spread: float = 1.0, seed: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +79,7 @@ def test_equals_the_plain_loop_draw_by_draw(
     X, y = blobs(sizes, n_features=n_features, spread=0.4, seed=seed)
     np.random.seed(seed)
     expected, labels = plain_loop(X, y, k, variant)
-    X_resampled, y_resampled = EOS(random_state=seed, k_neighbors=k, variant=variant).fit_resample(X, y)
+    X_resampled, y_resampled = paper_eos(random_state=seed, k_neighbors=k, variant=variant).fit_resample(X, y)
     assert X_resampled.dtype == np.float64
     assert np.array_equal(X_resampled[len(X) :], expected)
     assert np.array_equal(y_resampled[len(y) :], labels)
@@ -83,8 +88,8 @@ def test_equals_the_plain_loop_draw_by_draw(
 def test_released_without_random_state_uses_the_global_generator() -> None:
     X, y = blobs([30, 8], spread=0.4)
     np.random.seed(7)
-    X_global, _ = EOS(variant="released").fit_resample(X, y)
-    X_seeded, _ = EOS(variant="released", random_state=7).fit_resample(X, y)
+    X_global, _ = paper_eos(variant="released").fit_resample(X, y)
+    X_seeded, _ = paper_eos(variant="released", random_state=7).fit_resample(X, y)
     assert np.array_equal(X_global, X_seeded)
 
 
@@ -92,11 +97,11 @@ def test_released_takes_its_partner_one_place_early() -> None:
     # On a line, the member at 0 has neighbors 1 (same class), 2 and 3 (enemies): the drawn places 1 and 2
     # of 1, 2, 3 are read in the list 0, 1, 2, 3, so its partners are 1 and 2, never 3.
     X, y = np.array([[0.0], [1], [2], [3], [50], [51], [52]]), np.array([1, 1, 0, 0, 0, 0, 0])
-    X_resampled, _ = EOS(
+    X_resampled, _ = paper_eos(
         k_neighbors=3, variant="released", random_state=0, sampling_strategy={1: 500}
     ).fit_resample(X, y)
     assert 1.9 < X_resampled[len(X) :].max() < 2
-    X_resampled, _ = EOS(
+    X_resampled, _ = paper_eos(
         k_neighbors=3, variant="toward", random_state=0, sampling_strategy={1: 500}
     ).fit_resample(X, y)
     assert 2.9 < X_resampled[len(X) :].max() < 3
@@ -110,7 +115,7 @@ def test_released_takes_its_partner_one_place_early() -> None:
 def test_triples_are_the_rows_that_fit_resample_adds(variant: str, dtype: type) -> None:
     X, y = blobs([60, 25, 7], spread=0.4)
     X = X.astype(dtype)
-    sampler = EOS(random_state=3, variant=variant, step_size=0.5)
+    sampler = paper_eos(random_state=3, variant=variant, step_size=0.5)
     resampled, labels = sampler.fit_resample(X, y)
     triples = sampler.fit_interpolations(X, y)
     assert len(triples) == 2 * 60 - 25 - 7
@@ -128,14 +133,14 @@ def test_triples_are_the_rows_that_fit_resample_adds(variant: str, dtype: type) 
 
 def test_triples_are_none_where_the_classes_are_equal() -> None:
     X, y = blobs([5, 5])
-    triples = EOS(random_state=0, k_neighbors=3).fit_interpolations(X, y.astype(str))
+    triples = paper_eos(random_state=0, k_neighbors=3).fit_interpolations(X, y.astype(str))
     assert triples.rows(X).shape == (0, 3)
     assert triples.labels.dtype == y.astype(str).dtype
 
 
 def test_triples_of_bad_parameters() -> None:
     with pytest.raises(InvalidParameterError, match="'step_size' parameter of EOS"):
-        EOS(step_size=0).fit_interpolations(*blobs([12, 4]))
+        paper_eos(step_size=0).fit_interpolations(*blobs([12, 4]))
 
 
 # Geometry
@@ -196,7 +201,7 @@ def test_every_sample_is_between_a_member_and_a_near_enemy(
     variant: str, sign: int, problem: dict[str, Any]
 ) -> None:
     X, y, k, step_size = problem["X"], problem["y"], problem["k"], problem["step_size"]
-    eos = EOS(k_neighbors=k, variant=variant, step_size=step_size, random_state=problem["seed"])
+    eos = paper_eos(k_neighbors=k, variant=variant, step_size=step_size, random_state=problem["seed"])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # k may exceed the rows there are
         X_resampled, y_resampled = eos.fit_resample(X, y)
@@ -217,7 +222,7 @@ def test_every_sample_is_between_a_member_and_a_near_enemy(
 def test_reaches_any_target_and_is_deterministic(problem: dict[str, Any], variant: str) -> None:
     X, y = problem["X"], problem["y"]
     targets = {label: count + 3 * label for label, count in Counter(y.tolist()).items()}
-    eos = EOS(sampling_strategy=targets, k_neighbors=problem["k"], variant=variant, random_state=1)
+    eos = paper_eos(sampling_strategy=targets, k_neighbors=problem["k"], variant=variant, random_state=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         X_resampled, y_resampled = eos.fit_resample(X, y)
@@ -233,7 +238,9 @@ def test_draws_are_uniform() -> None:
     # goes each of the ways 0 to -1, 0 to 1.5, 100 to 101 and 100 to 102.
     X = np.array([[0.0], [100], [-1], [1.5], [101], [102], [500]])
     y = np.array([1, 1, 0, 0, 0, 0, 0])
-    X_resampled, _ = EOS(k_neighbors=2, sampling_strategy={1: 40_002}, random_state=0).fit_resample(X, y)
+    X_resampled, _ = paper_eos(k_neighbors=2, sampling_strategy={1: 40_002}, random_state=0).fit_resample(
+        X, y
+    )
     new = X_resampled[len(X) :, 0]
     assert np.isclose(np.mean(new < 50), 0.5, atol=0.01)
     assert np.isclose(np.mean(new < 0), 0.25, atol=0.01)
@@ -266,7 +273,7 @@ def separated() -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_fallback_pairs_every_member_with_its_k_nearest_enemies(variant: str) -> None:
     X, y = separated()
-    eos = EOS(k_neighbors=3, variant=variant, sampling_strategy={1: 408}, random_state=0)
+    eos = paper_eos(k_neighbors=3, variant=variant, sampling_strategy={1: 408}, random_state=0)
     with pytest.warns(
         FallbackWarning, match="nearest enemies, because no member .* rows: class 1$"
     ) as caught:
@@ -293,7 +300,7 @@ def test_fallback_pairs_every_member_with_its_k_nearest_enemies(variant: str) ->
 
 def test_fallback_classes_are_empty_when_none_is_needed() -> None:
     X, y = blobs([30, 8], spread=0.5)
-    eos = EOS(random_state=0)
+    eos = paper_eos(random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         eos.fit_resample(X, y)
@@ -304,7 +311,7 @@ def test_fallback_classes_are_empty_when_none_is_needed() -> None:
 def test_fallback_with_fewer_enemies_than_k() -> None:
     X, y = separated()
     X, y = X[np.argsort(-y)][:10], np.sort(y)[::-1][:10]  # eight of class 1, two of class 0
-    eos = EOS(k_neighbors=5, sampling_strategy={1: 20}, random_state=0)
+    eos = paper_eos(k_neighbors=5, sampling_strategy={1: 20}, random_state=0)
     with pytest.warns(FallbackWarning, match="class 1"):
         _, y_resampled = eos.fit_resample(X, y)
     assert eos.fallback_classes_.tolist() == [1]
@@ -314,7 +321,7 @@ def test_fallback_with_fewer_enemies_than_k() -> None:
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_class_of_one_sample(variant: str) -> None:
     X, y = np.array([[0.0, 0.0], [4, 0], [0, 3], [9, 9], [8, 9]]), np.array([1, 0, 0, 0, 0])
-    X_resampled, y_resampled = EOS(
+    X_resampled, y_resampled = paper_eos(
         k_neighbors=2, variant=variant, sampling_strategy={1: 50}, random_state=0
     ).fit_resample(X, y)
     new = X_resampled[5:]
@@ -329,7 +336,7 @@ def test_class_of_one_sample(variant: str) -> None:
 
 
 def test_two_rows_are_enough() -> None:
-    X_resampled, _ = EOS(k_neighbors=1, sampling_strategy={1: 9}, random_state=0).fit_resample(
+    X_resampled, _ = paper_eos(k_neighbors=1, sampling_strategy={1: 9}, random_state=0).fit_resample(
         [[0.0], [1.0]], [1, 0]
     )
     assert np.ravel(X_resampled).min() == 0
@@ -341,7 +348,7 @@ def test_a_member_is_not_its_own_neighbor_among_duplicates() -> None:
     # four duplicates and the enemy, so all five members are bases and all samples lie at 0.
     X = np.array([[0.0]] * 6 + [[10.0 + i] for i in range(8)])
     y = np.array([1, 1, 1, 0, 1, 1] + [0] * 8)
-    eos = EOS(k_neighbors=5, random_state=0)
+    eos = paper_eos(k_neighbors=5, random_state=0)
     X_resampled, _ = eos.fit_resample(X, y)
     assert not X_resampled[len(X) :].any()
     assert not len(eos.fallback_classes_)
@@ -351,7 +358,7 @@ def test_more_duplicates_than_neighbors_still_gives_k_others() -> None:
     # A search that returns only the first duplicates leaves some members out of their own list.
     X = np.array([[0.0]] * 8 + [[1.0]] * 12)
     y = np.array([1] * 8 + [0] * 12)
-    eos = EOS(k_neighbors=3, random_state=0)
+    eos = paper_eos(k_neighbors=3, random_state=0)
     with pytest.warns(FallbackWarning, match="class 1"):
         X_resampled, _ = eos.fit_resample(X, y)
     assert eos.fallback_classes_.tolist() == [1]
@@ -367,13 +374,13 @@ def test_a_row_that_is_missing_from_its_own_list_loses_the_last_entry() -> None:
 
 def test_k_is_clipped_with_a_warning() -> None:
     X, y = blobs([12, 4])
-    eos = EOS(k_neighbors=16, random_state=0)
+    eos = paper_eos(k_neighbors=16, random_state=0)
     with pytest.warns(FallbackWarning, match="k_neighbors was reduced from 16 to 15"):
         clipped, _ = eos.fit_resample(X, y)
     assert eos.k_neighbors_ == 15
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        exact, _ = EOS(k_neighbors=15, random_state=0).fit_resample(X, y)
+        exact, _ = paper_eos(k_neighbors=15, random_state=0).fit_resample(X, y)
     assert np.array_equal(clipped, exact)
 
 
@@ -381,8 +388,8 @@ def test_k_is_clipped_with_a_warning() -> None:
 def test_neighbors_object_counts_the_point_itself(variant: str) -> None:
     X, y = blobs([50, 12, 5], spread=0.7)
     search = NearestNeighbors(n_neighbors=5, algorithm="kd_tree")
-    by_object = EOS(k_neighbors=search, variant=variant, random_state=0)
-    by_number = EOS(k_neighbors=4, variant=variant, random_state=0)
+    by_object = paper_eos(k_neighbors=search, variant=variant, random_state=0)
+    by_number = paper_eos(k_neighbors=4, variant=variant, random_state=0)
     assert np.array_equal(by_object.fit_resample(X, y)[0], by_number.fit_resample(X, y)[0])
     assert by_object.k_neighbors_ == by_number.k_neighbors_ == 4
     assert by_object.nn_k_ is not search
@@ -393,9 +400,9 @@ def test_neighbors_object_in_the_fallback() -> None:
     X, y = separated()
     search = NearestNeighbors(n_neighbors=4, algorithm="kd_tree")
     with pytest.warns(FallbackWarning):
-        by_object, _ = EOS(k_neighbors=search, random_state=0).fit_resample(X, y)
+        by_object, _ = paper_eos(k_neighbors=search, random_state=0).fit_resample(X, y)
     with pytest.warns(FallbackWarning):
-        by_number, _ = EOS(k_neighbors=3, random_state=0).fit_resample(X, y)
+        by_number, _ = paper_eos(k_neighbors=3, random_state=0).fit_resample(X, y)
     assert np.array_equal(by_object, by_number)
 
 
@@ -421,11 +428,11 @@ def test_any_object_with_kneighbors(spread: float) -> None:
     X, y = blobs([500, 60, 25], n_features=8, spread=spread)
     with warnings.catch_warnings():
         warnings.simplefilter("error" if spread < 1 else "ignore", FallbackWarning)
-        by_number = EOS(k_neighbors=6, random_state=0)
+        by_number = paper_eos(k_neighbors=6, random_state=0)
         expected, _ = by_number.fit_resample(X, y)
         search = Faiss(7, "Flat")
-        resampled, _ = EOS(k_neighbors=search, random_state=0).fit_resample(X, y)
-        near, labels = EOS(k_neighbors=Faiss(7, "HNSW16"), random_state=0).fit_resample(X, y)
+        resampled, _ = paper_eos(k_neighbors=search, random_state=0).fit_resample(X, y)
+        near, labels = paper_eos(k_neighbors=Faiss(7, "HNSW16"), random_state=0).fit_resample(X, y)
     assert by_number.fallback_classes_.tolist() == ([] if spread < 1 else [1, 2])
     assert np.array_equal(resampled, expected)
     assert not hasattr(search, "index")  # a copy was fitted
@@ -437,14 +444,14 @@ def test_any_object_with_kneighbors(spread: float) -> None:
 def test_an_index_that_finds_too_few_is_refused() -> None:
     X, y = blobs([200, 60], n_features=4, spread=0.7)  # Faiss looks at one of 20 cells, and fills up with -1
     with pytest.raises(InputError, match=r"Faiss.kneighbors must return 41 row numbers, .*, from -1 to"):
-        EOS(k_neighbors=Faiss(41, "IVF20,Flat"), random_state=0).fit_resample(X, y)
+        paper_eos(k_neighbors=Faiss(41, "IVF20,Flat"), random_state=0).fit_resample(X, y)
 
 
 @pytest.mark.parametrize("n_neighbors", [None, 2.5, 1])
 def test_neighbors_object_must_say_how_many(n_neighbors: Any) -> None:
     X, y = blobs([12, 4])
     with pytest.raises(InputError, match=rf"n_neighbors={n_neighbors}; .* whole number of at least 2"):
-        EOS(k_neighbors=Faiss(n_neighbors, "Flat")).fit_resample(X, y)
+        paper_eos(k_neighbors=Faiss(n_neighbors, "Flat")).fit_resample(X, y)
 
 
 class Recording(NearestNeighbors):
@@ -463,16 +470,16 @@ class Recording(NearestNeighbors):
 
 def test_only_classes_to_be_filled_are_searched() -> None:
     X, y = blobs([40, 12, 40, 5], spread=0.5)
-    eos = EOS(k_neighbors=Recording(n_neighbors=6), random_state=0)
+    eos = paper_eos(k_neighbors=Recording(n_neighbors=6), random_state=0)
     eos.fit_resample(X, y)
     assert np.array_equal(np.concatenate(eos.nn_k_.asked), np.concatenate([X[y == 1], X[y == 3]]))
 
 
 def test_rows_are_searched_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     X, y = blobs([40, 12, 40, 5], spread=0.5)
-    expected, _ = EOS(random_state=0).fit_resample(X, y)
+    expected, _ = paper_eos(random_state=0).fit_resample(X, y)
     monkeypatch.setattr("eos.samplers.eos._QUERIED_VALUES", 5 * X.shape[1])
-    eos = EOS(k_neighbors=Recording(n_neighbors=11), random_state=0)
+    eos = paper_eos(k_neighbors=Recording(n_neighbors=11), random_state=0)
     X_resampled, _ = eos.fit_resample(X, y)
     assert [len(asked) for asked in eos.nn_k_.asked] == [5, 5, 5, 2]
     assert np.array_equal(X_resampled, expected)
@@ -484,8 +491,8 @@ def test_rows_are_searched_for_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_float32(variant: str) -> None:
     X, y = blobs([50, 12], spread=0.5)
-    exact, _ = EOS(variant=variant, random_state=0).fit_resample(X, y)
-    single, _ = EOS(variant=variant, random_state=0).fit_resample(X.astype(np.float32), y)
+    exact, _ = paper_eos(variant=variant, random_state=0).fit_resample(X, y)
+    single, _ = paper_eos(variant=variant, random_state=0).fit_resample(X.astype(np.float32), y)
     assert single.dtype == np.float32
     assert np.allclose(single, exact, atol=1e-5)
 
@@ -494,9 +501,9 @@ def test_float32(variant: str) -> None:
 def test_whole_numbers_become_float64(dtype: type) -> None:
     X, y = blobs([50, 12], spread=0.5)
     X = np.clip(X * 30 + 100, 0, 255).astype(dtype)
-    X_resampled, _ = EOS(random_state=0).fit_resample(X, y)
+    X_resampled, _ = paper_eos(random_state=0).fit_resample(X, y)
     assert X_resampled.dtype == np.float64
-    assert np.array_equal(X_resampled, EOS(random_state=0).fit_resample(X.astype(float), y)[0])
+    assert np.array_equal(X_resampled, paper_eos(random_state=0).fit_resample(X.astype(float), y)[0])
     assert not np.array_equal(X_resampled, np.rint(X_resampled))
 
 
@@ -506,8 +513,8 @@ def test_whole_numbers_become_float64(dtype: type) -> None:
 def test_sparse_equals_dense(variant: str, make: Any, dtype: type) -> None:
     X, y = blobs([50, 12, 6], spread=0.5)
     X = np.where(np.abs(X) < 0.6, 0, X).astype(dtype)
-    dense, labels = EOS(variant=variant, random_state=0).fit_resample(X, y)
-    result, sparse_labels = EOS(variant=variant, random_state=0).fit_resample(make(X), y)
+    dense, labels = paper_eos(variant=variant, random_state=0).fit_resample(X, y)
+    result, sparse_labels = paper_eos(variant=variant, random_state=0).fit_resample(make(X), y)
     assert sparse.issparse(result)
     assert result.format == make(X).format
     assert result.dtype == dtype
@@ -519,9 +526,9 @@ def test_pandas_keeps_names_and_dtypes() -> None:
     X, y = blobs([50, 12], spread=0.5)
     frame = pd.DataFrame(X.astype(np.float32), columns=["a", "b", "c"])
     labels = pd.Series(np.where(y == 1, "rare", "common"), name="label")
-    eos = EOS(random_state=0)
+    eos = paper_eos(random_state=0)
     X_resampled, y_resampled = eos.fit_resample(frame, labels)
-    expected, _ = EOS(random_state=0).fit_resample(X.astype(np.float32), y)
+    expected, _ = paper_eos(random_state=0).fit_resample(X.astype(np.float32), y)
     assert X_resampled.columns.tolist() == eos.feature_names_in_.tolist() == ["a", "b", "c"]
     assert (X_resampled.dtypes == np.float32).all()
     assert np.array_equal(X_resampled.to_numpy(), expected)
@@ -544,7 +551,7 @@ def test_pandas_keeps_names_and_dtypes() -> None:
 def test_bad_parameters(parameters: dict[str, Any], message: str) -> None:
     X, y = blobs([12, 4])
     with pytest.raises(InvalidParameterError, match=message):
-        EOS(**parameters).fit_resample(X, y)
+        paper_eos(**parameters).fit_resample(X, y)
 
 
 def test_parameters_are_keyword_only() -> None:
@@ -555,8 +562,8 @@ def test_parameters_are_keyword_only() -> None:
 def test_rows_of_triples_are_the_same_for_every_kind_of_input() -> None:
     y = np.array([0, 0, 0, 0, 1])
     X = np.array([[0, 1], [4, 9], [7, 2], [3, 3], [5, 5]])
-    triples = EOS(k_neighbors=2, random_state=0).fit_interpolations(X, y)
-    expected = EOS(k_neighbors=2, random_state=0).fit_resample(X.astype(float), y)[0][5:]
+    triples = paper_eos(k_neighbors=2, random_state=0).fit_interpolations(X, y)
+    expected = paper_eos(k_neighbors=2, random_state=0).fit_resample(X.astype(float), y)[0][5:]
     for like in (X, X.tolist(), pd.DataFrame(X), X.astype(float)):
         assert np.array_equal(triples.rows(like), expected)
     assert not np.array_equal(expected, X[triples.base])
@@ -565,6 +572,6 @@ def test_rows_of_triples_are_the_same_for_every_kind_of_input() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_values_too_large_for_a_step_are_refused(dtype: type[np.floating]) -> None:
     X = np.array([[-1.0], [0.5], [1.0]], dtype=dtype) * np.finfo(dtype).max * dtype(0.9)
-    for made in (EOS().fit_resample, EOS().fit_interpolations):
+    for made in (paper_eos().fit_resample, paper_eos().fit_interpolations):
         with pytest.raises(ValueError, match=r"values as large as .* cannot be interpolated.*scale"):
             made(X, [0, 0, 1])

@@ -33,7 +33,8 @@ def test_auto_draws_from_all_with_steps_by_class() -> None:
     X, y = blobs([90, 30, 9, 1], spread=0.4)
     auto = EOS(k_neighbors="auto", step_size="auto", random_state=3)
     chosen, whole = (
-        sampler.fit_interpolations(X, y) for sampler in (auto, EOS(k_neighbors="all", random_state=3))
+        sampler.fit_interpolations(X, y)
+        for sampler in (auto, EOS(k_neighbors="all", step_size=1.0, random_state=3))
     )
     sizes = {1: 0.2 * np.log(3), 2: 0.2 * np.log(10), 3: 0.2 * np.log(90)}
     assert auto.k_neighbors_ == "all"

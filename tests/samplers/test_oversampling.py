@@ -36,7 +36,7 @@ def test_results_are_those_of_the_classes() -> None:
         "smote": SMOTE(random_state=5, k_neighbors=3),
         "bsmote": BorderlineSMOTE(random_state=5, k_neighbors=3, m_neighbors=10),
         "balsvm": BalancedSVM(random_state=5, k_neighbors=3),
-        "eos": EOS(random_state=5, k_neighbors=3),
+        "eos": EOS(random_state=5, k_neighbors=3, step_size=1.0),
     }.items():
         rows, labels = sampler.fit_resample(X, y)
         result = balanced(name, X, y, random_state=5, k_neighbors=3)

@@ -94,9 +94,7 @@ def table3(
     return _table(observations(scores, balanced), cells, beside_pixels=True)
 
 
-def table4(
-    scores: pd.DataFrame, networks: Sequence[str], neighbors: Mapping[str, int | str]
-) -> pd.DataFrame:
+def table4(scores: pd.DataFrame, networks: Sequence[str], neighbors: Mapping[str, int | str]) -> pd.DataFrame:
     """Summarise EOS on each network by its number of neighbours, or "all": column k_neighbors, by head."""
     table = table2(scores, networks, list(neighbors))
     table.insert(3, "k_neighbors", table["head"].map(dict(neighbors)).astype(object))

@@ -100,14 +100,14 @@ class EOS(BaseOverSampler):
     random_state : int, RandomState instance or None, default=None
         The seed, the generator, or None for NumPy's global legacy generator.
 
-    k_neighbors : int, "all", "auto" or object, default=10
+    k_neighbors : int, "all", "auto" or object, default="auto"
         How many nearest neighbors of a member are searched for enemies, the member itself not counted: the
         exact search `eos.samplers.neighbors.ExactNeighbors` finds them. Or any object with ``n_neighbors``,
         ``fit(X)`` and ``kneighbors(X, n_neighbors, return_distance=False)``, of which a clone is fitted; as
         elsewhere in imbalanced-learn its ``n_neighbors`` counts the point itself, so it is K + 1. The notes
         have one that is approximate. With ``"all"`` every row of another class is an enemy of every member,
         each equally likely: there is no search, and the time grows with the new rows alone. ``"auto"`` is
-        ``"all"``.
+        ``"all"``. The paper uses 10 and more.
 
     variant : {"toward", "away", "released"}, default="toward"
         - ``"toward"``: ``base + r * (enemy - base)``, the text and results of [1]_.
@@ -115,10 +115,10 @@ class EOS(BaseOverSampler):
         - ``"released"``: the code published with [1]_. It steps toward, but draws its partner one
           place too early in the list of neighbors: in place of an enemy comes the neighbor just
           before it, which may be of the same class, or the base itself. Under one legacy seed and
-          for float64 features it gives the same rows as that code, bit for bit. It needs neighbors, so
-          not ``k_neighbors="all"``.
+          for float64 features it gives the same rows as that code, bit for bit. It needs a number of
+          neighbors, so not ``"all"`` or ``"auto"``.
 
-    step_size : float or "auto", default=1.0
+    step_size : float or "auto", default="auto"
         The largest fraction of the way to the enemy, in (0, 1]: steps r are uniform in
         [0, step_size). The paper uses 1. ``"auto"`` gives each class its own by how many times as large it
         becomes, m: ``min(1, 0.2 * log(m))``, 0.46 where it is filled tenfold and 0.92 where hundredfold.
@@ -169,12 +169,13 @@ class EOS(BaseOverSampler):
     Features that are not floating point are sampled as float64; float32 stays float32. A pandas frame gets
     its own dtypes back, as from every sampler of imbalanced-learn, so convert one of whole numbers first.
 
-    ``k_neighbors="auto", step_size="auto"`` is for embeddings of which no rows were held out of the network's
-    training; on held-out rows `eos.heads.eos_cv.EOSCV` chooses. The less of a class there is, the less of its
-    range its rows show, and the farther its samples go. The factor 0.2 was set on 48 embeddings, and the rule
-    compared with fixed settings on others (``docs/results/self-tuning`` of the project). No rule that was
-    tried by what the training rows show (spread within and between classes, share of enemies among
-    neighbors, training accuracy) was better than the best constant.
+    The defaults are not the paper's setting, which is ``EOS(k_neighbors=10, step_size=1.0)``. They are for
+    embeddings of which no rows were held out of the network's training; on held-out rows `eos.EOSCV` chooses.
+    The less of a class there is, the less of its range its rows show, and the farther its samples go. The
+    factor 0.2 was set on 48 embeddings, and the rule compared with fixed settings on others
+    (``docs/results/self-tuning`` of the project). No rule that was tried by what the training rows show
+    (spread within and between classes, share of enemies among neighbors, training accuracy) was better than
+    the best constant.
 
     The exact search takes time in proportion to the rows of all classes to be filled times all rows. It says
     on a terminal how far it is. Millions of rows are for an approximate search, such as one by Faiss
@@ -232,9 +233,9 @@ class EOS(BaseOverSampler):
         *,
         sampling_strategy: Any = "auto",
         random_state: Any = None,
-        k_neighbors: Any = 10,
+        k_neighbors: Any = "auto",
         variant: str = "toward",
-        step_size: float | str = 1.0,
+        step_size: float | str = "auto",
         metric: str = "euclidean",
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)

@@ -201,8 +201,10 @@ def tailcalib(
     """
     from eos.samplers.tailcalib import TailCalib
 
-    n_classes = len(np.unique(labels))
-    n_neighbors = _lowered("n_neighbors", n_neighbors, n_classes, f"there are {n_classes} classes")
+    counts = np.unique(labels, return_counts=True)[1]
+    if counts.min() < counts.max():
+        reason = f"there are {len(counts)} classes"
+        n_neighbors = _lowered("n_neighbors", n_neighbors, len(counts), reason)
     return TailCalib(random_state=seed, n_neighbors=n_neighbors, alpha=alpha).fit_resample(features, labels)
 
 
