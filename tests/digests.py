@@ -92,6 +92,7 @@ def main() -> None:
             networks(inputs),
             samplers(inputs),
             heads(inputs),
+            classifiers(inputs),
             generators(inputs),
             reports(inputs, Path(folder)),
         ):
@@ -156,13 +157,17 @@ def networks(inputs: Inputs) -> Results:
 def train_little(inputs: Inputs, network: str) -> "Trained":
     """Train a ResNet-8 for two epochs of two batches, a larger network on one small batch."""
     from eos.config.cells import architecture, training_settings
-    from eos.registry import MIXINGS
+    from eos.pipeline.fitting import built
+    from eos.registry import AUGMENTATIONS, MIXINGS
     from eos.training.config import TrainConfig
     from eos.training.loop import Images, train
 
     definition = inputs.parameters.networks[network]
     settings = training_settings(inputs.parameters, DATASET, network, rows=len(inputs.labels))
-    config = TrainConfig(**settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}))
+    config = TrainConfig(
+        **settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}),
+        resample_from=definition.resample_from,
+    )
     name = architecture(inputs.parameters, DATASET, network).name
     epochs, size = (2, 12) if name == "resnet8" else (1, 2)
     some, scored = few(inputs.labels, size), few(inputs.test_labels, 2)
@@ -177,7 +182,8 @@ def train_little(inputs: Inputs, network: str) -> "Trained":
         loss=definition.loss.name,
         loss_parameters=loss,
         config=replace(config, epochs=epochs),
-        mixing=MIXINGS[mixing.name].load()(**mixing.model_dump(exclude={"name"})) if mixing else None,
+        mixing=built(MIXINGS, mixing) if mixing else None,
+        augmentations=[built(AUGMENTATIONS, one) for one in definition.augmentations],
         device=settings.device,
     )
 
@@ -195,8 +201,8 @@ def samplers(inputs: Inputs) -> Results:
     for variant in ("away", "released"):
         definitions[f"eos {variant}"] = definitions["eos"] | {"variant": variant}
     for name, settings in definitions.items():
-        sampler = settings.pop("sampler")
-        if sampler not in ("own", "none"):
+        sampler = settings.pop("sampler", None)
+        if "classifier" not in settings and sampler not in ("own", "none"):
             made = oversample(sampler, inputs.rows, inputs.labels, random_state=seed, **settings)
             yield f"sampler {name}", of_arrays({"rows": made.features, "labels": made.labels})
     for name, definition in inputs.parameters.pixel_samplers.items():
@@ -232,6 +238,33 @@ def heads(inputs: Inputs) -> Results:
     yield "head", of_arrays(head)
     estimator = LinearHead(random_state=seed).fit(inputs.rows, inputs.labels)
     yield "LinearHead", of_arrays({"probabilities": estimator.predict_proba(inputs.test_rows)})
+
+
+def classifiers(inputs: Inputs) -> Results:
+    """Fit every head that is a classifier of its own, its parameters chosen on some of the test rows."""
+    from eos.config.cells import is_classifier
+    from eos.heads.softmax import HeadConfig, fit, logits
+    from eos.pipeline.rivals import fit_classifier
+
+    settings, some = inputs.parameters.head_training, few(inputs.test_labels, 8)
+    config = HeadConfig(**settings.model_dump(exclude={"curve_epochs", "seeds"}))
+    weight, bias = fit(inputs.rows, inputs.labels, 10, config, settings.seeds[0])
+    data = {
+        "weight": weight,
+        "bias": bias,
+        "train_features": inputs.rows,
+        "train_labels": inputs.labels,
+        "validation_features": inputs.test_rows[some],
+        "validation_labels": inputs.test_labels[some],
+        "validation_logits": logits(inputs.test_rows[some], weight, bias),
+        "test_features": inputs.test_rows,
+        "test_logits": logits(inputs.test_rows, weight, bias),
+    }
+    for name in inputs.parameters.heads:
+        if is_classifier(inputs.parameters, name):
+            arrays, told = fit_classifier(inputs.parameters, DATASET, "ce", name, data)
+            kept = {key: arrays[key] for key in ("weight", "bias", "test_logits", "held_out_predicted")}
+            yield f"classifier {name}", of_arrays(kept) + str(told).encode()
 
 
 def generators(inputs: Inputs) -> Results:

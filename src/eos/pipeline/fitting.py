@@ -103,8 +103,8 @@ def fit_network(
             images,
             test,
             validation=validation,
-            mixing=_built(MIXINGS, mixing) if mixing else None,
-            augmentations=[_built(AUGMENTATIONS, one) for one in augmentations],
+            mixing=built(MIXINGS, mixing) if mixing else None,
+            augmentations=[built(AUGMENTATIONS, one) for one in augmentations],
             on_epoch=log,
             on_resume=log.resume,
             checkpoint=checkpoint,
@@ -151,7 +151,7 @@ def fit_network(
     }
 
 
-def _built(table: Table, definition: Any) -> Any:
+def built(table: Table, definition: Any) -> Any:
     """Return what a definition names, with its parameters."""
     return table[definition.name].load()(**definition.model_dump(exclude={"name"}))
 
