@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import softmax
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss, make_scorer
@@ -17,7 +18,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from eos.errors import InputError
-from eos.heads.eos_cv import EOSCV, balanced_log_probability
+from eos.heads.eos_cv import EOSCV, log_probability
 from eos.heads.linear_head import LinearHead
 from eos.samplers.eos import EOS
 from eos.samplers.neighbors import ExactNeighbors
@@ -147,26 +148,39 @@ def test_scores_by_log_probability() -> None:
         step_size=["auto"],
         head=GaussianNB(),
         cv=3,
-        scoring=balanced_log_probability,
         random_state=0,
     ).fit(X, y)
     for fold, (train, test) in enumerate(StratifiedKFold(3).split(X, y)):
         sampler = EOS(k_neighbors="auto", step_size="auto", random_state=0)
         head = GaussianNB().fit(*sampler.fit_resample(X[train], y[train]))
-        # scikit-learn's log-loss, with weights that give every class the same share.
+        # scikit-learn's log-loss at the best temperature, with weights that give every class the same share.
         sizes = {label: (y[test] == label).sum() for label in np.unique(y)}
         weights = [1 / sizes[label] for label in y[test]]
-        loss = log_loss(y[test], head.predict_proba(X[test]), sample_weight=weights)
+        outputs = np.log(np.maximum(head.predict_proba(X[test]), np.finfo(float).eps))
+        loss = min(
+            log_loss(y[test], softmax(factor * outputs, axis=1), sample_weight=weights)
+            for factor in 2.0 ** np.arange(-6, 4.5, 0.5)
+        )
         assert model.cv_results_[f"split{fold}_test_score"] == pytest.approx([-loss])
 
 
-def test_a_class_that_the_head_does_not_know_has_no_probability() -> None:
+def test_a_class_that_the_head_does_not_know_costs_much() -> None:
     X, y = data()
     head = GaussianNB().fit(X[y != "rarely"], y[y != "rarely"])
     some = np.r_[np.flatnonzero(y == "rarely")[:2], np.flatnonzero(y == "often")[:3]]
-    often = np.log(head.predict_proba(X[some[2:]])[:, 0]).mean()
-    expected = (np.log(np.finfo(np.float64).eps) + often) / 2
-    assert balanced_log_probability(head, X[some], y[some]) == pytest.approx(expected)
+    known = log_probability(head, X[some[2:]], y[some[2:]])
+    assert known > log_probability(head, X[some], y[some]) > np.log(np.finfo(np.float64).eps)
+
+
+def test_a_head_without_probabilities_is_scored_by_balanced_accuracy() -> None:
+    X, y = data()
+    plain, named = (
+        EOSCV(k_neighbors=["all"], head=LinearSVC(random_state=0), scoring=scoring, cv=3, random_state=0).fit(
+            X, y
+        )
+        for scoring in (None, "balanced_accuracy")
+    )
+    np.testing.assert_array_equal(*(one.cv_results_["mean_test_score"] for one in (plain, named)))
 
 
 def test_large_k_is_quiet_until_it_is_chosen() -> None:

@@ -16,8 +16,9 @@ from sklearn.metrics import balanced_accuracy_score, log_loss
 from eos import EOS, LinearHead, NearestClassMean, TauNormalized
 from eos.errors import InputError
 from eos.heads import rivals
-from eos.heads.rivals import Embedded, Rival, choose, class_mean_loss
+from eos.heads.rivals import Embedded, Rival, choose
 from eos.heads.softmax import class_balanced_draw, fit, logits
+from eos.metrics.calibration import class_mean_loss
 from tests.helpers import head_config
 
 COUNTS, HELD_OUT = (120, 40, 15), (40, 14, 6)

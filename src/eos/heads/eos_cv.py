@@ -22,6 +22,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from eos.errors import InputError
 from eos.heads.linear_head import LinearHead
+from eos.metrics.calibration import class_mean_loss
 from eos.samplers.eos import EOS, FallbackWarning
 from eos.samplers.neighbors import ExactNeighbors, SharedLists
 
@@ -66,10 +67,10 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         How rows are held out: a number of stratified folds, a splitter, or pairs of row numbers, as
         everywhere in scikit-learn.
 
-    scoring : str or callable, default="balanced_accuracy"
-        A scorer of scikit-learn, or its name; higher is better. `balanced_log_probability` of this module is
-        another: where a class has a handful of held-out rows it tells settings apart that accuracy does not,
-        but on some embeddings (LDAM's) it prefers steps that are too long.
+    scoring : str, callable or None, default=None
+        A scorer of scikit-learn, or its name; higher is better. None is `log_probability` of this module, and
+        ``"balanced_accuracy"`` for a head without `predict_proba`. Where a class has a handful of held-out
+        rows, log-probabilities tell settings apart that accuracies do not.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the draws of EOS, the same ones for every setting, and the default head.
@@ -126,7 +127,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         "step_size": ["array-like"],
         "head": [HasMethods(["fit", "predict"]), None],
         "cv": ["cv_object"],
-        "scoring": [StrOptions(set(get_scorer_names())), callable],
+        "scoring": [StrOptions(set(get_scorer_names())), callable, None],
         "random_state": ["random_state"],
     }
 
@@ -137,7 +138,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         step_size: Sequence[Any] = ("auto", 0.25, 0.5, 0.75, 1.0),
         head: Any = None,
         cv: Any = 5,
-        scoring: Any = "balanced_accuracy",
+        scoring: Any = None,
         random_state: Any = None,
     ) -> None:
         self.k_neighbors = k_neighbors
@@ -179,7 +180,10 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if not isinstance(seed, numbers.Integral):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
         head = LinearHead(random_state=int(seed)) if self.head is None else self.head
-        scorer = check_scoring(head, scoring=self.scoring)
+        scoring = self.scoring
+        if scoring is None:
+            scoring = log_probability if hasattr(head, "predict_proba") else "balanced_accuracy"
+        scorer = check_scoring(head, scoring=scoring)
         splitter = check_cv(self.cv, labels, classifier=True)
         scores = []
         for number, (train, test) in enumerate(splitter.split(features, labels)):
@@ -231,8 +235,11 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         return getattr(self.head_, method)(X)
 
 
-def balanced_log_probability(head: Any, X: Any, y: np.ndarray) -> float:
+def log_probability(head: Any, X: Any, y: np.ndarray) -> float:
     """Return the mean log-probability that a fitted head gives to the true class, averaged over classes.
+
+    It is that at the temperature with which it is largest: how sure a head is in general changes no decision,
+    and differs between settings. See `eos.metrics.calibration.class_mean_loss`.
 
     Parameters
     ----------
@@ -240,17 +247,19 @@ def balanced_log_probability(head: Any, X: Any, y: np.ndarray) -> float:
         With `classes_` and `predict_proba`.
     X : {ndarray, sparse matrix} of shape (n, n_features)
     y : ndarray of shape (n,)
-        Their classes; one that the head does not know counts as of probability 0.
+        Their classes; one that the head does not know counts as of hardly any probability.
 
     Returns
     -------
     float
-        At most 0. A probability below the resolution of its dtype counts as that.
+        At most 0.
     """
-    probability = head.predict_proba(X)
-    known = y[:, np.newaxis] == head.classes_
-    own = np.maximum((probability * known).sum(axis=1), np.finfo(probability.dtype).eps)
-    return float(np.mean([np.log(own[y == label]).mean() for label in np.unique(y)]))
+    probabilities = np.asarray(head.predict_proba(X), dtype=np.float64)
+    classes = np.unique(np.concatenate([head.classes_, y]))
+    outputs = np.full((len(y), len(classes)), np.log(np.finfo(np.float64).eps))
+    columns = np.searchsorted(classes, head.classes_)
+    outputs[:, columns] = np.log(np.maximum(probabilities, np.finfo(np.float64).eps))
+    return -class_mean_loss(np.searchsorted(classes, y), outputs)
 
 
 def _neighbors(grid: Iterable[Any]) -> list[Any]:

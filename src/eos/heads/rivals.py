@@ -22,6 +22,7 @@ from eos.errors import InputError
 from eos.heads import rules, softmax
 from eos.heads.rows import RowSource, balanced_rows
 from eos.heads.softmax import HeadConfig
+from eos.metrics.calibration import class_mean_loss
 
 if TYPE_CHECKING:
     from eos.samplers.eos import Interpolations
@@ -32,10 +33,6 @@ Value = float | int | str
 # scikit-learn's own. With a hundredth of it, balanced accuracy on photographs was the same within .0012, in
 # up to seven times the time.
 _MOST_ITERATIONS, _TOLERANCE = 100_000, 1e-4
-
-
-# Factors of outputs, from nearly equal probabilities to nearly certain ones.
-_INVERSE_TEMPERATURES = 2.0 ** np.arange(-6, 4.5, 0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -555,23 +552,6 @@ def _with_held_out(data: Embedded, rival: Rival) -> Rival:
     """Return the head with what it predicts of the validation rows."""
     outputs = rival.logits(data.validation_features, data.validation_logits)
     return replace(rival, held_out_predicted=outputs.argmax(axis=2))
-
-
-def class_mean_loss(labels: np.ndarray, outputs: np.ndarray) -> float:
-    """Return the cross-entropy of outputs (n, C), the mean over the classes of each class's mean.
-
-    It is that at the temperature with which it is least, out of a fixed list: heads differ in the scale of
-    their outputs, which changes no decision.
-    """
-    weights = 1.0 / np.bincount(labels)[labels]
-    scores = outputs.astype(np.float64)
-    scores -= scores.max(axis=1, keepdims=True)
-    own = scores[np.arange(len(labels)), labels]
-    losses = []
-    for factor in _INVERSE_TEMPERATURES:
-        rows = np.log(np.exp(factor * scores).sum(axis=1)) - factor * own
-        losses.append(float((weights * rows).sum() / weights.sum()))
-    return min(losses)
 
 
 def _held_out_loss(data: Embedded, rival: Rival) -> float:
