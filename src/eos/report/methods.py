@@ -91,10 +91,10 @@ class Comparison:
     def shared(self, dataset: str | None = None) -> tuple[list[Block], list[str]]:
         """Return what a data set, or all (None), is compared by: blocks, and the heads that all of them have.
 
-        Of a data set these are the blocks with all listed heads, or, where there is none, all its blocks.
+        Of a data set these are the blocks with the most of the listed heads.
         """
         asked = self.datasets if dataset is None else [dataset]
-        blocks = [block for name in asked for block in _compared(self.blocks, self.heads, name)]
+        blocks = [block for name in asked for block in _compared(self.blocks, name)]
         held = [self.blocks[block] for block in blocks]
         return blocks, [head for head in self.heads if held and all(head in heads for heads in held)]
 
@@ -539,7 +539,7 @@ def _tabulated(
     places = [(blocks[cell[:3]], heads.index(cell[3])) for cell in _keys(table, CELL)]
     table = table.iloc[sorted(range(len(places)), key=places.__getitem__)].reset_index(drop=True)
     held = {block: [cell[3] for cell in _keys(table, CELL) if cell[:3] == block] for block in blocks}
-    compared = {dataset: _compared(held, heads, dataset) for dataset in table["dataset"].unique()}
+    compared = {dataset: _compared(held, dataset) for dataset in table["dataset"].unique()}
     ranked = [
         cell[:3] in compared[cell[0]] and all(cell[3] in held[block] for block in compared[cell[0]])
         for cell in _keys(table, CELL)
@@ -553,10 +553,10 @@ def _tabulated(
     return table[_COLUMNS]
 
 
-def _compared(blocks: Mapping[Block, Sequence[str]], heads: Sequence[str], dataset: str) -> list[Block]:
-    """Return the blocks of a data set that have all heads, or all its blocks where none has."""
-    of_dataset = [block for block in blocks if block[0] == dataset]
-    return [block for block in of_dataset if len(blocks[block]) == len(heads)] or of_dataset
+def _compared(blocks: Mapping[Block, Sequence[str]], dataset: str) -> list[Block]:
+    """Return the blocks of a data set that have the most heads."""
+    sizes = {block: len(held) for block, held in blocks.items() if block[0] == dataset}
+    return [block for block, size in sizes.items() if size == max(sizes.values())]
 
 
 def value_text(value: object) -> str:

@@ -213,7 +213,7 @@ def _grids(comparison: Comparison, dataset: str) -> list[str]:
     if len(networks) > 1:
         columns.append(["Mean", *(points(means.loc[head, "BAC"]) for head in heads)])
     if ranks:
-        columns.append(["Rank", *(f"{ranks[head]:.1f}" for head in heads)])
+        columns.append(["Rank", *(f"{ranks[head]:.1f}" if head in ranks else "" for head in heads)])
     columns += [[name, *(points(means.loc[head, name]) for head in heads)] for name in ("ECE", "Brier")]
     labels = ["Head", *(comparison.titles[head] for head in heads)]
     parts: list[list[list[str]]] = []
@@ -235,12 +235,13 @@ def _grids(comparison: Comparison, dataset: str) -> list[str]:
 def _not_ranked(comparison: Comparison, dataset: str) -> list[str]:
     """Name the blocks and the heads of a data set that are shown but not compared."""
     blocks, heads = comparison.shared(dataset)
-    told = [
-        f"Not ranked: {display_name(block[2])} (cut {block[1]}), which has no "
-        f"{', '.join(title for head, title in comparison.titles.items() if head not in held)}."
-        for block, held in comparison.blocks.items()
-        if block[0] == dataset and block not in blocks
-    ]
+    told = []
+    for block, held in comparison.blocks.items():
+        if block[0] == dataset and block not in blocks:
+            there = [comparison.titles[head] for head in held]
+            lacking = [title for title in comparison.titles.values() if title not in there]
+            words = f"no {', '.join(lacking)}" if len(lacking) <= _NAMED else f"only {', '.join(there)}"
+            told.append(f"Not ranked: {display_name(block[2])} (cut {block[1]}), which has {words}.")
     lacking = [title for head, title in comparison.titles.items() if head not in heads]
     if lacking:
         told.append(f"Not ranked, because not every network has them: {', '.join(lacking)}.")
