@@ -96,7 +96,7 @@ def main() -> None:
             generators(inputs),
             reports(inputs, Path(folder)),
         ):
-            print(f"{name:24} {hashlib.sha256(content).hexdigest()[:8]}", flush=True)
+            print(f"{name:32} {hashlib.sha256(content).hexdigest()[:8]}", flush=True)
     print(f"code in use: {code_in_use()}", file=sys.stderr)
 
 

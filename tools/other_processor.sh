@@ -50,15 +50,15 @@ for processor in "$@"; do
 done
 run unswitched "$python" tests/digests.py --without all
 
-# Names are 24 characters wide. The last column shows what the switches are for.
-printf '%-24s' result
+# Names are 32 characters wide. The last column shows what the switches are for.
+printf '%-32s' result
 printf ' %-11s' native environment "$@" same unswitched
 echo
 while read -r line; do
-    name=$(printf %.24s "$line")
+    name=$(printf %.32s "$line")
     digest=${line##* }
     same=yes
-    printf '%-24s %-11s' "$name" "$digest"
+    printf '%-32s %-11s' "$name" "$digest"
     for column in environment "$@"; do
         other=$(grep -F "$name " "$folder/$column" | head -n 1)
         other=${other##* }
