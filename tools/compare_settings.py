@@ -220,7 +220,7 @@ def summary(tables: list[Path]) -> str:
     ]
     lines += [
         "| mean over | "
-        + " | ".join(shown := ["SMOTE", "10, 1.0", best, auto, "EOSCV", "EOSCV by log-probability"])
+        + " | ".join(shown := ["SMOTE", "10, 1.0", best, auto, "EOSCV", "EOSCV by accuracy"])
         + " |"
     ]
     lines += ["|:--|" + "--:|" * len(shown)]
