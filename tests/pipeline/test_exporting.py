@@ -216,7 +216,8 @@ def test_a_folder_that_exists_is_told_before_any_work(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("digits", r"cell 'digits': must be DATASET-CUT-NETWORK-HEAD"),
-        ("digits-0", r"cell 'digits-0': unknown network 'la_mixup'"),
+        ("digits-0", r"cell 'digits-0': the recommended network 'la_mixup' was not run there; .* ce, ldam"),
+        ("digits-0-ce", r"cell 'digits-0-ce': the recommended head 'eos_cv' was not run there"),
         ("digits-x-ce-eos", r"must be DATASET-CUT-NETWORK-HEAD"),
         ("digit-0-ce-eos", r"cell 'digit-0-ce-eos': unknown dataset 'digit'; did you mean 'digits'\?"),
         ("digits-7-ce-eos", r"unknown cut 7; known: 0"),
@@ -242,13 +243,11 @@ STATUS = {
 
 
 def test_what_is_not_named_is_recommended() -> None:
-    known = small()
-    head = known.recommended.head
-    assert find_cell(known, "digits-0-ldam") == Cell("digits", 0, "ldam", head)
-    assert find_cell(known, "given-0") == Cell("given", 0, "vit", head)
-    recommended = known.recommended.model_copy(update={"network": "ldam", "head": "eos"})
-    changed = known.model_copy(update={"recommended": recommended})
-    assert find_cell(changed, "digits-0") == Cell("digits", 0, "ldam", "eos")
+    recommended = small().recommended.model_copy(update={"network": "ldam", "head": "eos"})
+    known = small().model_copy(update={"recommended": recommended})
+    assert find_cell(known, "digits-0") == Cell("digits", 0, "ldam", "eos")
+    assert find_cell(known, "digits-0-ce") == Cell("digits", 0, "ce", "eos")
+    assert find_cell(known, "given-0") == Cell("given", 0, "vit", "eos")
 
 
 def test_changes_since_the_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -216,10 +216,16 @@ def find_cell(parameters: Parameters, text: str) -> Cell:
     network = parameters.recommended.network
     if parts[0] in parameters.embeddings and network not in (own := networks_of(parameters, parts[0])):
         network = own[0]
+    filled_in = ("network", "head")[len(parts) - 2 :]
     parts += [network, parameters.recommended.head][len(parts) - 2 :]
     cell = Cell(parts[0], int(parts[1]), parts[2], parts[3])
     for what, find in _KNOWN.items():
-        names = find(parameters, cell)
-        if getattr(cell, what) not in names:
-            raise unknown_name(getattr(cell, what), map(str, names), what=what, place=f"cell {text!r}")
+        names, name = find(parameters, cell), getattr(cell, what)
+        if name not in names and what in filled_in:
+            raise InputError(
+                f"cell {text!r}: the recommended {what} {name!r} was not run there; name one of those that "
+                f"were: {', '.join(map(str, names))}"
+            )
+        if name not in names:
+            raise unknown_name(name, map(str, names), what=what, place=f"cell {text!r}")
     return cell

@@ -68,8 +68,8 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         everywhere in scikit-learn.
 
     scoring : str, callable or None, default=None
-        A scorer of scikit-learn, or its name; higher is better. None is `log_probability` of this module, and
-        ``"balanced_accuracy"`` for a head without `predict_proba`. Where a class has a handful of held-out
+        A scorer of scikit-learn, or its name; higher is better. None is `eos.heads.eos_cv.log_probability`,
+        and ``"balanced_accuracy"`` for a head without `predict_proba`. Where a class has a handful of held-out
         rows, log-probabilities tell settings apart that accuracies do not.
 
     random_state : int, RandomState instance or None, default=None
@@ -82,7 +82,8 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         The chosen setting; of equal scores the first in the order of the grid, K by K.
 
     best_score_ : float
-        Its mean score over the splits. It is the best of many and so optimistic.
+        Its mean score over the splits, at most 0 with the default scoring. It is the best of many and so
+        optimistic.
 
     cv_results_ : dict of ndarray
         By setting: ``params``, ``param_k_neighbors``, ``param_step_size``, ``split<i>_test_score``,
@@ -113,7 +114,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     >>> import numpy as np
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.model_selection import PredefinedSplit
-    >>> from eos.heads.eos_cv import EOSCV
+    >>> from eos import EOSCV
     >>> X, y = make_classification(n_samples=400, weights=[0.9, 0.1], flip_y=0, random_state=0)
     >>> seen, held_out = np.arange(300), np.arange(300, 400)  # by the network that made the features
     >>> split = PredefinedSplit(np.r_[np.full(len(seen), -1), np.zeros(len(held_out))])

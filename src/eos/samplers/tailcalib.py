@@ -59,13 +59,15 @@ class TailCalib(BaseOverSampler):
     eos.EOS : Samples towards the nearest enemies.
     imblearn.over_sampling.SMOTE : Interpolates between members of one class.
 
-    Notes ----- Every member of a class gets the same number of samples; what does not divide is given to
-    members drawn at random. In [1]_ features are first raised to a power (Tukey's ladder), which test
+    Notes
+    -----
+    Every member of a class gets the same number of samples; what does not divide is given to members drawn at
+    random. In [1]_ features are first raised to a power (Tukey's ladder), which test
     features need as well, so it is not a sampler's to do: for the same result transform all of them before.
     The power is 1 in the setting of [1]_ for the largest imbalance of CIFAR.
 
-    A millionth more than the data ask for, 1e-4, is added to the variances, as in the published code, so that
-    covariances have Cholesky factors. Samples may be negative where features cannot be. The covariances take
+    As in the published code 1e-4 is added to the variances (1e-10 of the largest, where that is more), so
+    that covariances have Cholesky factors. Samples may be negative where features cannot be. The covariances take
     ``n_classes * n_features ** 2`` numbers. Sparse input is accepted, but is made dense.
 
     References
