@@ -217,6 +217,11 @@ def test_a_dataset_leaves_steps_to_its_size_and_starts_from_weights(tmp_path: Pa
             "none",
             "heads.eos.step_size: 'none' is not possible: give a number, or auto",
         ),
+        (
+            "heads.eos_all.variant",
+            "released",
+            "heads.eos_all: variant 'released' needs a number of neighbours",
+        ),
         ("heads.ncm.classifier", "ncn", "heads.ncm.classifier: unknown value 'ncn'; did you mean 'ncm'?"),
         ("heads.tau_norm.tau", -1.0, "heads.tau_norm.tau: -1.0 is not possible"),
         (

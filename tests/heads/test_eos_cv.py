@@ -248,3 +248,16 @@ def test_a_split_with_one_class_to_train_on() -> None:
 def test_one_class() -> None:
     with pytest.raises(InputError, match=r"y: only one class \(a\)"):
         EOSCV().fit(np.ones((10, 2)), ["a"] * 10)
+
+
+@pytest.mark.parametrize("cv", [[], PredefinedSplit(np.full(64, -1))])
+def test_nothing_held_out(cv: Any) -> None:
+    X, y = blobs([48, 16], spread=1)
+    with pytest.raises(InputError, match=r"cv: no row is held out; give a split with held-out rows"):
+        EOSCV(cv=cv).fit(X, y)
+
+
+def test_a_score_that_is_no_number() -> None:
+    X, y = blobs([48, 16], spread=1)
+    with pytest.raises(InputError, match="scoring: a score is not finite"):
+        EOSCV(k_neighbors=["all"], cv=3, scoring=lambda *given: float("nan")).fit(X, y)

@@ -14,6 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, recall_score
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.preprocessing import normalize
+from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from eos import LinearHead, NearestClassMean, PostHocLogitAdjustment, TauNormalized
@@ -182,3 +183,16 @@ def test_a_classifier_without_a_weight_per_class_is_refused() -> None:
     stack = StackingClassifier([("forest", RandomForestClassifier(5))], final_estimator=LogisticRegression())
     with pytest.raises(InputError, match="StackingClassifier has no coef_ of 3 rows"):
         TauNormalized(stack).fit(X, y)
+
+
+def test_rows_of_pairs_of_classes_are_refused() -> None:
+    X, y = make_blobs(60, centers=3, random_state=0)
+    with pytest.raises(InputError, match="one row of coef_ per pair of classes; use LinearSVC"):
+        TauNormalized(SVC(kernel="linear")).fit(X, y)
+
+
+def test_labels_that_a_fitted_estimator_does_not_know() -> None:
+    X, y = make_blobs(60, centers=3, random_state=0)
+    frozen = FrozenEstimator(LogisticRegression().fit(X[y != 1], y[y != 1]))
+    with pytest.raises(InputError, match="y: 1 is none of the classes of the fitted estimator"):
+        PostHocLogitAdjustment(frozen).fit(X, y)

@@ -52,7 +52,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "step_size_choices": (0.5, 1.0),
     },
 }
-FITTED_AGAIN = {"balanced_softmax", "logit_adjusted", "logistic", "eos_cv"}
+FITTED_AGAIN = {"logit_adjusted", "logistic", "eos_cv"}
 OF_OWN_WEIGHT = {"tau_norm", "row_scaling", "lws"}
 
 
@@ -174,17 +174,39 @@ def test_what_is_chosen_is_best_on_held_out_rows(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PARAMETERS)
-def test_held_out_rows_are_fitted_to_where_it_says_so(name: str) -> None:
+def test_without_a_choice_held_out_rows_are_not_fitted_to(name: str) -> None:
     data = embedded()
     single = {key: () for key in PARAMETERS[name] if key.endswith("_choices")}
     with_them, without = head(name, data, **single), head(name, without_validation(data), **single)
-    same = np.array_equal(with_them.weight, without.weight) and np.array_equal(with_them.bias, without.bias)
-    assert same == (name not in FITTED_AGAIN)
+    np.testing.assert_array_equal(with_them.weight, without.weight)
+    np.testing.assert_array_equal(with_them.bias, without.bias)
     assert with_them.chosen == {}
     outputs = without.logits(data.validation_features, data.validation_logits)
-    if name in FITTED_AGAIN:  # nothing was tried, and the layers have met these rows
-        assert with_them.held_out_predicted.shape == (len(outputs), sum(HELD_OUT))
     np.testing.assert_array_equal(with_them.held_out_predicted, outputs.argmax(axis=2))
+
+
+@pytest.mark.parametrize("name", sorted(FITTED_AGAIN))
+def test_after_a_choice_training_and_held_out_rows_are_fitted_to(name: str) -> None:
+    data = embedded()
+    made = head(name, data)
+    features, labels = data.all_rows()
+    all_rows = without_validation(replace(data, features=features, labels=labels))
+    single: dict[str, Any] = {key: () for key in PARAMETERS[name] if key.endswith("_choices")}
+    expected = head(name, all_rows, **single | made.chosen)
+    np.testing.assert_allclose(made.weight, expected.weight, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(made.weight, head(name, without_validation(data), **single | made.chosen).weight)
+
+
+def test_post_hoc_of_logits_alone_has_no_layer() -> None:
+    data = embedded()
+    bare = replace(data, weight=data.weight[:0], bias=data.bias[:0])
+    made = head("post_hoc", bare)
+    assert np.isnan(made.weight).all()
+    assert made.weight.shape == (1, 3, 6)
+    unknown = replace(data, validation_logits=np.full_like(data.validation_logits, np.nan))
+    made = head("post_hoc", unknown)
+    assert made.chosen == {"tau": PARAMETERS["post_hoc"]["tau"]}
+    assert (made.held_out_predicted == -1).all()
 
 
 @pytest.mark.parametrize("name", sorted(OF_OWN_WEIGHT))
@@ -366,7 +388,7 @@ def test_logistic_is_scikit_learns_on_the_samplers_rows(C: float) -> None:
 
 def test_logistic_of_two_classes_has_two_rows() -> None:
     data = embedded((60, 20), (20, 8))
-    made = head("logistic", data, C_choices=(), sampler=None)
+    made = head("logistic", data, C_choices=(1.0,), sampler=None)
     features, labels = data.all_rows()
     expected = LogisticRegression(tol=1e-9, max_iter=10**5).fit(features.astype(float), labels)
     outputs = made.logits(features, np.empty((len(features), 0)))[0]

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from eos.config.schema import AUTO, Architecture, Generator, Parameters, Training
 from eos.errors import InputError, unknown_name
-from eos.registry import CLASSIFIERS, HEADS, display_name
+from eos.registry import display_name
 from eos.training.recipe import fitted
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
@@ -165,12 +165,15 @@ def head_title(parameters: Parameters, head: str) -> str:
         title = f"EOS (K = {definition.k_neighbors}"
         title += f", step {size if isinstance(size, str) else f'{size:g}'}" if size != 1 else ""
         return title + (f", {definition.variant})" if definition.variant != "toward" else ")")
-    if head in HEADS or head in CLASSIFIERS:
+    if head == getattr(definition, "classifier", getattr(definition, "sampler", None)):
         return display_name(head)
     if not is_classifier(parameters, head):
         return f"{display_name(definition.sampler)} ({head})"
     title, balanced = display_name(definition.classifier), getattr(definition, "sampler", None)
-    return f"{title} on {display_name(balanced.sampler)}" if balanced else f"{title} ({head})"
+    if balanced:
+        title += f" on {display_name(balanced.sampler)}"
+        return title if head == f"{definition.classifier}_{balanced.sampler}" else f"{title} ({head})"
+    return f"{title} ({head})"
 
 
 def head_labels(parameters: Parameters, heads: Iterable[str]) -> dict[str, str]:

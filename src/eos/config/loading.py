@@ -135,6 +135,14 @@ def _misfits(file: str, content: Any, parameters: Parameters) -> Iterator[str]:
                 f"{file}: tables.table4.heads[{index}]: {head!r} is no EOS head, and Table IV compares EOS "
                 "by its number of neighbours; name heads with `sampler: eos`"
             )
+    for name, head in parameters.heads.items():
+        balanced = getattr(head, "sampler", None) if hasattr(head, "classifier") else head
+        neighbors = getattr(balanced, "k_neighbors", None)
+        if neighbors in ("all", "auto") and getattr(balanced, "variant", None) == "released":
+            yield (
+                f"{file}: heads.{name}: variant 'released' needs a number of neighbours, but k_neighbors is "
+                f"{neighbors!r}; give a number, or set variant to toward"
+            )
     for name in sorted(set(parameters.datasets) & set(parameters.embeddings)):
         yield (
             f"{file}: embeddings.{name}: a data set of images has this name, and their results could not be "

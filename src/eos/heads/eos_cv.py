@@ -69,8 +69,8 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     scoring : str, callable or None, default=None
         A scorer of scikit-learn, or its name; higher is better. None is `eos.heads.eos_cv.log_probability`,
-        and ``"balanced_accuracy"`` for a head without `predict_proba`. Where a class has a handful of held-out
-        rows, log-probabilities tell settings apart that accuracies do not.
+        and ``"balanced_accuracy"`` for a head without `predict_proba`. Where a class has a handful of
+        held-out rows, log-probabilities tell settings apart that accuracies do not.
 
     random_state : int, RandomState instance or None, default=None
         Seeds the draws of EOS, the same ones for every setting, and the default head.
@@ -198,6 +198,12 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                     scorer(clone(head).fit(*rows), features[test], labels[test])
                     for rows in _balanced(features[train], labels[train], neighbors, steps, seed)
                 ]
+            )
+        if not scores:
+            raise InputError("cv: no row is held out; give a split with held-out rows, or use EOS()")
+        if not np.isfinite(scores).all():
+            raise InputError(
+                "scoring: a score is not finite; give a scorer that returns a number for every split"
             )
         grid = [{"k_neighbors": k, "step_size": step} for k, step in product(neighbors, steps)]
         self.cv_results_ = _results(grid, np.array(scores))

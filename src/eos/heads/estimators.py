@@ -210,6 +210,12 @@ class PostHocLogitAdjustment(_AroundClassifier):
         self._fit_estimator(X, y, sample_weight)
         labels = column_or_1d(y)
         weights = None if sample_weight is None else _check_sample_weight(sample_weight, labels)
+        unknown = np.setdiff1d(labels, self.classes_)
+        if len(unknown):
+            raise InputError(
+                f"y: {unknown.tolist()[0]!r} is none of the classes of the fitted estimator; give rows of "
+                "its classes"
+            )
         numbers = np.searchsorted(self.classes_, labels)
         self.log_prior_ = log_prior(numbers, len(self.classes_), weights)
         return self
@@ -319,6 +325,10 @@ class TauNormalized(_AroundClassifier):
             raise InputError(
                 f"estimator: {type(self.estimator_).__name__} has no coef_ of {rows} rows after fit; give a "
                 "linear classifier with one row per class, such as LinearHead or LogisticRegression"
+            )
+        if rows > 2 and hasattr(self.estimator_, "n_support_"):
+            raise InputError(
+                "estimator: SVC and NuSVC have one row of coef_ per pair of classes; use LinearSVC"
             )
         self.coef_ = tau_normalized(weight, self.tau)
         self.intercept_ = np.zeros(rows)

@@ -175,7 +175,7 @@ def choose(
         losses = [held_out(**values) for values in grid]
         # Rounded, so that the order in which the seeds are added up decides nothing.
         ranks = [
-            (round(loss, 9), [_distance(values[name], default[name]) for name in values], place)
+            (round(loss, 6), [_distance(values[name], default[name]) for name in values], place)
             for place, (values, loss) in enumerate(zip(grid, losses, strict=True))
         ]
         best = grid[min(ranks)[-1]]
@@ -276,11 +276,15 @@ def post_hoc(
 
     def adjusted(tau: float) -> Rival:
         offset = (-tau * log_prior).astype(np.float32)
-        bias = data.bias + offset if len(data.bias) else data.bias
         factor = np.ones(data.n_classes, dtype=np.float32)
-        return replace(_rival([(data.weight, bias)]), own_logits=(factor, offset))
+        return replace(_rival([(weight, bias + offset)]), own_logits=(factor, offset))
 
-    rows = len(data.validation_labels) if data.validation_logits.shape[1] else 0
+    weight, bias = data.weight, data.bias
+    if not len(weight):  # only logits are known
+        weight = np.full((data.n_classes, data.features.shape[1]), np.nan)
+        bias = np.full(data.n_classes, np.nan)
+    known = data.validation_logits.shape[1] and np.isfinite(data.validation_logits).all()
+    rows = len(data.validation_labels) if known else 0
     choice = choose(lambda tau: _held_out_loss(data, adjusted(tau)), rows=rows, tau=(tau, tau_choices))
     rival = replace(adjusted(**choice.values), chosen=choice.chosen)
     if rows:
@@ -337,7 +341,8 @@ def lws(
     """Return the own classifier with a learned scale for each class (LWS, Kang et al. 2020).
 
     The outputs of the frozen layer, its bias included (as in the published code; in the text it is the weight
-    alone), are multiplied by one factor a class. The factors start at 1 and are trained on class-balanced
+    alone), are multiplied by one factor a class. Of a cosine classifier the layer is that of its unit rows,
+    so it does not start at the classifier itself. The factors start at 1 and are trained on class-balanced
     draws of the training rows, the schedule as for `crt`; the weight decay acts on them.
 
     Raises
@@ -581,7 +586,7 @@ def _by_formula(
 
 
 def _fitted_again(data: Embedded, layers: Callable[..., _Layers], **candidates: Any) -> Rival:
-    """Choose by layers on the training rows, then fit to training and validation rows."""
+    """Choose by layers on the training rows; after a choice fit to training and validation rows."""
     predicted: dict[tuple[Any, ...], np.ndarray] = {}
 
     def held_out(**values: Any) -> float:
@@ -593,7 +598,9 @@ def _fitted_again(data: Embedded, layers: Callable[..., _Layers], **candidates: 
 
     with threadpool_limits(limits=1):
         choice = choose(held_out, rows=len(data.validation_labels), **candidates)
-        made = replace(_rival(layers(*data.all_rows(), **choice.values)), chosen=choice.chosen)
+        listed = any(values for _, values in candidates.values())
+        rows = data.all_rows() if listed else (data.features, data.labels)
+        made = replace(_rival(layers(*rows, **choice.values)), chosen=choice.chosen)
     known = predicted.get(tuple(choice.values.values()))
     return made if known is None else replace(made, held_out_predicted=known)
 

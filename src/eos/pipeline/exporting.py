@@ -75,6 +75,11 @@ def export_cell(
             stored["test_logits"],
             int(stored["epoch"]),
         )
+    if not all(np.isfinite(array).all() for array in head.values()):
+        raise InputError(
+            f"{_name(cell)}: of the own classifier only the logits are known; give its classifier_weight and "
+            "classifier_bias in the file of the embeddings"
+        )
     description: dict[str, Any] = {
         "class_names": names.tolist(),
         "n_features": stored["test_features"].shape[1],
@@ -104,6 +109,11 @@ def export_cell(
     yield f"trying it on the {len(inputs)} test {'images' if network else 'rows'}"
     found = Classifier(description, head, arrays.get(BACKBONE)).logits(inputs)
     apart = float(np.abs(found - expected).max())
+    if apart > _OTHER_NETWORK * np.ptp(expected) and network is None:
+        raise InputError(
+            f"{_name(cell)}: its logits are no linear function of the features, by up to {apart:.3g} (those "
+            f"of a cosine classifier?), or of another run; export another head, or {REMAKE}"
+        )
     if apart > _OTHER_NETWORK * np.ptp(expected):
         raise InputError(
             f"{_name(cell)}: its logits differ by up to {apart:.3g} from what its network and head in "

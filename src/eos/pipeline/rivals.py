@@ -98,7 +98,8 @@ def fit_classifier(
         "test_logits": fitted.logits(data["test_features"], own),
         **curves,
     }
-    rule = HELD_OUT if len(data["validation_labels"]) else PUBLISHED
+    predicted = fitted.held_out_predicted
+    rule = HELD_OUT if predicted.size and predicted.min() >= 0 else PUBLISHED
     chosen = {name: {"value": _text(value), "rule": rule} for name, value in fitted.chosen.items()}
     notes = [str(warning.message) for warning in caught if issubclass(warning.category, UserWarning)]
     return arrays, {"chosen": chosen, "notes": list(dict.fromkeys(notes))}

@@ -656,7 +656,7 @@ def _samples(test: Mapping[Cell, np.ndarray], blocks: Sequence[Block], heads: Se
 def _mean_samples(rows: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
     """Return the mean over blocks, (RESAMPLES, candidates), added one by one."""
     total = np.zeros((RESAMPLES, len(rows[0]) if rows else 0))
-    for row in rows:
+    for row in rows if total.shape[1] else ():
         total += np.column_stack(row)
     return total / max(1, len(rows))
 

@@ -322,6 +322,8 @@ def _method(comparison: Comparison) -> list[str]:
         "What to use: on rows held out of the network's training where there are, the simplest head within "
         "one standard error of the best. The error is the larger of that over rows and that over blocks"
         + ("." if known else "; of held-out rows only the latter is known, or that over head seeds."),
+        "Tuned heads chose among their settings on the same held-out rows, so their value there is a little "
+        "optimistic.",
         "What to leave: reliably below (one-sided, 5 % after Holm, on the same rows) the own classifier or a "
         "head that costs less. The tables have heads from simple to costly.",
     ]

@@ -67,8 +67,8 @@ class TailCalib(BaseOverSampler):
     The power is 1 in the setting of [1]_ for the largest imbalance of CIFAR.
 
     As in the published code 1e-4 is added to the variances (1e-10 of the largest, where that is more), so
-    that covariances have Cholesky factors. Samples may be negative where features cannot be. The covariances take
-    ``n_classes * n_features ** 2`` numbers. Sparse input is accepted, but is made dense.
+    that covariances have Cholesky factors. Samples may be negative where features cannot be. The covariances
+    take ``n_classes * n_features ** 2`` numbers. Sparse input is accepted, but is made dense.
 
     References
     ----------
