@@ -159,7 +159,7 @@ def test_the_whole_pipeline(clone: Clone) -> None:
             "score_augmented@digits-0-smote",
             "score_generated@digits-0-gamo",
             "tables",
-            *("figures@digits", "figure4", "figure6@digits"),
+            *("figures@digits", "figure4", "figure6@digits", "methods"),
         ]
     )
     scores = pd.read_csv(clone.folder / "metrics/scores/digits-0.csv")
@@ -242,6 +242,7 @@ def test_an_experiment_reruns_only_what_it_touches(clone: Clone) -> None:
             "retrain@digits-0-ce",
             "score@digits-0",
             "tables",
+            "methods",
             "figures@digits",
             "figure6@digits",
         ]
@@ -283,7 +284,7 @@ def test_without_balanced_images_and_without_the_figures_network(clone: Clone) -
     overrides.append("figures.figure6.network=asl")
     arguments = [argument for override in overrides for argument in ("-S", override)]
     ran = clone.stages_run("dvc", "exp", "run", *arguments)
-    assert sorted(ran) == ["check", "figure6@digits", "tables"]
+    assert sorted(ran) == ["check", "figure6@digits", "methods", "tables"]
     three = pd.read_csv(clone.folder / "metrics/tables/table3.csv", keep_default_na=False)
     assert len(three) == 0
     assert (
