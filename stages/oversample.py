@@ -63,6 +63,10 @@ def balance(dataset: str, cut: int, network: str) -> dict[str, Any]:
         notes[head] = list(balanced.notes)
         print(f"head {number}/{len(heads)} {head}: {len(balanced.features)} synthetic rows", flush=True)
     write_json(folder / "notes.json", notes)
+    # The heads that need no rows of a sampler: by these lines `retrain` knows when one has changed.
+    classifiers = {head: one.model_dump() for head, one in definitions.items() if hasattr(one, "classifier")}
+    seed = parameters().oversampling.random_state
+    write_json(folder / "classifiers.json", {"heads": classifiers, "random_state": seed})
     return {"heads": measured}
 
 

@@ -300,12 +300,20 @@ OF_IMAGES: set["Read"] = {
 }
 
 # What is read, but must not make the stage run again.
+# `oversample` writes the definitions of a network's classifiers into what `retrain` depends on: the section
+# `heads` as well would make dvc.lock half as long again.
+CLASSIFIERS_OF_A_NETWORK = {
+    ("heads", "*"),
+    *(("heads", "*", key) for key in ("classifier", "pop", "sampler")),
+    ("oversampling", "random_state"),
+}
 LEFT_OUT = {
     # Only the number of threads counts, which a data set need not give: DVC fails where a key is missing.
     "generate": {("datasets", "*", "training"), ("training", "precision")},
     # Only where no network is given.
     "oversample": {("axes", "networks")},
-    "retrain": {("axes", "networks")},
+    "retrain": {("axes", "networks"), ("networks", "*", "heads"), *CLASSIFIERS_OF_A_NETWORK},
+    "retrain_embeddings": {("embeddings", "*", "heads"), *CLASSIFIERS_OF_A_NETWORK},
 }
 
 Read = tuple[str, ...]
@@ -514,3 +522,13 @@ def test_no_private_name_of_dvc_is_used() -> None:
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
                 names = [str(one.value) for one in node.args if isinstance(one, ast.Constant)]
             assert not [name for name in names if re.match(r"dvc(_\w+)?(\.|$)", name)], path
+
+
+def test_oversample_writes_what_retrain_has_to_know_of_classifiers() -> None:
+    """The other half of `CLASSIFIERS_OF_A_NETWORK`: changed definitions reach `retrain` by this file."""
+    source = (ROOT / "stages" / "oversample.py").read_text()
+    assert '"classifiers.json", {"heads": classifiers, "random_state": seed}' in source
+    assert {("heads",), ("oversampling",)} <= listed("oversample") & listed("oversample_embeddings")
+    for kind in ("", "_embeddings"):
+        (made,) = outs(f"oversample{kind}")
+        assert made in deps(f"retrain{kind}")
