@@ -20,7 +20,7 @@ NAMES = np.array(["oak", "ash", "elm", "yew"])
 STAGES = [
     *(f"{stage}_embeddings@plants" for stage in ("prepare", "gap", "oversample", "retrain", "score")),
     *(f"{stage}_embeddings@plants" for stage in ("figures", "figure4", "figure6")),
-    *("tables", "figure4"),
+    *("tables", "figure4", "methods"),
 ]
 
 
