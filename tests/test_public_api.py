@@ -50,7 +50,9 @@ def test_the_names_work_together() -> None:
         model = make_pipeline(sampler, LinearHead(random_state=0))
         assert cross_val_score(model, X, y, cv=3, scoring="balanced_accuracy").mean() > 0.6  # chance: 1/3
     half = len(X) // 2
-    X_train, y_train = EOS(random_state=0).fit_resample(X[:half], y[:half])
+    # Whole steps to the nearest enemies, the paper's setting, widen both classes; short ones need not.
+    paper = EOS(k_neighbors=10, step_size=1.0, random_state=0)
+    X_train, y_train = paper.fit_resample(X[:half], y[:half])
     before = generalization_gap(X[:half], y[:half], X[half:], y[half:])
     after = generalization_gap(X_train, y_train, X[half:], y[half:])
     assert before.shape == (3,)
