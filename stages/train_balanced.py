@@ -9,19 +9,19 @@ def main(
     kind: Literal["augmented", "generated"], dataset: str, cut: int, sampler: str, network: str
 ) -> dict[str, Any]:
     """Write what `train` does, and the scores; the images are `augmented` or `generated`."""
-    from eos.pipeline.fitting import fit_network
+    from eos.pipeline.fitting import Job, fit_network
     from eos.pipeline.paths import augmented_file, balanced_folder, generated_file
 
     synthetic = augmented_file if kind == "augmented" else generated_file
-    return fit_network(
-        parameters(),
+    job = Job(
         dataset,
         cut,
         network,
-        folder=balanced_folder(kind, dataset, cut, sampler, network=network),
+        balanced_folder(kind, dataset, cut, sampler, network=network),
         synthetic=synthetic(dataset, cut, sampler),
         sampler=sampler,
     )
+    return fit_network(parameters(), job)
 
 
 if __name__ == "__main__":

@@ -38,5 +38,7 @@ def test_auto_precision_follows_the_processor(
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
     assert pick_precision("auto", torch.device("cpu")) == expected
     assert pick_precision("fp32", torch.device("cpu")) == "fp32"
-    with pytest.raises(InputError, match=r"unknown precision 'fp16'"):
+    with pytest.raises(InputError, match=r"unknown precision 'fp8'"):
+        pick_precision("fp8", torch.device("cpu"))
+    with pytest.raises(InputError, match=r"precision 'fp16': only a GPU"):
         pick_precision("fp16", torch.device("cpu"))

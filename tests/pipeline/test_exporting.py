@@ -91,7 +91,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_arrays(paths.split_file("digits", 0), split)
         for network in ("ce", "ldam"):
             place = paths.network_folder("digits", 0, network)
-            fitting.fit_network(small(), "digits", 0, network, folder=place)
+            fitting.fit_network(small(), fitting.Job("digits", 0, network, place))
             for name in ("extract", "oversample", "retrain"):
                 stage(name)("digits", 0, network)
         paths.given_file("given", "").mkdir(parents=True)

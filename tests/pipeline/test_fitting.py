@@ -54,7 +54,7 @@ def parameters(*, epochs: int = 2, precision: str = "fp32") -> Parameters:
 
 
 def test_the_folder_has_all_that_is_needed_to_use_the_network(cell: Path) -> None:
-    measured = fitting.fit_network(parameters(), "digits", 0, "ldam", folder=FOLDER)
+    measured = fitting.fit_network(parameters(), fitting.Job("digits", 0, "ldam", FOLDER))
     assert (measured["epochs"], measured["rows"]) == (2, 18)
     assert measured["seconds"] > 0
     description = read_json(FOLDER / "network.json")
@@ -84,7 +84,7 @@ def test_the_folder_has_all_that_is_needed_to_use_the_network(cell: Path) -> Non
 def test_a_training_that_was_stopped_ends_with_the_same_files(
     cell: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fitting.fit_network(parameters(), "digits", 0, "ce", folder=Path("whole"))
+    fitting.fit_network(parameters(), fitting.Job("digits", 0, "ce", Path("whole")))
 
     class Stopping(fitting.EpochLog):
         def __call__(self, record: Any) -> None:
@@ -95,9 +95,9 @@ def test_a_training_that_was_stopped_ends_with_the_same_files(
     with monkeypatch.context() as patch:
         patch.setattr(fitting, "EpochLog", Stopping)
         with pytest.raises(KeyboardInterrupt):
-            fitting.fit_network(parameters(), "digits", 0, "ce", folder=Path("stopped"))
+            fitting.fit_network(parameters(), fitting.Job("digits", 0, "ce", Path("stopped")))
     capsys.readouterr()
-    fitting.fit_network(parameters(), "digits", 0, "ce", folder=Path("stopped"))
+    fitting.fit_network(parameters(), fitting.Job("digits", 0, "ce", Path("stopped")))
     told = capsys.readouterr().out
     stated, goes_on, *_ = told.splitlines()
     assert stated == "18 training images: 2 epochs of 2 steps, batch size 10, learning rate 0.02"
@@ -120,9 +120,8 @@ def test_networks_on_balanced_images_are_scored_as_they_were_trained(cell: Path,
     notes = np.array(["one thing", "another"])
     write_arrays(synthetic, {"images": images, "labels": np.ones(4, dtype=np.int64), "notes": notes})
     settings = parameters(epochs=8, precision=precision)
-    measured = fitting.fit_network(
-        settings, "digits", 0, "ce", folder=FOLDER, synthetic=synthetic, sampler="gamo"
-    )
+    job = fitting.Job("digits", 0, "ce", FOLDER, synthetic=synthetic, sampler="gamo")
+    measured = fitting.fit_network(settings, job)
     digits = settings.datasets["digits"].training
     assert digits.balanced_epochs_share is not None
     assert measured["epochs"] == round(8 * digits.balanced_epochs_share) > 1
@@ -146,7 +145,7 @@ def test_a_training_that_cannot_be_names_its_place(cell: Path) -> None:
         (Architecture(name="resnet8", weights="nowhere.pth"), r"nowhere\.pth: no such file of weights"),
     ):
         with pytest.raises(ValueError, match=rf"^params\.yaml: networks\.ce on digits: .*{message}"):
-            fitting.fit_network(with_architecture(settings, chosen), "digits", 0, "ce", folder=FOLDER)
+            fitting.fit_network(with_architecture(settings, chosen), fitting.Job("digits", 0, "ce", FOLDER))
 
 
 def with_architecture(settings: Parameters, chosen: Architecture) -> Parameters:
@@ -163,7 +162,7 @@ def test_a_training_that_starts_from_weights(cell: Path) -> None:
     start = build_network("resnet8", channels=1, n_classes=7, generator=torch.Generator().manual_seed(5))
     torch.save(start.state_dict(), "start.pth")
     chosen = Architecture(name="resnet8", weights="start.pth")
-    fitting.fit_network(with_architecture(still, chosen), "digits", 0, "ce", folder=FOLDER)
+    fitting.fit_network(with_architecture(still, chosen), fitting.Job("digits", 0, "ce", FOLDER))
     found = load_saved(FOLDER, "last").network
     for name, value in start.named_parameters():
         if name.startswith("backbone."):
@@ -180,7 +179,7 @@ def test_warnings_are_printed_at_the_end(
         return ["it went wrong; do better"]
 
     monkeypatch.setattr(fitting, "warnings", warned)
-    fitting.fit_network(parameters(), "digits", 0, "ce", folder=FOLDER)
+    fitting.fit_network(parameters(), fitting.Job("digits", 0, "ce", FOLDER))
     assert capsys.readouterr().out.splitlines()[-1] == "warning: it went wrong; do better"
     history = FOLDER / "history/plots/metrics"
     last = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eos.training.augmentation import augment, normalization_of
+from eos.training.augmentation import crop, draw_crops, normalization_of
 
 
 def test_normalization() -> None:
@@ -21,7 +21,8 @@ def test_normalization() -> None:
 
 def augmented(images: np.ndarray, seed: int = 0, **options: Any) -> np.ndarray:
     settings: dict[str, Any] = {"crop_padding": 0, "horizontal_flip": False, **options}
-    return augment(torch.tensor(images), generator=torch.Generator().manual_seed(seed), **settings).numpy()
+    drawn = draw_crops(len(images), generator=torch.Generator().manual_seed(seed), **settings)
+    return crop(torch.tensor(images), drawn, crop_padding=settings["crop_padding"]).numpy()
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from eos.models.inference import extract, load_network
 from eos.registry import LOSSES
 from eos.training.augmentation import normalization_of
 from eos.training.config import learning_rate
-from eos.training.loop import EpochRecord, Images, Trained, _batches, train
+from eos.training.epoch import batches_of
+from eos.training.loop import EpochRecord, Images, Trained, train
 from tests.helpers import given, train_config
 
 SMALL = train_config(epochs=3, batch_size=16, crop_padding=1, horizontal_flip=False)
@@ -175,7 +176,7 @@ def test_normalization_is_that_of_the_training_images_or_the_given_one(parts: li
     ],
 )
 def test_a_small_last_batch_joins_the_one_before(rows: int, sizes: list[int]) -> None:
-    batches = _batches(torch.arange(rows), 128)
+    batches = batches_of(torch.arange(rows), 128)
     assert [len(batch) for batch in batches] == sizes
     assert torch.equal(torch.cat(batches), torch.arange(rows))
 

@@ -75,13 +75,19 @@ def test_lambda_is_beta_distributed(alpha: float) -> None:
     assert len(set(values)) > 0.9 * n
 
 
+def mix(
+    mixing: Mixing, images: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor, source: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return mixing.mixed(images, labels, counts, mixing.draw(len(labels), source))
+
+
 def test_every_draw_comes_from_the_generator() -> None:
     images, labels = torch.rand(16, 1, 4, 4), torch.arange(16) % 3
     before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # type: ignore[index]
 
     def draws(seed: int) -> list[torch.Tensor]:
         source = generator(seed)
-        return [balanced_batch(LABELS, 16, source), *Remix(alpha=0.2).mixed(images, labels, COUNTS, source)]
+        return [balanced_batch(LABELS, 16, source), *mix(Remix(alpha=0.2), images, labels, COUNTS, source)]
 
     one, again, other = draws(1), draws(1), draws(2)
     assert torch.equal(torch.get_rng_state(), before[0])
@@ -97,7 +103,7 @@ def test_mixing_is_a_weighted_mean(share: float, monkeypatch: pytest.MonkeyPatch
     values = torch.tensor([[0.0, 8.0], [4.0, 4.0], [8.0, 0.0]])
     partners = torch.randperm(3, generator=generator(1))
     assert partners.tolist() != [0, 1, 2]
-    result, targets, main = Remix(alpha=0.2).mixed(values, torch.arange(3), COUNTS, generator(1))
+    result, targets, main = mix(Remix(alpha=0.2), values, torch.arange(3), COUNTS, generator(1))
     expected = [
         [share * a + (1 - share) * b for a, b in zip(*pair, strict=True)]
         for pair in zip(values.tolist(), values[partners].tolist(), strict=True)
@@ -112,7 +118,7 @@ def test_a_mixture_and_its_soft_label_are_of_the_same_two_images(seed: int) -> N
     """Image i is i everywhere, label i too: the soft label says what the mixture must be."""
     labels = torch.arange(12)
     images = labels.float()[:, None, None, None].expand(12, 2, 3, 3)
-    result, targets, main = Remix(alpha=0.2).mixed(images, labels, torch.ones(14), generator(seed))
+    result, targets, main = mix(Remix(alpha=0.2), images, labels, torch.ones(14), generator(seed))
     torch.testing.assert_close(targets.sum(dim=1), torch.ones(12))
     assert ((targets > 0).sum(dim=1) <= 2).all()
     assert (targets >= 0).all()
@@ -127,13 +133,13 @@ def test_a_mixture_and_its_soft_label_are_of_the_same_two_images(seed: int) -> N
 
 def test_a_mixture_within_a_class_has_a_hard_label() -> None:
     images, labels = torch.rand(6, 1, 2, 2), torch.ones(6, dtype=torch.int64)
-    _, targets, _ = Remix(alpha=1.0).mixed(images, labels, COUNTS, generator())
+    _, targets, _ = mix(Remix(alpha=1.0), images, labels, COUNTS, generator())
     torch.testing.assert_close(targets, torch.tensor([[0.0, 1.0, 0.0]]).expand(6, 3))
 
 
 def test_mixtures_stay_channels_last() -> None:
     images = torch.rand(6, 4, 4, 3).permute(0, 3, 1, 2)
-    result, _, _ = Remix(alpha=0.2).mixed(images, torch.arange(6) % 2, COUNTS[:2], generator())
+    result, _, _ = mix(Remix(alpha=0.2), images, torch.arange(6) % 2, COUNTS[:2], generator())
     assert result.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -210,7 +216,7 @@ def test_mixup_takes_the_batch_as_it_is() -> None:
 
 def test_mixup_is_remix_without_the_balanced_batch() -> None:
     images, labels = torch.rand(6, 1, 4, 4), torch.arange(6) % 3
-    both = [kind(alpha=0.4).mixed(images, labels, COUNTS, generator(5)) for kind in (Mixup, Remix)]
+    both = [mix(kind(alpha=0.4), images, labels, COUNTS, generator(5)) for kind in (Mixup, Remix)]
     for one, other in zip(*both, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=0)
 
@@ -224,7 +230,7 @@ def test_rebalanced_mixup_follows_the_rule_of_its_paper(
     monkeypatch.setattr(mixing, "share", lambda generator: share)
     labels = torch.tensor([0, 1, 2, 0, 1, 2, 0, 2])
     partners = torch.randperm(len(labels), generator=generator(3))
-    _, targets, _ = mixing.mixed(torch.rand(8, 1, 2, 2), labels, COUNTS, generator(3))
+    _, targets, _ = mix(mixing, torch.rand(8, 1, 2, 2), labels, COUNTS, generator(3))
     for row, (own, other) in enumerate(zip(labels.tolist(), labels[partners].tolist(), strict=True)):
         ratio = COUNTS[own].item() / COUNTS[other].item()
         if ratio >= kappa and share < tau:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from eos.data.torchvision_import import import_torchvision
-from eos.training.loop import class_balanced_rows
+from eos.training.epoch import class_balanced_rows
 from eos.training.policies import OPERATIONS, AutoAugment, Cutout, magnitude
 from tests.training.test_mixing import CONFIG, run
 from tests.training.test_mixing import parts as parts  # noqa: PLC0414 - a fixture
@@ -21,6 +21,12 @@ def generator(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def change(augmentation: Any, images: Tensor, fill: Tensor, source: torch.Generator) -> Tensor:
+    n, height, width, _ = images.shape
+    changed: Tensor = augmentation(images, augmentation.draw(n, height, width, source), fill)
+    return changed
+
+
 def pictures(n: int, *, height: int = 12, width: int = 10, seed: int = 0) -> Tensor:
     return torch.randint(0, 256, (n, height, width, 3), dtype=torch.uint8, generator=generator(seed))
 
@@ -28,7 +34,7 @@ def pictures(n: int, *, height: int = 12, width: int = 10, seed: int = 0) -> Ten
 @pytest.mark.parametrize("size", [1, 4, 5, 30])
 def test_cutout_covers_a_square_around_a_pixel(size: int) -> None:
     images = pictures(400) | 128  # no pixel has the colour of the square
-    result = Cutout(size=size)(images, FILL, generator())
+    result = change(Cutout(size=size), images, FILL, generator())
     covered = (result == FILL).all(dim=3)
     assert torch.equal(result[~covered], images[~covered])
     for one in covered:
@@ -53,7 +59,7 @@ def test_operations_are_those_of_torchvision(policy: str, monkeypatch: pytest.Mo
     images = pictures(n, seed=3)
     ours = AutoAugment(policy=policy)
     ours.functional = import_torchvision("transforms.functional")
-    result = ours(images, FILL, generator(7))
+    result = change(ours, images, FILL, generator(7))
     theirs = transforms.AutoAugment(transforms.AutoAugmentPolicy(policy))
     draws = generator(7)
     drawn = torch.randint(len(ours.policies), (n,), generator=draws)
@@ -91,15 +97,15 @@ def test_every_operation_has_a_magnitude_and_a_function() -> None:
 
 def test_grey_images_are_augmented() -> None:
     images = pictures(50)[..., :1]
-    result = AutoAugment(policy="cifar10")(images, FILL[:1], generator())
+    result = change(AutoAugment(policy="cifar10"), images, FILL[:1], generator())
     assert result.shape == images.shape
     assert result.dtype == torch.uint8
 
 
-@pytest.mark.parametrize("change", [Cutout(size=4), AutoAugment(policy="cifar10")])
-def test_every_draw_comes_from_the_generator(change: Any) -> None:
+@pytest.mark.parametrize("augmentation", [Cutout(size=4), AutoAugment(policy="cifar10")])
+def test_every_draw_comes_from_the_generator(augmentation: Any) -> None:
     images, before = pictures(40), torch.get_rng_state()
-    first, again, other = (change(images, FILL, generator(seed)) for seed in (0, 0, 1))
+    first, again, other = (change(augmentation, images, FILL, generator(seed)) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     assert torch.equal(before, torch.get_rng_state())

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from eos.training.loop import Images, Trained, _batches, train
+from eos.training.epoch import batches_of
+from eos.training.loop import Images, Trained, train
 from eos.training.recipe import (
     LARGEST_BATCH,
     LEAST_EPOCHS,
@@ -66,7 +67,7 @@ def test_what_is_given_stays_and_the_rest_goes_with_it() -> None:
 @pytest.mark.parametrize("rows", [1, 3, 4, 16, 19, 20, 129, 388, 404, 431])
 @pytest.mark.parametrize("batch_size", [1, 2, 16, 128])
 def test_steps_of_an_epoch_are_the_batches_of_the_loop(rows: int, batch_size: int) -> None:
-    assert steps_per_epoch(rows, batch_size) == len(_batches(torch.arange(rows), batch_size))
+    assert steps_per_epoch(rows, batch_size) == len(batches_of(torch.arange(rows), batch_size))
 
 
 def pictures(counts: tuple[int, ...], seed: int) -> Images:

@@ -169,6 +169,7 @@ class Classifier:
         """Return the embeddings, and what the network's last layer makes of them where there is a network."""
         if self._network is None:
             return self._features(inputs), None
+        from eos.models.devices import pick_device, repeated_precision
         from eos.models.inference import extract
 
         known = self.description["backbone"]
@@ -178,7 +179,9 @@ class Classifier:
             known["mean"],
             known["std"],
             device=self._device,
-            precision=self.description["computing"]["precision"],
+            precision=repeated_precision(
+                self.description["computing"]["precision"], pick_device(self._device)
+            ),
         )
 
     def _features(self, inputs: Any) -> np.ndarray:

@@ -202,7 +202,7 @@ class Training(_Section):
     factors: tuple[NonNegative, ...]
     crop_padding: Count
     horizontal_flip: bool
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Literal["auto", "fp32", "bf16", "fp16"]
     score_every: Positive
     device: Literal["auto", "cpu", "cuda"]
     cpu_threads: Threads | None

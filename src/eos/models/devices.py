@@ -1,10 +1,12 @@
 """Where torch computes, in which precision, and how to make it repeat itself exactly."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from eos.errors import InputError, unknown_name
 
@@ -25,21 +27,29 @@ def pick_device(name: str) -> torch.device:
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda":  # cuBLAS repeats its results only so; it looks when it is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     return torch.device(name)
 
 
+#: What each precision computes in; float32 is torch's own and needs no change.
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
 def pick_precision(name: str, device: torch.device) -> str:
-    """Return "fp32" or "bf16"; for "auto" bf16 where the device has units for it.
+    """Return "fp32", "bf16" or "fp16"; for "auto" bf16 where the device has units for it.
 
     Without them bfloat16 is emulated: slower than float32, and less exact.
 
     Raises
     ------
     InputError
-        If the name is none of the three.
+        If the name is none of the four, or "fp16" and the device is no GPU.
     """
-    if name not in ("auto", "fp32", "bf16"):
-        raise unknown_name(name, ("auto", "fp32", "bf16"), what="precision", place="precision")
+    if name not in ("auto", "fp32", *HALF):
+        raise unknown_name(name, ("auto", "fp32", *HALF), what="precision", place="precision")
+    if name == "fp16" and device.type != "cuda":
+        raise InputError("precision 'fp16': only a GPU has units for it; use 'auto', 'bf16' or 'fp32'")
     if name != "auto":
         return name
     if device.type == "cuda":
@@ -48,6 +58,27 @@ def pick_precision(name: str, device: torch.device) -> str:
         processor = torch.cpu.get_capabilities()
         native = any(processor.get(unit, False) for unit in ("amx_bf16", "avx512_bf16"))
     return "bf16" if native else "fp32"
+
+
+def repeated_precision(trained: str, device: torch.device) -> str:
+    """Return the precision in which a device runs a network that was trained in `trained`.
+
+    That is the same, but float32 where that was fp16 and the device is no GPU.
+    """
+    return "fp32" if trained == "fp16" and device.type != "cuda" else trained
+
+
+def in_precision(precision: str, device: torch.device) -> torch.autocast:
+    """Return a context in which torch computes in a precision that `pick_precision` returned."""
+    # A cache of weights that were cast would outlive a captured step, and no weight is used twice.
+    return torch.autocast(
+        device.type, HALF.get(precision, torch.bfloat16), enabled=precision in HALF, cache_enabled=False
+    )
+
+
+def sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor of the CPU on a device; a GPU goes on with what it has to do meanwhile."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
 def limit_threads(threads: int | None) -> None:

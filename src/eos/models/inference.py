@@ -1,6 +1,6 @@
 """Running a trained network: images to feature embeddings and logits, the same bytes every time."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eos.errors import InputError
-from eos.models.devices import deterministic, pick_device, pick_precision
+from eos.models.devices import deterministic, in_precision, pick_device, pick_precision
 from eos.models.network import Classifier, Network, build_network
 
 _CACHED_PIXELS = 64 * 32 * 32  # what passes from one of a CPU's caches to the next
@@ -73,7 +73,7 @@ def extract(
         Images per step; bounds the memory. By default few enough for the caches of a CPU.
     device : {"auto", "cpu", "cuda"}
         Where to compute; see `pick_device`.
-    precision : {"auto", "fp32", "bf16"}
+    precision : {"auto", "fp32", "bf16", "fp16"}
         Of the backbone's arithmetic; see `pick_precision`. The mean over the image, which makes the embedding
         of what the convolutions give, is in float32 either way, and so is the classifier.
 
@@ -84,31 +84,61 @@ def extract(
     """
     place = pick_device(device)
     move(network, place)
+    outputs = forward(
+        network,
+        torch.as_tensor(images),
+        normalizer(mean, std, place),
+        batch_size=batch_size,
+        precision=pick_precision(precision, place),
+    )
+    features, logits = (part.cpu().numpy() for part in outputs)
+    return features, logits
+
+
+def forward(
+    network: Network,
+    images: Tensor,
+    normalize: Callable[[Tensor], Tensor],
+    *,
+    batch_size: int | None = None,
+    precision: str,
+) -> tuple[Tensor, Tensor]:
+    """Do what `extract` does on the network's device, and leave the results there: a GPU is not waited for.
+
+    `normalize` is a `normalizer` of that device, `precision` what `pick_precision` returned.
+    """
+    place = network.classifier.weight.device
     network.eval()
-    stored = torch.as_tensor(images)
     if batch_size is None:
-        pixels = stored.shape[1] * stored.shape[2]
+        pixels = images.shape[1] * images.shape[2]
         batch_size = 1024 if place.type == "cuda" else max(1, _CACHED_PIXELS // pixels)
     features, logits = [], []
-    half = pick_precision(precision, place) == "bf16"
     with deterministic(place), torch.inference_mode():
-        for batch in stored.split(batch_size):
-            inputs = network_input(batch.to(place), mean, std)
-            with torch.autocast(place.type, torch.bfloat16, enabled=half):
+        for batch in images.split(batch_size):
+            inputs = normalize(batch.to(place))
+            with in_precision(precision, place):
                 embedded = network.backbone(inputs)
             features.append(embedded)
             logits.append(network.classifier(embedded))
-        return torch.cat(features).cpu().numpy(), torch.cat(logits).cpu().numpy()
+        return torch.cat(features), torch.cat(logits)
+
+
+def normalizer(
+    mean: Sequence[float], std: Sequence[float], device: torch.device
+) -> Callable[[Tensor], Tensor]:
+    """Return a function that turns stored images into what a network takes.
+
+    It normalises uint8 images (n, height, width, channels) of the device to float32 (n, channels, height,
+    width). The pixels are not moved: the result is in the channels-last memory format, the faster one here.
+    """
+    offset = torch.tensor(mean, device=device) * 255
+    scale = torch.tensor(std, device=device) * 255
+    return lambda images: ((images.float() - offset) / scale).permute(0, 3, 1, 2)
 
 
 def network_input(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Return uint8 images (n, height, width, channels) normalised, as float32 (n, channels, height, width).
-
-    The pixels are not moved: the result is in the channels-last memory format, the faster one here.
-    """
-    offset = torch.tensor(mean, device=images.device) * 255
-    scale = torch.tensor(std, device=images.device) * 255
-    return ((images.float() - offset) / scale).permute(0, 3, 1, 2)
+    """Return what a `normalizer` of the images' device makes of them."""
+    return normalizer(mean, std, images.device)(images)
 
 
 def move(network: Network, device: torch.device) -> None:

@@ -25,7 +25,7 @@ class SavedNetwork:
         In the order of the outputs.
     mean, std : list of float
         The normalisation of its images, per channel, of values in [0, 1].
-    precision : {"fp32", "bf16"}
+    precision : {"fp32", "bf16", "fp16"}
         Of the arithmetic that it was trained in.
     epoch : int
         The epoch that its weights are from, counted from 1.

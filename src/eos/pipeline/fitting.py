@@ -1,5 +1,9 @@
 """Phase 1 for a cell: training a network with the parameters' settings, resumably, and scoring it."""
 
+import contextlib
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +13,7 @@ from dvclive import Live
 
 from eos.config.cells import architecture, training_settings
 from eos.config.schema import Parameters
-from eos.errors import placed
+from eos.errors import InputError, placed
 from eos.losses.base import find_loss
 from eos.metrics.scores import score
 from eos.models.devices import limit_threads
@@ -24,131 +28,203 @@ from eos.storage.layouts import BALANCED, IMAGES, NOTES_BETWEEN, SPLIT, SYNTHETI
 from eos.training.augmentation import normalization_of
 from eos.training.checkpoints import FileCheckpoint, fingerprint, library_code
 from eos.training.config import TrainConfig
-from eos.training.loop import EpochRecord, Images, train
+from eos.training.loop import EpochRecord, Images, Trained, Training, train_together
 from eos.training.recipe import steps_per_epoch, warnings
 
 LOGGED = ("learning_rate", "loss", "train_BAC", "test_BAC", "test_FM", "validation_BAC", "validation_FM")
 
 
-def fit_network(
-    parameters: Parameters,
-    dataset: str,
-    cut: int,
-    network: str,
-    *,
-    folder: Path,
-    synthetic: Path | None = None,
-    sampler: str = "",
-) -> dict[str, Any]:
-    """Train on the imbalanced images, and on `synthetic` ones where given; write what comes of it.
+@dataclass(frozen=True)
+class Job:
+    """A network to train: what it sees, and where it goes.
 
-    Into `folder` go the weights that each selection rule chooses, the training history, `network.json` with
-    what else is needed to use the weights, and, of a network on images that `sampler` balanced, `scores.csv`.
+    Attributes
+    ----------
+    dataset, cut, network
+        The cell of the grid.
+    folder
+        Where the network goes.
+    synthetic
+        A file of images that are trained on beside the real ones.
+    sampler
+        The name of what made them.
+    """
+
+    dataset: str
+    cut: int
+    network: str
+    folder: Path
+    synthetic: Path | None = None
+    sampler: str = ""
+
+    @property
+    def name(self) -> str:
+        """The cell as DVC names it."""
+        sampler = [self.sampler] if self.sampler else []
+        return "-".join([self.dataset, str(self.cut), *sampler, self.network])
+
+
+def fit_network(parameters: Parameters, job: Job) -> dict[str, Any]:
+    """Do what `fit_networks` does for one network alone.
+
+    Raises
+    ------
+    InputError
+        If the training fails.
+    """
+    (made,) = fit_networks(parameters, [job])
+    if isinstance(made, InputError):
+        raise made
+    return made
+
+
+def fit_networks(parameters: Parameters, jobs: Sequence[Job]) -> list[dict[str, Any] | InputError]:
+    """Train networks side by side, each on imbalanced images and its synthetic ones; write what comes of it.
+
+    Into a job's folder go the weights that each selection rule chooses, the training history, `network.json`
+    with what else is needed to use the weights, and, of a network on images that a sampler balanced,
+    `scores.csv`. Of jobs that share a data set, its images are read once.
 
     Returns
     -------
-    dict
-        The `seconds` of all epochs, also of those before a resumption; the `epochs`, training `rows` and
-        trainable `parameters`, by which the run-time table explains them; and what was `made`.
+    list
+        For each job the `seconds` of all epochs, also of those before a resumption; the `epochs`, training
+        `rows` and trainable `parameters`, by which the run-time table explains them; and what was `made`. Of
+        a job that failed its error.
     """
-    definition, given = parameters.networks[network], parameters.datasets[dataset].normalization
-    data = read_stored(paths.images_file(dataset), IMAGES)
-    split = read_stored(paths.split_file(dataset, cut), SPLIT, "train", "validation")
-    real, validation = _images_of(data, split["train"]), _images_of(data, split["validation"])
-    test = Images(data["test_images"], data["test_labels"])
-    assert real is not None  # `split` leaves every class an image
-    notes: list[str] = []
-    images = real
-    if synthetic is not None:
-        added = read_stored(synthetic, SYNTHETIC)
-        images = Images(
-            np.concatenate([real.images, added["images"]]), np.concatenate([real.labels, added["labels"]])
+    read = functools.lru_cache(maxsize=1)(lambda dataset: read_stored(paths.images_file(dataset), IMAGES))
+    fits: dict[int, _Fit] = {}
+    results: dict[int, dict[str, Any] | InputError] = {}
+    with contextlib.ExitStack() as stack:
+        for number, job in enumerate(jobs):
+            try:
+                fits[number] = _Fit(parameters, job, read(job.dataset), labelled=len(jobs) > 1)
+                stack.enter_context(fits[number].live)
+            except InputError as error:
+                results[number] = error
+        trained = train_together([fit.training for fit in fits.values()])
+    for (number, fit), made in zip(fits.items(), trained, strict=True):
+        try:
+            with placed(fit.place):
+                if isinstance(made, InputError):
+                    raise made
+            results[number] = fit.write(made)
+        except InputError as error:
+            results[number] = error
+    return [results[number] for number in range(len(jobs))]
+
+
+class _Fit:
+    """A training with the settings that the parameters give it, and what is written of it."""
+
+    def __init__(self, parameters: Parameters, job: Job, data: Arrays, *, labelled: bool) -> None:
+        self.job = job
+        dataset, network = job.dataset, job.network
+        definition, given = parameters.networks[network], parameters.datasets[dataset].normalization
+        split = read_stored(paths.split_file(dataset, job.cut), SPLIT, "train", "validation")
+        real, validation = _images_of(data, split["train"]), _images_of(data, split["validation"])
+        self.test = Images(data["test_images"], data["test_labels"])
+        assert real is not None  # `split` leaves every class an image
+        self.notes: list[str] = []
+        images = real
+        if job.synthetic is not None:
+            added = read_stored(job.synthetic, SYNTHETIC)
+            images = Images(
+                np.concatenate([real.images, added["images"]]), np.concatenate([real.labels, added["labels"]])
+            )
+            self.notes = added["notes"].tolist()
+        self.rows = len(images.labels)
+        self.settings = training_settings(
+            parameters, dataset, network, rows=self.rows, balanced=job.synthetic is not None
         )
-        notes = added["notes"].tolist()
-    settings = training_settings(
-        parameters, dataset, network, rows=len(images.labels), balanced=synthetic is not None
-    )
-    limit_threads(settings.cpu_threads)
-    chosen = architecture(parameters, dataset, network)
-    mixing, augmentations = definition.mixing, definition.augmentations
-    place = f"{paths.PARAMETERS}: networks.{network} on {dataset}"
-    with placed(place):
-        weights = read_state_dict(Path(chosen.weights).expanduser()) if chosen.weights else None
-    arguments: dict[str, Any] = {
-        "n_classes": len(data["class_names"]),
-        "architecture": chosen.name,
-        "loss": definition.loss.name,
-        "loss_parameters": definition.loss.model_dump(exclude={"name"}),
-        "config": TrainConfig(
-            **settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}),
-            resample_from=definition.resample_from,
-        ),
-        "normalization": (given.mean, given.std) if given else normalization_of(real.images),
-        "device": settings.device,
-    }
-    # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
-    seen = [part for one in (images, validation, test) if one for part in (one.images, one.labels)]
-    seen += [value.float().numpy() for value in (weights or {}).values()]
-    key = fingerprint(seen, (arguments, mixing, augmentations, settings.cpu_threads), library_code())
-    checkpoint = FileCheckpoint(paths.CHECKPOINTS / f"{key}.safetensors")
-    steps = steps_per_epoch(len(images.labels), settings.batch_size)
-    print(
-        f"{len(images.labels)} training images: {settings.epochs} epochs of {steps} steps, batch size "
-        f"{settings.batch_size}, learning rate {settings.learning_rate:g}",
-        flush=True,
-    )
-    with placed(place), Live(str(folder / "history"), dvcyaml=None, save_dvc_exp=False) as live:
-        log = EpochLog(settings.epochs, live)
-        trained = train(
-            images,
-            test,
-            validation=validation,
-            mixing=built(MIXINGS, mixing) if mixing else None,
-            augmentations=[built(AUGMENTATIONS, one) for one in augmentations],
-            on_epoch=log,
-            on_resume=log.resume,
-            checkpoint=checkpoint,
-            pretrained=weights,
-            **arguments,
+        limit_threads(self.settings.cpu_threads)
+        chosen = architecture(parameters, dataset, network)
+        mixing, augmentations = definition.mixing, definition.augmentations
+        self.place = f"{paths.PARAMETERS}: networks.{network} on {dataset}"
+        with placed(self.place):
+            weights = read_state_dict(Path(chosen.weights).expanduser()) if chosen.weights else None
+        arguments: dict[str, Any] = {
+            "n_classes": len(data["class_names"]),
+            "architecture": chosen.name,
+            "loss": definition.loss.name,
+            "loss_parameters": definition.loss.model_dump(exclude={"name"}),
+            "config": TrainConfig(
+                **self.settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}),
+                resample_from=definition.resample_from,
+            ),
+            "normalization": (given.mean, given.std) if given else normalization_of(real.images),
+            "device": self.settings.device,
+        }
+        # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
+        seen = [part for one in (images, validation, self.test) if one for part in (one.images, one.labels)]
+        seen += [value.float().numpy() for value in (weights or {}).values()]
+        key = fingerprint(seen, (arguments, mixing, augmentations, self.settings.cpu_threads), library_code())
+        self.checkpoint = FileCheckpoint(paths.CHECKPOINTS / f"{key}.safetensors")
+        self.steps = steps_per_epoch(self.rows, self.settings.batch_size)
+        self.label = f"{job.name}: " if labelled else ""
+        print(
+            f"{self.label}{self.rows} training images: {self.settings.epochs} epochs of {self.steps} steps, "
+            f"batch size {self.settings.batch_size}, learning rate {self.settings.learning_rate:g}",
+            flush=True,
         )
-    last = trained.history[-1]
-    assert last.test_BAC is not None  # the last epoch is scored
-    for told in warnings(
-        n_classes=arguments["n_classes"],
-        steps=settings.epochs * steps,
-        test_BAC=last.test_BAC,
-        train_BAC=last.train_BAC,
-        settled_BAC=trained.settled_BAC,
-    ):
-        print(f"warning: {told}", flush=True)
-    description = {
-        "architecture": arguments["architecture"],
-        "classifier": find_loss(definition.loss.name).classifier,
-        "channels": test.images.shape[3],
-        "class_names": data["class_names"].tolist(),
-        "mean": trained.mean,
-        "std": trained.std,
-        "precision": trained.precision,
-        "epochs": trained.epochs,
-    }
-    save_network(folder, trained.weights, description)
-    if synthetic is not None:
-        row = {"dataset": dataset, "cut": cut, "sampler": sampler, "network": network, "seed": 0}
-        rows = [
-            row
-            | {"selection": rule, "epoch": epoch, "note": NOTES_BETWEEN.join(notes)}
-            | _test_scores(folder, rule, test, device=settings.device)
-            for rule, epoch in trained.epochs.items()
-        ]
-        write_table(folder / "scores.csv", pd.DataFrame(rows, columns=BALANCED))
-    checkpoint.clear()
-    return {
-        "seconds": sum(record.seconds for record in trained.history),
-        "epochs": settings.epochs,
-        "rows": len(images.labels),
-        "parameters": trained.n_parameters,
-        "made": digest(folder / "last.safetensors"),
-    }
+        with placed(self.place):
+            self.live = Live(str(job.folder / "history"), dvcyaml=None, save_dvc_exp=False)
+            log = EpochLog(self.settings.epochs, self.live, label=self.label)
+            self.training = Training(
+                images,
+                self.test,
+                validation=validation,
+                mixing=built(MIXINGS, mixing) if mixing else None,
+                augmentations=[built(AUGMENTATIONS, one) for one in augmentations],
+                on_epoch=log,
+                on_resume=log.resume,
+                checkpoint=self.checkpoint,
+                pretrained=weights,
+                **arguments,
+            )
+        self.description = {
+            "architecture": arguments["architecture"],
+            "classifier": find_loss(definition.loss.name).classifier,
+            "channels": self.test.images.shape[3],
+            "class_names": data["class_names"].tolist(),
+        }
+
+    def write(self, trained: Trained) -> dict[str, Any]:
+        """Write what the finished training has made, and return what `fit_networks` does of it."""
+        job, last = self.job, trained.history[-1]
+        assert last.test_BAC is not None  # the last epoch is scored
+        for told in warnings(
+            n_classes=len(self.description["class_names"]),
+            steps=self.settings.epochs * self.steps,
+            test_BAC=last.test_BAC,
+            train_BAC=last.train_BAC,
+            settled_BAC=trained.settled_BAC,
+        ):
+            print(f"{self.label}warning: {told}", flush=True)
+        description = self.description | {
+            "mean": trained.mean,
+            "std": trained.std,
+            "precision": trained.precision,
+            "epochs": trained.epochs,
+        }
+        save_network(job.folder, trained.weights, description)
+        if job.synthetic is not None:
+            row = {"dataset": job.dataset, "cut": job.cut, "sampler": job.sampler, "network": job.network}
+            rows = [
+                row
+                | {"seed": 0, "selection": rule, "epoch": epoch, "note": NOTES_BETWEEN.join(self.notes)}
+                | _test_scores(job.folder, rule, self.test, device=self.settings.device)
+                for rule, epoch in trained.epochs.items()
+            ]
+            write_table(job.folder / "scores.csv", pd.DataFrame(rows, columns=BALANCED))
+        self.checkpoint.clear()
+        return {
+            "seconds": sum(record.seconds for record in trained.history),
+            "epochs": self.settings.epochs,
+            "rows": self.rows,
+            "parameters": trained.n_parameters,
+            "made": digest(job.folder / "last.safetensors"),
+        }
 
 
 def built(table: Table, definition: Any) -> Any:
@@ -172,8 +248,9 @@ def _test_scores(folder: Path, rule: str, test: Images, *, device: str) -> dict[
 class EpochLog:
     """Log every epoch, and print a line for about every tenth of them, with the time left."""
 
-    def __init__(self, epochs: int, live: Live) -> None:
+    def __init__(self, epochs: int, live: Live, *, label: str = "") -> None:
         self.epochs = epochs
+        self.label = label
         self.done = 0  # epochs that an earlier run has told of
         self.live = live
         self.seconds = 0.0
@@ -181,7 +258,7 @@ class EpochLog:
     def resume(self, done: int) -> None:
         """Tell that the first `done` epochs were trained before."""
         self.done = done
-        print(f"goes on after epoch {done}, where it was stopped", flush=True)
+        print(f"{self.label}goes on after epoch {done}, where it was stopped", flush=True)
 
     def __call__(self, record: EpochRecord) -> None:
         """Report one epoch."""
@@ -198,7 +275,7 @@ class EpochLog:
         left = self.seconds / record.epoch * (self.epochs - record.epoch)
         tested = "" if record.test_BAC is None else f" test {record.test_BAC:.3f}"
         print(
-            f"epoch {record.epoch}/{self.epochs}  loss {record.loss:.4f}  "
+            f"{self.label}epoch {record.epoch}/{self.epochs}  loss {record.loss:.4f}  "
             f"BAC train {record.train_BAC:.3f}{tested}  {left:.0f} s left",
             flush=True,
         )

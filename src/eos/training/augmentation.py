@@ -6,36 +6,42 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def augment(
-    images: Tensor, *, crop_padding: int, horizontal_flip: bool, generator: torch.Generator
-) -> Tensor:
-    """Return a random crop, mirrored or not, of every image, each drawn by itself.
+def draw_crops(n: int, *, crop_padding: int, horizontal_flip: bool, generator: torch.Generator) -> Tensor:
+    """Draw the crops of `n` images: the first row and column of each, and whether it is mirrored.
 
     Parameters
     ----------
-    images : Tensor of uint8, shape (n, height, width, channels)
     crop_padding : int
-        Black pixels put around each image first.
+        Black pixels that will be put around each image.
     horizontal_flip : bool
         Whether to mirror half of the images, at random.
     generator : torch.Generator
-        On the CPU, whatever the device of the images.
+        On the CPU.
 
     Returns
     -------
-    Tensor
-        Of the same type, shape and device.
+    Tensor of int64, shape (n, 3)
+        On the CPU, whatever the device of the images will be.
     """
-    n, height, width, _ = images.shape
     top, left = torch.randint(2 * crop_padding + 1, (2, n, 1), generator=generator)
-    rows = top + torch.arange(height)
-    columns = left + torch.arange(width)
+    mirrored = torch.zeros((n, 1), dtype=torch.bool)
     if horizontal_flip:
         mirrored = torch.rand((n, 1), generator=generator) < 0.5
-        columns = torch.where(mirrored, columns.flip(1), columns)
+    return torch.cat((top, left, mirrored.long()), dim=1)
+
+
+def crop(images: Tensor, drawn: Tensor, *, crop_padding: int) -> Tensor:
+    """Return the crops that `draw_crops` has drawn, on the same device, of images and type as they are.
+
+    The images are `(n, height, width, channels)`.
+    """
+    n, height, width, _ = images.shape
+    top, left, mirrored = (part[:, None] for part in drawn.unbind(dim=1))
+    across = torch.arange(width, device=images.device)
+    rows = top + torch.arange(height, device=images.device)
+    columns = left + torch.where(mirrored.bool(), width - 1 - across, across)
     padded = functional.pad(images, (0, 0, *[crop_padding] * 4))
-    index = torch.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]
-    return padded[tuple(part.to(images.device) for part in index)]
+    return padded[torch.arange(n, device=images.device)[:, None, None], rows[:, :, None], columns[:, None]]
 
 
 def normalization_of(images: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -25,9 +25,9 @@ class TrainConfig:
         Black pixels put around an image before a random crop of its size; 0 does not crop.
     horizontal_flip : bool
         Whether half of the images, at random, are mirrored.
-    precision : {"auto", "fp32", "bf16"}
-        Of the network's arithmetic, in training and in scoring; "auto" is bfloat16 where the processor has
-        units for it.
+    precision : {"auto", "fp32", "bf16", "fp16"}
+        Of the network's arithmetic, in training and in scoring; "auto" is bfloat16 where the processor or GPU
+        has units for it, "fp16" is for GPUs.
     score_every : int
         Epochs from one scoring of the test and validation images to the next; the last is scored anyway.
         The rules that look at these scores choose among the scored epochs.

@@ -1,13 +1,13 @@
 """Phase 1: training a network end to end on imbalanced images.
 
-The images live on the device as one tensor, and crops, flips, normalisation and mixing run on whole batches.
-Every random draw (weights, order, crops, flips, mixtures) comes from one CPU generator, so it is the same on
-every device.
+The images live on the device as one tensor. Every random draw (weights, order, crops, flips, mixtures) comes
+from one CPU generator, so it is the same on every device (`eos.training.epoch`). A step is sent to a GPU as
+one CUDA graph (`eos.training.step`), and several trainings can share it.
 """
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from typing import Any
 
@@ -16,19 +16,24 @@ import torch
 from torch import Tensor
 
 from eos.errors import InputError
-from eos.losses.base import Loss, build_loss
+from eos.losses.base import build_loss
 from eos.metrics.scores import score
 from eos.metrics.selection import RULES, BestEpochs
 from eos.models.devices import deterministic, pick_device, pick_precision
-from eos.models.inference import extract, move, network_input
-from eos.models.network import Network, build_network
+from eos.models.inference import forward, move
+from eos.models.network import build_network
 from eos.models.pretrained import start_from
 from eos.storage.files import Arrays
-from eos.training.augmentation import augment, normalization_of
-from eos.training.checkpoints import FileCheckpoint, pack, part, unpack
+from eos.training.augmentation import normalization_of
+from eos.training.checkpoints import FileCheckpoint, part
 from eos.training.config import TrainConfig, learning_rate
+from eos.training.epoch import EpochImages
 from eos.training.mixing import Mixing
 from eos.training.policies import Augmentation
+from eos.training.step import CapturedStep, Step
+
+# Of the images of an epoch so many values are made at once on a GPU: at most 1 GB of float32.
+_VALUES_MADE = 2**28
 
 Weights = dict[str, Tensor]
 
@@ -90,7 +95,7 @@ class Trained:
         One per epoch.
     mean, std : tuple of float
         The normalisation of the images, which the network needs from now on.
-    precision : {"fp32", "bf16"}
+    precision : {"fp32", "bf16", "fp16"}
         What "auto" became.
     n_parameters : int
         Trainable weights.
@@ -124,6 +129,7 @@ def train(
     normalization: tuple[Sequence[float], Sequence[float]] | None = None,
     pretrained: Mapping[str, Tensor] | None = None,
     device: str = "auto",
+    captured: bool = True,
     on_epoch: Callable[[EpochRecord], None] | None = None,
     checkpoint: FileCheckpoint | None = None,
     on_resume: Callable[[int], None] | None = None,
@@ -156,6 +162,8 @@ def train(
         Weights that the backbone starts from (see `eos.models.pretrained`) in place of drawn ones.
     device : {"auto", "cpu", "cuda"}
         Where to train; "auto" takes a GPU where there is one.
+    captured : bool, default=True
+        Whether a GPU is sent whole steps, as CUDA graphs; see `eos.training.step`.
     on_epoch : callable, optional
         Is given the record of each epoch as it ends; after a resumption first those of the epochs before.
     checkpoint : FileCheckpoint, optional
@@ -167,7 +175,7 @@ def train(
     Returns
     -------
     Trained
-        On a CPU the same bytes for the same arguments and the same number of threads.
+        On a CPU the same bytes for the same arguments and the same number of threads, also beside others.
 
     Raises
     ------
@@ -175,127 +183,234 @@ def train(
         If a name is unknown, a class has no training image, the images are of several sizes, the pretrained
         weights are those of another architecture, there is no such device, or the training diverges.
     """
-    scored = {"test": test} if validation is None else {"test": test, "validation": validation}
-    counts = _class_counts(train, scored, n_classes)
-    training = _Training(
+    training = Training(
         train,
-        scored,
-        architecture,
-        build_loss(loss, counts, loss_parameters or {}),
+        test,
+        validation=validation,
+        n_classes=n_classes,
+        architecture=architecture,
+        loss=loss,
+        loss_parameters=loss_parameters,
         config=config,
         mixing=mixing,
         augmentations=augmentations,
         normalization=normalization,
         pretrained=pretrained,
         device=device,
+        captured=captured,
+        on_epoch=on_epoch,
+        checkpoint=checkpoint,
+        on_resume=on_resume,
     )
-    history, report = training.history, on_epoch or (lambda record: None)
-    if checkpoint is not None and (saved := checkpoint.load()) is not None:
-        training.unpack(saved)
-        if on_resume is not None:
-            on_resume(len(history))
-        for record in history:
-            report(record)
-    while len(history) < config.epochs:
-        training.run_epoch()
-        if checkpoint is not None:
-            checkpoint.save(training.pack())
-        report(history[-1])
-    return Trained(
-        weights=training.weights,
-        epochs={rule: training.best.epoch(rule) + 1 for rule in training.weights},
-        history=history,
-        mean=training.mean,
-        std=training.std,
-        precision=training.precision,
-        n_parameters=sum(weight.numel() for weight in training.network.parameters()),
-        settled_BAC=training.score(training.images, train.labels)["BAC"],
-    )
+    (result,) = train_together([training])
+    if isinstance(result, InputError):
+        raise result
+    return result
 
 
-class _Training:
-    """A training between two epochs: what it works on, and all that changes."""
+def train_together(trainings: Sequence["Training"]) -> list[Trained | InputError]:
+    """Train several networks side by side, each as if it were alone; return what `train` returns of each.
+
+    They take turns, a step each. On a GPU, where each has a stream of its own, their kernels run at the same
+    time, which a small network alone does not fill. All are on one device. A training that fails does not
+    stop the others: its place has the error that `train` would raise.
+    """
+    results: dict[int, Trained | InputError] = {}
+    running = {number: training.run(beside=len(trainings)) for number, training in enumerate(trainings)}
+    while running:
+        for number, steps in list(running.items()):
+            training = trainings[number]
+            try:
+                with deterministic(training.device), torch.cuda.stream(training.stream):
+                    if next(steps, "done") is None:
+                        continue
+                    results[number] = training.result()
+            except InputError as error:
+                results[number] = error
+            del running[number]
+    return [results[number] for number in range(len(trainings))]
+
+
+@dataclass(frozen=True)
+class _Sent:
+    """An epoch that was sent to the device: what it leaves there, to be read once it is done."""
+
+    epoch: int
+    learning_rate: float
+    n: int
+    loss: Tensor  # summed over the images
+    classes: Tensor  # as met
+    predicted: Tensor
+    logits: dict[str, Tensor]  # of what is scored
+    state: dict[str, Tensor]  # of the step, and the generator's
+
+
+class Training:
+    """A training that takes turns with others; the parameters are those of `train`."""
 
     def __init__(
         self,
         train: Images,
-        scored: Mapping[str, Images],
-        architecture: str,
-        loss: Loss,
+        test: Images,
         *,
+        validation: Images | None = None,
+        n_classes: int,
+        architecture: str,
+        loss: str,
+        loss_parameters: Mapping[str, float] | None = None,
         config: TrainConfig,
-        mixing: Mixing | None,
-        augmentations: Sequence[Augmentation],
-        normalization: tuple[Sequence[float], Sequence[float]] | None,
-        pretrained: Mapping[str, Tensor] | None,
-        device: str,
+        mixing: Mixing | None = None,
+        augmentations: Sequence[Augmentation] = (),
+        normalization: tuple[Sequence[float], Sequence[float]] | None = None,
+        pretrained: Mapping[str, Tensor] | None = None,
+        device: str = "auto",
+        captured: bool = True,
+        on_epoch: Callable[[EpochRecord], None] | None = None,
+        checkpoint: FileCheckpoint | None = None,
+        on_resume: Callable[[int], None] | None = None,
     ) -> None:
+        scored = {"test": test} if validation is None else {"test": test, "validation": validation}
+        counts = _class_counts(train, scored, n_classes)
         self.config = config
-        self.mixing = mixing
-        self.augmentations = augmentations
+        self.checkpoint = checkpoint
+        self.on_epoch = on_epoch or (lambda record: None)
+        self.on_resume = on_resume or (lambda done: None)
         self.mean, self.std = map(tuple, normalization or normalization_of(train.images))
         self.device = pick_device(device)
         self.precision = pick_precision(config.precision, self.device)
-        self.images = torch.as_tensor(train.images, device=self.device)
-        self.labels = torch.as_tensor(train.labels, dtype=torch.int64, device=self.device)
-        self.counts = self.labels.bincount(minlength=loss.n_classes)
-        self.fill = (torch.tensor(self.mean, device=self.device) * 255).round().to(torch.uint8)
-        self.scored = {
-            name: (torch.as_tensor(one.images, device=self.device), one.labels)
-            for name, one in scored.items()
-        }
+        self.stream = torch.cuda.Stream() if self.device.type == "cuda" else None
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.loss = loss.to(self.device)
-        self.network = build_network(
-            architecture,
-            channels=train.images.shape[3],
-            n_classes=loss.n_classes,
-            classifier=loss.classifier,
-            generator=self.generator,
-        )
-        if pretrained is not None:
-            start_from(self.network.get_submodule("backbone"), pretrained)
-        move(self.network, self.device)
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=config.learning_rate,
-            momentum=config.momentum,
-            weight_decay=config.weight_decay,
-            fused=True,
-        )
+        self.labels = train.labels
+        self.truth = {name: one.labels for name, one in scored.items()}
+        with torch.cuda.stream(self.stream):
+            self.images = EpochImages(
+                torch.as_tensor(train.images),
+                torch.as_tensor(train.labels, dtype=torch.int64),
+                n_classes=n_classes,
+                config=config,
+                mixing=mixing,
+                augmentations=augmentations,
+                mean=self.mean,
+                std=self.std,
+                device=self.device,
+            )
+            self.scored = {
+                name: torch.as_tensor(one.images, device=self.device) for name, one in scored.items()
+            }
+            self.loss = build_loss(loss, counts, loss_parameters or {}).to(self.device)
+            self.network = build_network(
+                architecture,
+                channels=train.images.shape[3],
+                n_classes=n_classes,
+                classifier=self.loss.classifier,
+                generator=self.generator,
+            )
+            if pretrained is not None:
+                start_from(self.network.get_submodule("backbone"), pretrained)
+            move(self.network, self.device)
+            self.step = Step(self.network, self.loss, config, precision=self.precision, device=self.device)
+        self.take = CapturedStep(self.step) if captured and self.device.type == "cuda" else self.step
         self.history: list[EpochRecord] = []
         self.best = BestEpochs()
         self.weights: dict[str, Weights] = {}  # by selection rule
 
-    def run_epoch(self) -> None:
-        """Train for one epoch, score the network if due, and keep its weights for the rules it now suits.
+    def run(self, *, beside: int = 1) -> Iterator[None]:
+        """Train to the end, what a checkpoint holds first; yield after each step that was sent to the device.
+
+        `beside` is the number of trainings that share the time on the clock. On a GPU an epoch is read after
+        the next one was sent, so that it never waits for the processor.
 
         Raises
         ------
         InputError
             If the loss is no longer a finite number.
         """
-        start, config, epoch = time.perf_counter(), self.config, len(self.history) + 1
+        if self.checkpoint is not None and (saved := self.checkpoint.load()) is not None:
+            self.unpack(saved)
+            self.on_resume(len(self.history))
+            for record in self.history:
+                self.on_epoch(record)
+        ahead = 0 if self.device.type == "cpu" else 1
+        unread: list[_Sent] = []
+        start = time.perf_counter()
+        for epoch in range(len(self.history) + 1, self.config.epochs + 1):
+            unread.append((yield from self._send(epoch)))
+            while len(unread) > (ahead if epoch < self.config.epochs else 0):
+                self._read(unread.pop(0), seconds=(time.perf_counter() - start) / beside)
+                start = time.perf_counter()
+
+    def result(self) -> Trained:
+        """Return what the finished training has made."""
+        return Trained(
+            weights=self.weights,
+            epochs={rule: self.best.epoch(rule) + 1 for rule in self.weights},
+            history=self.history,
+            mean=self.mean,
+            std=self.std,
+            precision=self.precision,
+            n_parameters=sum(weight.numel() for weight in self.network.parameters()),
+            settled_BAC=self._score(self._logits(self.images.images), self.labels)["BAC"],
+        )
+
+    def _send(self, epoch: int) -> Generator[None, None, _Sent]:
+        """Send the steps of an epoch, counted from 1, and the scoring after it, if due, to the device."""
+        config = self.config
         rate = learning_rate(config, epoch)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        self.step.set_learning_rate(rate)
         self.loss.begin_epoch((epoch - 1) / config.epochs)
-        with deterministic(self.device):
-            loss, train_bac = self._learn()
+        self.network.train()
+        drawn = self.images.draw(epoch, self.generator)
+        total = torch.zeros((), device=self.device)
+        met, predicted, start = [], [], 0
+        for sizes in self._portions(drawn.sizes):
+            inputs, targets, classes = self.images.make(drawn, start, start + sum(sizes))
+            met.append(classes)
+            start += sum(sizes)
+            for batch, target in zip(inputs.split(sizes), targets.split(sizes), strict=True):
+                loss, guessed = self.take(batch, target)
+                total += loss * len(batch)
+                predicted.append(guessed.clone())
+                yield
+        due = epoch % config.score_every == 0 or epoch == config.epochs
+        logits = {name: self._logits(images) for name, images in self.scored.items()} if due else {}
+        state = {name: value.detach().clone() for name, value in self.step.state().items()}
+        state["random"] = self.generator.get_state()
+        return _Sent(epoch, rate, start, total, torch.cat(met), torch.cat(predicted), logits, state)
+
+    def _portions(self, sizes: list[int]) -> list[list[int]]:
+        """Divide the batches into those whose images are made at once."""
+        if self.device.type == "cpu":
+            return [[size] for size in sizes]
+        values = self.images.images[0].numel()
+        together = max(1, _VALUES_MADE // (values * max(sizes)))
+        return [sizes[first : first + together] for first in range(0, len(sizes), together)]
+
+    def _read(self, sent: _Sent, *, seconds: float) -> None:
+        """Wait for an epoch; record and report it, and keep its weights for the rules that it now suits."""
+        loss, rate = sent.loss.item() / sent.n, sent.learning_rate
         if not math.isfinite(loss):
             raise InputError(
-                f"training diverged: the loss is {loss} in epoch {epoch} at learning rate {rate:g}; "
-                f"lower learning_rate ({config.learning_rate:g}) or lengthen warmup"
+                f"training diverged: the loss is {loss} in epoch {sent.epoch} at learning rate {rate:g}; "
+                f"lower learning_rate ({self.config.learning_rate:g}) or lengthen warmup"
             )
-        due = epoch % config.score_every == 0 or epoch == config.epochs
-        scores = self._scores() if due else {}
-        seconds = time.perf_counter() - start
-        improved = self._record(EpochRecord(epoch, rate, loss, train_bac, seconds, **scores))
-        self.weights |= dict.fromkeys(improved, _snapshot(self.network))
+        train_bac = self._score(sent.predicted, sent.classes.cpu().numpy())["BAC"]
+        found = {name: self._score(logits, self.truth[name]) for name, logits in sent.logits.items()}
+        scores = {f"{name}_{kind}": score[kind] for name, score in found.items() for kind in ("BAC", "FM")}
+        record = EpochRecord(sent.epoch, rate, loss, train_bac, seconds, **scores)
+        state = {name: value.cpu().contiguous() for name, value in sent.state.items()}
+        weights = {
+            name.removeprefix("network."): value
+            for name, value in state.items()
+            if name.startswith("network.")
+        }
+        self.weights |= dict.fromkeys(self._record(record), weights)
+        if self.checkpoint is not None:
+            self.checkpoint.save(self.pack(state))
+        self.on_epoch(record)
 
-    def pack(self) -> Arrays:
-        """Return everything that the training needs to go on from here, as named arrays."""
-        arrays = pack(self.network, {"sgd": self.optimizer}, self.generator)
+    def pack(self, state: Mapping[str, Tensor]) -> Arrays:
+        """Return everything that the training needs to go on after an epoch, as named arrays."""
+        arrays = {name: value.numpy() for name, value in state.items()}
         for rule, weights in self.weights.items():
             arrays |= {f"weights.{rule}.{name}": value.numpy() for name, value in weights.items()}
         # A missing score becomes NaN; no other number can be one.
@@ -303,7 +418,10 @@ class _Training:
 
     def unpack(self, arrays: Arrays) -> None:
         """Put a fresh training where the packed one was, bit for bit."""
-        unpack(arrays, self.network, {"sgd": self.optimizer}, self.generator)
+        with torch.no_grad():
+            for name, value in self.step.state().items():
+                value.copy_(torch.from_numpy(arrays[name]))
+        self.generator.set_state(torch.from_numpy(arrays["random"]))
         for epoch, *numbers in arrays["history"].tolist():
             values: list[Any] = [None if math.isnan(number) else number for number in numbers]
             self._record(EpochRecord(int(epoch), *values))
@@ -315,89 +433,15 @@ class _Training:
         self.history.append(record)
         return self.best.update(test_score=record.test_FM, validation_score=record.validation_FM)
 
-    def _learn(self) -> tuple[float, float]:
-        """Take one step per batch; return the mean loss, and the balanced accuracy of the predictions."""
-        self.network.train()
-        all_labels = self.labels.cpu()
-        if len(self.history) / self.config.epochs >= self.config.resample_from:
-            order = class_balanced_rows(all_labels, self.generator)
-        else:
-            order = torch.randperm(len(self.labels), generator=self.generator)
-        total = torch.zeros((), device=self.device)
-        met, predicted = [], []
-        # What is collected stays on the device until the end: reading one number would wait for the GPU.
-        for batch in _batches(order, self.config.batch_size):
-            chosen = batch
-            if self.mixing is not None:
-                chosen = batch[self.mixing.chosen(all_labels[batch], self.generator)]
-            rows = chosen.to(self.device)
-            views = augment(
-                self.images[rows],
-                crop_padding=self.config.crop_padding,
-                horizontal_flip=self.config.horizontal_flip,
-                generator=self.generator,
-            )
-            for change in self.augmentations:
-                views = change(views, self.fill, self.generator)
-            inputs = network_input(views, self.mean, self.std)
-            targets = labels = self.labels[rows]
-            if self.mixing is not None:
-                inputs, targets, labels = self.mixing.mixed(inputs, labels, self.counts, self.generator)
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                logits = self.network(inputs)
-            loss = self.loss(logits, targets)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            total += loss.detach() * len(batch)
-            met.append(labels)
-            predicted.append(logits.detach().argmax(dim=1))
-        truth, predictions = (torch.cat(parts).cpu().numpy() for parts in (met, predicted))
-        return total.item() / len(order), score(truth, predictions, self.loss.n_classes)["BAC"]
+    def _logits(self, images: Tensor) -> Tensor:
+        """Return the network's outputs for images, in evaluation mode, on the device."""
+        return forward(self.network, images, self.images.normalize, precision=self.precision)[1]
 
-    def score(self, images: Tensor, labels: np.ndarray) -> dict[str, float]:
-        """Return what `eos.metrics.scores.score` gives for images, in evaluation mode."""
-        _, logits = extract(
-            self.network, images, self.mean, self.std, device=self.device.type, precision=self.precision
-        )
-        return score(labels, logits.argmax(axis=1), self.loss.n_classes)
-
-    def _scores(self) -> dict[str, float]:
-        """Return the balanced accuracy and the macro-F1 of each of the sets of images to score."""
-        found = {name: self.score(images, labels) for name, (images, labels) in self.scored.items()}
-        return {f"{name}_{kind}": scores[kind] for name, scores in found.items() for kind in ("BAC", "FM")}
-
-
-def class_balanced_rows(labels: Tensor, generator: torch.Generator) -> Tensor:
-    """Return as many rows as there are, each of a class drawn uniformly and a member of it drawn uniformly.
-
-    Deferred re-sampling (DRS, Cao et al. 2019) takes them in place of a permutation late in training.
-    `labels`, `(n,)`, are on the CPU, and every class from 0 to the largest has a row.
-    """
-    counts, by_class = labels.bincount(), labels.argsort(stable=True)
-    starts = counts.cumsum(0) - counts
-    classes = torch.randint(len(counts), (len(labels),), generator=generator)
-    places = torch.rand(len(labels), dtype=torch.float64, generator=generator) * counts[classes]
-    return by_class[starts[classes] + places.long()]
-
-
-def _batches(order: Tensor, batch_size: int) -> list[Tensor]:
-    """Divide the rows into batches; a last one of less than a quarter of the size joins the one before.
-
-    Batch normalisation would take its statistics, once every epoch, from a handful of images: with 4 of 128 a
-    training that otherwise reaches 92 % ended at 58 %, and one image shrunk to one pixel has none at all.
-    """
-    batches = list(order.split(batch_size))
-    if len(batches) > 1 and len(batches[-1]) < batch_size / 4:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
-
-
-def _snapshot(network: Network) -> Weights:
-    return {
-        name: value.detach().clone(memory_format=torch.contiguous_format).cpu()
-        for name, value in network.state_dict().items()
-    }
+    def _score(self, outputs: Tensor, labels: np.ndarray) -> dict[str, float]:
+        """Return what `eos.metrics.scores.score` gives for predicted classes or for logits."""
+        found = outputs.cpu().numpy()
+        predicted = found.argmax(axis=1) if found.ndim == 2 else found
+        return score(labels, predicted, self.loss.n_classes)
 
 
 def _class_counts(train: Images, scored: Mapping[str, Images], n_classes: int) -> list[int]:

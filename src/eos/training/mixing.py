@@ -8,6 +8,7 @@ Every random draw comes from a torch generator on the CPU: it is the same on eve
 all that a training needs to go on after a stop.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,19 +17,39 @@ from torch import Tensor
 from torch.nn import functional
 
 
+@dataclass(frozen=True)
+class Mixture:
+    """With which image each one is mixed, and by which shares.
+
+    Attributes
+    ----------
+    partners : Tensor of int64, shape (n,)
+        Rows of the same images.
+    own, other : Tensor of float32, shape (n,)
+        The image's share in its mixture, and the partner's; together 1.
+    """
+
+    partners: Tensor
+    own: Tensor
+    other: Tensor
+
+
 class Mixing(Protocol):
     """A way to mix batches; the loss then needs soft targets."""
 
     def chosen(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Return which rows of a batch, by their labels on the CPU, make the one that is trained on."""
 
+    def draw(self, n: int, generator: torch.Generator) -> Mixture:
+        """Draw the mixture of a batch of `n` images, on the CPU."""
+
     def mixed(
-        self, images: Tensor, labels: Tensor, counts: Tensor, generator: torch.Generator
+        self, images: Tensor, labels: Tensor, counts: Tensor, mixture: Mixture
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return mixed images, soft targets, and the class with the larger share in each.
 
-        The images are float `(n, ...)`, augmented and normalised; the targets float32 `(n, n_classes)`. The
-        counts are those of the training images of each class, `(n_classes,)`.
+        All are on one device. The images are float `(n, ...)`, augmented and normalised; the targets float32
+        `(n, n_classes)`. The counts are those of the training images of each class, `(n_classes,)`.
         """
 
 
@@ -51,21 +72,29 @@ class Mixup:
         seed = torch.randint(2**63 - 1, (), generator=generator).item()
         return float(np.random.default_rng(int(seed)).beta(self.alpha, self.alpha))
 
-    def mixed(
-        self, images: Tensor, labels: Tensor, counts: Tensor, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Mix every image of a batch with another one of it, all with the same share."""
+    def draw(self, n: int, generator: torch.Generator) -> Mixture:
+        """Draw a share, and a partner for each of `n` images."""
         share = self.share(generator)
-        partners = torch.randperm(len(labels), generator=generator).to(labels.device)
-        one_hot = functional.one_hot(labels, len(counts)).float()
-        own_share = self.label_share(share, counts[labels], counts[labels[partners]])
-        targets = own_share * one_hot + (1 - own_share) * one_hot[partners]
-        mixtures = share * images + (1 - share) * images[partners]
-        return mixtures, targets, labels if share >= 0.5 else labels[partners]
+        partners = torch.randperm(n, generator=generator)
+        return Mixture(partners, torch.full((n,), share), torch.full((n,), 1 - share))
 
-    def label_share(self, share: float, counts: Tensor, partner_counts: Tensor) -> Tensor | float:
-        """Return the share that an image's label has in the target, beside the image's own `share`."""
-        return share
+    def mixed(
+        self, images: Tensor, labels: Tensor, counts: Tensor, mixture: Mixture
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Mix every image with its partner."""
+        partners, own, other = mixture.partners, mixture.own, mixture.other
+        one_hot = functional.one_hot(labels, len(counts)).float()
+        shares = self.label_shares(own, other, counts[labels], counts[labels[partners]])
+        targets = shares[0][:, None] * one_hot + shares[1][:, None] * one_hot[partners]
+        wide = (len(images), *[1] * (images.ndim - 1))
+        mixtures = own.view(wide) * images + other.view(wide) * images[partners]
+        return mixtures, targets, torch.where(own >= 0.5, labels, labels[partners])
+
+    def label_shares(
+        self, own: Tensor, other: Tensor, counts: Tensor, partner_counts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Return the shares that an image's label and its partner's have in the target, `(n,)` each."""
+        return own, other
 
 
 class RebalancedMixup(Mixup):
@@ -89,15 +118,17 @@ class RebalancedMixup(Mixup):
         self.kappa = kappa
         self.tau = tau
 
-    def label_share(self, share: float, counts: Tensor, partner_counts: Tensor) -> Tensor | float:
-        """Return 0 where the image's class is the much larger one, 1 where it is the smaller: `(n, 1)`."""
+    def label_shares(
+        self, own: Tensor, other: Tensor, counts: Tensor, partner_counts: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Give all to the partner where the image's class is the much larger one, and the other way round."""
         ratio = counts / partner_counts
-        shares = torch.full_like(ratio, share, dtype=torch.float32)
-        if share < self.tau:
-            shares[ratio >= self.kappa] = 0.0
-        if 1 - share < self.tau:
-            shares[ratio <= 1 / self.kappa] = 1.0
-        return shares[:, None]
+        to_partner = (ratio >= self.kappa) & (own < self.tau)
+        to_image = (ratio <= 1 / self.kappa) & (other < self.tau)
+        return (
+            own.masked_fill(to_partner, 0.0).masked_fill(to_image, 1.0),
+            other.masked_fill(to_partner, 1.0).masked_fill(to_image, 0.0),
+        )
 
 
 class Remix(Mixup):

@@ -1,7 +1,7 @@
 """Stronger augmentation of whole batches: Cutout and AutoAugment.
 
-Each is called with the uint8 images of a batch, cropped and flipped already, and works on their device. Every
-random draw comes from a generator on the CPU.
+Each draws first, from a generator on the CPU, and then changes uint8 images, cropped and flipped already, on
+whatever device they are.
 """
 
 import math
@@ -12,15 +12,20 @@ import torch
 from torch import Tensor
 
 from eos.data.torchvision_import import import_torchvision
+from eos.models.devices import sent
 
 
 class Augmentation(Protocol):
-    """A way to change the images of a batch, each by itself."""
+    """A way to change images, each by itself."""
 
-    def __call__(self, images: Tensor, fill: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, n: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Return what is drawn for `n` images of a size: `(n, anything)`, on the CPU."""
+
+    def __call__(self, images: Tensor, drawn: Tensor, fill: Tensor) -> Tensor:
         """Return changed images, uint8 `(n, height, width, channels)`, as the given ones.
 
-        `fill` is the mean colour of the training images, uint8 `(channels,)`.
+        `drawn` has a row of draws for each image and is on the CPU; `fill` is the mean colour of the training
+        images, uint8 `(channels,)`, on the device of the images.
         """
 
 
@@ -33,16 +38,24 @@ class Cutout:
     def __init__(self, *, size: int) -> None:
         self.size = size
 
-    def __call__(self, images: Tensor, fill: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the images with a square each."""
-        n, height, width, _ = images.shape
-        rows, columns = (self._covered(n, length, generator) for length in (height, width))
-        covered = (rows[:, :, None] & columns[:, None, :]).to(images.device)
-        return torch.where(covered[..., None], fill, images)
+    def draw(self, n: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Return the row and the column of each centre, `(n, 2)`."""
+        return torch.cat(
+            [torch.randint(length, (n, 1), generator=generator) for length in (height, width)], dim=1
+        )
 
-    def _covered(self, n: int, length: int, generator: torch.Generator) -> Tensor:
-        start = torch.randint(length, (n, 1), generator=generator) - self.size // 2
-        place = torch.arange(length)
+    def __call__(self, images: Tensor, drawn: Tensor, fill: Tensor) -> Tensor:
+        """Return the images with a square each."""
+        _, height, width, _ = images.shape
+        centers = sent(drawn, images.device)
+        rows, columns = (
+            self._covered(centers[:, [axis]], length) for axis, length in enumerate((height, width))
+        )
+        return torch.where((rows[:, :, None] & columns[:, None, :])[..., None], fill, images)
+
+    def _covered(self, centers: Tensor, length: int) -> Tensor:
+        start = centers - self.size // 2
+        place = torch.arange(length, device=centers.device)
         return (place >= start) & (place < start + self.size)
 
 
@@ -63,16 +76,21 @@ class AutoAugment:
         self.policies = transforms.AutoAugment(transforms.AutoAugmentPolicy(policy)).policies
         self.functional: Any = import_torchvision("transforms.v2.functional")
 
-    def __call__(self, images: Tensor, fill: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, n: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """Return sub-policy, two chances and two signs for each image, `(n, 5)` float32."""
+        policies = torch.randint(len(self.policies), (n, 1), generator=generator)
+        chances = torch.rand((n, 2), generator=generator)
+        negative = torch.randint(2, (n, 2), generator=generator)
+        return torch.cat((policies, chances, negative), dim=1)
+
+    def __call__(self, images: Tensor, drawn: Tensor, fill: Tensor) -> Tensor:
         """Return the images, each changed by the operations it has drawn."""
-        n = len(images)
-        drawn = torch.randint(len(self.policies), (n,), generator=generator).tolist()
-        chances = torch.rand((n, 2), generator=generator).tolist()
-        negative = torch.randint(2, (n, 2), generator=generator).tolist()
+        policies = drawn[:, 0].long().tolist()
+        chances, negative = drawn[:, 1:3].tolist(), drawn[:, 3:].tolist()
         planes = images.permute(0, 3, 1, 2).contiguous()
         for step in range(2):
             together: dict[tuple[str, float], list[int]] = {}
-            for image, policy in enumerate(drawn):
+            for image, policy in enumerate(policies):
                 operation, probability, level = self.policies[policy][step]
                 if chances[image][step] > probability:
                     continue
@@ -81,7 +99,7 @@ class AutoAugment:
                     size = -size
                 together.setdefault((operation, size), []).append(image)
             for (operation, size), members in together.items():
-                rows = torch.tensor(members, device=images.device)
+                rows = sent(torch.tensor(members), images.device)
                 planes[rows] = OPERATIONS[operation](self.functional, planes[rows], size)
         return planes.permute(0, 2, 3, 1)
 
