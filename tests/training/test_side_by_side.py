@@ -20,7 +20,6 @@ from eos.training.step import CapturedStep, Step, phase_of
 from tests.helpers import given, train_config
 
 CONFIG = train_config(epochs=3, batch_size=16, learning_rate=0.02, crop_padding=1, precision="fp32")
-SOFT = tuple(name for name in LOSSES if LOSSES[name].load().soft_targets)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def options(**changes: Any) -> dict[str, Any]:
 
 def every_kind() -> dict[str, dict[str, Any]]:
     """Return what trainings can differ in, each once."""
-    kinds = {f"loss {name}": {"loss": name} for name in LOSSES}
+    kinds: dict[str, dict[str, Any]] = {f"loss {name}": {"loss": name} for name in LOSSES}
     for name in MIXINGS:
         kinds[f"mixing {name}"] = {"mixing": MIXINGS[name].load()(**given("mixing", name))}
     for name in AUGMENTATIONS:
@@ -59,6 +58,10 @@ def same_bytes(one: Trained, other: Trained) -> bool:
         for rule, weights in one.weights.items()
         for name, value in weights.items()
     )
+
+
+def losses(trained: Trained) -> list[float]:
+    return [record.loss for record in trained.history]
 
 
 def test_side_by_side_each_training_is_as_if_alone(images: list[Images]) -> None:
@@ -143,13 +146,13 @@ def test_half_precision_steps_leave_out_an_overflow_and_lower_the_scale() -> Non
     scale = step.state()["scaler.scale"]
     assert scale.item() == 1024
     before = step.network.classifier.weight.detach().clone()
-    losses = [step(inputs, targets)[0].item() for _ in range(5)]
-    assert losses[-1] < losses[0]
+    found = [step(inputs, targets)[0].item() for _ in range(5)]
+    assert found[-1] < found[0]
     assert scale.item() == 1024
     assert not torch.equal(before, step.network.classifier.weight)
     exact, *_ = parts_of_a_step("fp32")
     exact.network.train()
-    assert losses[0] == pytest.approx(exact(inputs, targets)[0].item(), rel=0.01)
+    assert found[0] == pytest.approx(exact(inputs, targets)[0].item(), rel=0.01)
     scale.fill_(2.0**60)  # every gradient overflows
     kept = {name: value.detach().clone() for name, value in step.network.named_parameters()}
     step(inputs, targets)
@@ -215,8 +218,7 @@ def test_captured_and_plain_steps_give_the_same_losses(kind: str, images: list[I
     """To rounding: the operations are the same, but cuBLAS and cuDNN may choose others under capture."""
     settings = options(device="cuda", **every_kind()[kind])
     captured, plain = (train(*images, captured=way, **settings) for way in (True, False))
-    losses = [[record.loss for record in trained.history] for trained in (captured, plain)]
-    np.testing.assert_allclose(*losses, rtol=1e-3)
+    assert losses(captured) == pytest.approx(losses(plain), rel=1e-3)
     on_cpu = train(*images, **(settings | {"device": "cpu"}))
     assert captured.history[0].loss == pytest.approx(on_cpu.history[0].loss, rel=1e-2)
 
@@ -229,8 +231,7 @@ def test_every_architecture_is_captured(
     settings = options(device="cuda", architecture=architecture)
     captured, plain = (train(*images, captured=way, **settings) for way in (True, False))
     assert not [warning for warning in recwarn if "CUDA graph" in str(warning.message)]
-    losses = [[record.loss for record in trained.history] for trained in (captured, plain)]
-    np.testing.assert_allclose(*losses, rtol=1e-2)
+    assert losses(captured) == pytest.approx(losses(plain), rel=1e-2)
 
 
 @needs_gpu
@@ -238,8 +239,7 @@ def test_every_architecture_is_captured(
 def test_half_precision_on_a_gpu(precision: str, images: list[Images]) -> None:
     settings = options(device="cuda", config=replace(CONFIG, precision=precision))
     captured, plain = (train(*images, captured=way, **settings) for way in (True, False))
-    losses = [[record.loss for record in trained.history] for trained in (captured, plain)]
-    np.testing.assert_allclose(*losses, rtol=0.05)
+    assert losses(captured) == pytest.approx(losses(plain), rel=0.05)
 
 
 @needs_gpu
@@ -249,8 +249,7 @@ def test_side_by_side_on_a_gpu(images: list[Images]) -> None:
     for settings, beside in zip(several, together, strict=True):
         assert isinstance(beside, Trained)
         alone = train(*images, **settings)
-        losses = [[record.loss for record in trained.history] for trained in (alone, beside)]
-        np.testing.assert_allclose(*losses, rtol=1e-3)
+        assert losses(alone) == pytest.approx(losses(beside), rel=1e-3)
 
 
 @needs_gpu
@@ -270,8 +269,7 @@ def test_a_stopped_captured_training_goes_on(images: list[Images], tmp_path: Pat
     resumed = train(*images, checkpoint=checkpoint, on_resume=done.append, **settings)
     assert done == [2]
     whole = train(*images, **settings)
-    losses = [[record.loss for record in trained.history] for trained in (whole, resumed)]
-    np.testing.assert_allclose(*losses, rtol=1e-3)
+    assert losses(whole) == pytest.approx(losses(resumed), rel=1e-3)
 
 
 @needs_gpu
