@@ -1,9 +1,10 @@
 """EOS on embeddings of ImageNet-LT's and iNaturalist-2018's shapes: seconds and memory by number of rows.
 
 On a processor growing shares of the rows are measured, each in a process of its own, until the time is used
-up; the seconds of the whole are projected from them. On a GPU the whole is run, and the search is compared
-with differences in float64 for a sample of rows. The head is trained on HEAD_ROWS of the balanced rows: what
-a row costs does not depend on how many there are. The table goes to benchmarks/results/scale.csv.
+up; the seconds of the whole are projected from them. On a GPU the whole is run, and for a sample of rows the
+neighbors are compared with those by distances in float64. Each phase is printed as it ends. The head is
+trained on HEAD_ROWS of the balanced rows: what a row costs does not depend on how many there are. The table
+goes to benchmarks/results/scale.csv.
 
     python -m benchmarks.scale [--shape imagenet_lt|inaturalist] [--minutes 10]
 """
@@ -14,6 +15,8 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,13 +27,16 @@ from benchmarks.compare import cpu_seconds
 from benchmarks.data import head_config, long_tailed, wide_embeddings
 from eos.heads import softmax
 from eos.heads.rows import InterpolatedRows, balanced_rows
+from eos.samplers.device_neighbors import DeviceNeighbors
 from eos.samplers.eos import EOS, Interpolations
+from eos.samplers.neighbors import ExactNeighbors
 
 RESULTS = Path(__file__).parent / "results" / "scale.csv"
 # Classes, rows, rows of the largest and the smallest class.
 SHAPES = {"imagenet_lt": (1000, 115_846, 1280, 5), "inaturalist": (8142, 437_513, 1000, 2)}
 N_FEATURES, K = 2048, 10
 HEAD_ROWS = 16_384
+CHECKED_ROWS = 1000  # so many rows' neighbors are compared
 SHARES = tuple(2.0**-power for power in range(6, -1, -1))
 
 
@@ -62,7 +68,10 @@ def main() -> None:
     )  # one size, by the processes started here
     options = parser.parse_args()
     if options.share:
-        print(json.dumps(asdict(measure(options.shape, options.share))))
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else None
+        print(json.dumps(asdict(measure(options.shape, options.share, device))), flush=True)
         return
     import pandas as pd
 
@@ -75,7 +84,7 @@ def main() -> None:
         whole = SHAPES[shape][1]
         if len(measured) > 1 and measured[-1].rows < whole:
             rows.append(projected(measured, whole))
-            print(f"not measured, projected: {told(rows[-1])}")
+            print(f"not measured, projected: {told(rows[-1])}", flush=True)
     write_table(RESULTS, pd.DataFrame(rows).round(3))
 
 
@@ -90,45 +99,104 @@ def growing(shape: str, minutes: float) -> list[Measured]:
         if measured and start + 4 * taken > end:  # twice the rows, four times the distances
             break
         command = [sys.executable, "-m", "benchmarks.scale", "--shape", shape, "--share", str(share)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        *notes, result = done.stdout.splitlines()
-        measured.append(Measured(**json.loads(result)))
+        measured.append(Measured(**result_of(command)))
         taken = time.monotonic() - start
-        print(*notes, f"measured: {told(asdict(measured[-1]))}", sep="\n", flush=True)
+        print(f"measured: {told(asdict(measured[-1]))}", flush=True)
     return measured
 
 
-def measure(shape: str, share: float) -> Measured:
-    """Draw triples for a share of the rows of each class, and train a head on some of them for one epoch."""
+def result_of(command: list[str]) -> Any:
+    """Run a program, print its lines as they come, and return the JSON object that one of them is."""
+    result = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if line.startswith("{"):
+                result = line
+            else:
+                print(line, end="", flush=True)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return json.loads(result)
+
+
+@contextmanager
+def phase(name: str, clock: Any = time.perf_counter) -> Iterator[list[float]]:
+    """Print what is done and then its seconds, which are in the list given, too."""
+    print(f"  {name} ...", flush=True)
+    seconds: list[float] = []
+    start = clock()
+    yield seconds
+    seconds.append(clock() - start)
+    print(f"  {name}: {seconds[0]:.1f} s", flush=True)
+
+
+class PrintedExact(ExactNeighbors):
+    """The search on a processor, which says how long it takes."""
+
+    def kneighbors(self, X: Any = None, n_neighbors: Any = None, return_distance: bool = True) -> Any:
+        """Find the nearest rows."""
+        with phase(f"search for {len(X):,} rows", cpu_seconds):
+            return super().kneighbors(X, n_neighbors, return_distance)
+
+
+class PrintedDevice(DeviceNeighbors):
+    """The search with PyTorch, which says how long it takes."""
+
+    def fit(self, X: Any, y: Any = None) -> Any:
+        """Copy the rows to the device, and wait until they are there."""
+        import torch
+
+        with phase("copying to the device"):
+            super().fit(X, y)
+            if self.device == "cuda":
+                torch.cuda.synchronize()
+        return self
+
+    def kneighbors_of_rows(self, rows: np.ndarray, n_neighbors: int | None = None) -> np.ndarray:
+        """Find the nearest rows."""
+        with phase(f"search for {len(rows):,} rows"):
+            return super().kneighbors_of_rows(rows, n_neighbors)
+
+
+def measure(shape: str, share: float, device: str | None) -> Measured:
+    """Draw triples for a share of the rows of each class, and train a head on some of them for one epoch.
+
+    The search runs with PyTorch on the device, or, if that is None, with `ExactNeighbors`.
+    """
     import torch
 
-    gpu = torch.cuda.is_available()
+    gpu = device == "cuda"
     clock = time.perf_counter if gpu else cpu_seconds
     start_mib = peak_mib()
-    counts = np.ceil(long_tailed(*SHAPES[shape]) * share).astype(np.int64)
-    X, y = wide_embeddings(counts, N_FEATURES)
-    search: Any = K
-    if gpu:
-        from eos.samplers.device_neighbors import DeviceNeighbors
-
-        search = DeviceNeighbors(K + 1)
-        print(f"share of neighbors that are the exact ones: {exactness(search.fit(X), X, 200):.5f}")
+    with phase("making data", clock):
+        counts = np.ceil(long_tailed(*SHAPES[shape]) * share).astype(np.int64)
+        X, y = wide_embeddings(counts, N_FEATURES)
+    search: Any = PrintedExact(K + 1)
+    if device:
+        search = PrintedDevice(K + 1, device=device)
+        with phase("starting the device"):
+            DeviceNeighbors(K + 1, device=device).fit(X[:1000]).kneighbors(X[:1000])
     sampler = EOS(k_neighbors=search, random_state=0)
-    start = clock()
-    triples = sampler.fit_interpolations(X, y)
-    triples_seconds = clock() - start
-    start = clock()
-    head_rows = train_head(X, y, triples)
-    head_seconds = clock() - start
+    with phase("triples, with the checks of the data, the search and the drawing", clock) as triples_seconds:
+        triples = sampler.fit_interpolations(X, y)
+    if device:
+        with phase("check of exactness"):
+            share_exact = exactness(sampler.nn_k_, X, CHECKED_ROWS, device)
+        print(f"  share of neighbors that are the exact ones: {share_exact:.5f}", flush=True)
+        print(
+            f"  peak of the device's memory, MiB: {torch.cuda.max_memory_allocated() / 2**20:.0f}", flush=True
+        )
+    with phase("head", clock) as head_seconds:
+        head_rows = train_head(X, y, triples)
     return Measured(
         shape=shape,
         device="GPU" if gpu else "processor, one thread",
         rows=len(X),
         new_rows=len(triples),
         fallback_classes=len(sampler.fallback_classes_),
-        triples_seconds=triples_seconds,
+        triples_seconds=triples_seconds[0],
         head_rows=head_rows,
-        head_seconds=head_seconds,
+        head_seconds=head_seconds[0],
         input_mib=X.nbytes / 2**20,
         start_mib=start_mib,
         peak_mib=peak_mib(),
@@ -145,19 +213,31 @@ def train_head(X: np.ndarray, y: np.ndarray, triples: Interpolations) -> int:
     return len(chosen)
 
 
-def exactness(search: Any, X: np.ndarray, n_queries: int) -> float:
-    """Return the share of the neighbors of some rows that are those by differences in float64."""
+def exactness(search: Any, X: np.ndarray, n_queries: int, device: str) -> float:
+    """Return the share of the neighbors of some rows that are the nearest ones by distances in float64.
+
+    A neighbor counts if it is as near as the last of the nearest; squared distances that differ by less than
+    1e-9 of the largest square of a row are equal. All rows pass through the device block by block.
+    """
+    import torch
+
     queries = np.random.default_rng(0).choice(len(X), min(n_queries, len(X)), replace=False)
     found = search.kneighbors(X[queries], return_distance=False)
+    near = torch.as_tensor(X[queries], device=device).double()
+    squares = near.square().sum(dim=1)
+    nearest = near.new_full(found.shape, torch.inf)
+    largest = 0.0
+    for start in range(0, len(X), 8192):
+        rows = torch.as_tensor(X[start : start + 8192], device=device).double()
+        row_squares = rows.square().sum(dim=1)
+        largest = max(largest, float(row_squares.max()))
+        squared = squares[:, None] + row_squares - 2 * (near @ rows.T)
+        nearest = torch.cat([nearest, squared], dim=1).topk(found.shape[1], largest=False).values
+    last = nearest[:, -1] + 1e-9 * largest  # topk sorts
     right = 0
-    for query, rows in zip(queries, found, strict=True):
-        squared = np.concatenate(
-            [
-                np.square(X[start : start + 4096].astype(np.float64) - X[query]).sum(axis=1)
-                for start in range(0, len(X), 4096)
-            ]
-        )
-        right += int(np.count_nonzero(squared[rows] <= np.partition(squared, len(rows) - 1)[len(rows) - 1]))
+    for of_query in found.T:
+        rows = torch.as_tensor(X[of_query], device=device).double()
+        right += int(((rows - near).square().sum(dim=1) <= last).sum())
     return right / found.size
 
 

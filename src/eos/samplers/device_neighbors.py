@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 
+from eos.errors import InputError
+
 if TYPE_CHECKING:
     import torch
 
-# Values of one block of distances or differences: 1 GB of float32.
-_BLOCK = 2**28
+# Values of one block of distances, 3 GB with the products they are made of, and of one of differences, 1 GB.
+_DISTANCES, _DIFFERENCES = 2**29, 2**28
+# Rows whose least distance is looked at first. Also what a GPU's matrix units want rows to be a multiple of.
+_GROUP = 64
+# Squares of larger values, and sums of such, may leave the range of float32.
+_LARGEST = 1e15
 
 
 class DeviceNeighbors(BaseEstimator):
@@ -20,7 +27,8 @@ class DeviceNeighbors(BaseEstimator):
 
     A block of queries at a time, products in `precision` give candidates, and float32 differences their
     order; of rows at the same distance the first comes first. A neighbor can be missed only where `precision`
-    puts it behind all candidates.
+    puts it behind all candidates. Beside the rows in float32 and `precision` it takes some 5 GB of the
+    device's memory at most.
 
     Parameters
     ----------
@@ -30,10 +38,10 @@ class DeviceNeighbors(BaseEstimator):
     device : str, default="cuda"
         Where the rows are kept and searched.
 
-    precision : str, default="bfloat16"
-        The products' floating-point type, a name of PyTorch's.
+    precision : {"bfloat16", "float32"}, default="bfloat16"
+        The products' floating-point type.
 
-    candidates : int, default=256
+    candidates : int, default=128
         How many rows are looked at exactly, but at least twice `n_neighbors`.
     """
 
@@ -43,7 +51,7 @@ class DeviceNeighbors(BaseEstimator):
         *,
         device: str = "cuda",
         precision: str = "bfloat16",
-        candidates: int = 256,
+        candidates: int = 128,
     ) -> None:
         self.n_neighbors = n_neighbors
         self.device = device
@@ -54,28 +62,37 @@ class DeviceNeighbors(BaseEstimator):
         """Copy the rows, shape (n, d), to the device."""
         import torch
 
+        if self.precision not in ("bfloat16", "float32"):
+            raise InputError(f"precision: {self.precision!r} is neither 'bfloat16' nor 'float32'")
         self._rows = self._sent(X)
+        self.n_samples_fit_, n_features = self._rows.shape
         # Around their middle the products are smaller, and so is their rounding.
         self._middle = self._rows.mean(dim=0)
-        self._low = (self._rows - self._middle).to(getattr(torch, self.precision))
-        self._squares = self._low.float().square().sum(dim=1)
-        self.n_samples_fit_ = len(self._rows)
+        # Rows are added up to whole groups, infinitely far from everything.
+        n_padded = -(-self.n_samples_fit_ // _GROUP) * _GROUP
+        self._low = self._rows.new_zeros((n_padded, n_features), dtype=getattr(torch, self.precision))
+        self._squares = self._rows.new_full((n_padded,), torch.inf)
+        length = max(1, _DIFFERENCES // n_features)
+        for start in range(0, self.n_samples_fit_, length):
+            part = slice(start, min(start + length, self.n_samples_fit_))
+            self._low[part] = self._rows[part] - self._middle
+            self._squares[part] = self._low[part].float().square().sum(dim=1)
         return self
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
         """Return the distances, unless not asked for, and the numbers of the nearest rows, nearest first."""
-        n_rows, n_features = self._rows.shape
-        n_neighbors = n_neighbors or self.n_neighbors
-        if n_neighbors > n_rows:
-            raise ValueError(f"n_neighbors: {n_neighbors} asked for among {n_rows} rows")
-        n_candidates = min(n_rows, max(self.candidates, 2 * n_neighbors))
-        length = max(1, _BLOCK // max(n_rows, n_candidates * n_features))
-        found = [
-            self._nearest(self._sent(X[start : start + length]), n_neighbors, n_candidates)
-            for start in range(0, len(X), length)
-        ]
-        distances, rows = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        distances, rows = self._found(len(X), lambda part: self._sent(X[part]), n_neighbors)
         return (distances, rows) if return_distance else rows
+
+    def kneighbors_of_rows(self, rows: np.ndarray, n_neighbors: int | None = None) -> np.ndarray:
+        """Return the numbers of the rows nearest to some of the fitted ones, of which there are the numbers.
+
+        They are those of ``kneighbors(X[rows])``, but nothing is copied to the device a second time.
+        """
+        import torch
+
+        numbers = torch.as_tensor(rows, device=self.device)
+        return self._found(len(rows), lambda part: self._rows[numbers[part]], n_neighbors)[1]
 
     def kneighbors_graph(self, X: Any, n_neighbors: int | None = None) -> Any:
         """Return the neighbors as a sparse matrix of ones (imbalanced-learn asks for the method)."""
@@ -86,15 +103,54 @@ class DeviceNeighbors(BaseEstimator):
     def _sent(self, rows: np.ndarray) -> torch.Tensor:
         import torch
 
-        return torch.as_tensor(np.ascontiguousarray(rows), dtype=torch.float32, device=self.device)
+        sent = torch.as_tensor(np.ascontiguousarray(rows), dtype=torch.float32, device=self.device)
+        largest = max(abs(float(end)) for end in torch.aminmax(sent))
+        if not largest <= _LARGEST:  # nor is NaN
+            raise InputError(
+                f"X: values as large as {largest:g}, but squared distances in float32 need {_LARGEST:g} at "
+                "most; scale the features down, or search with eos.samplers.neighbors.ExactNeighbors"
+            )
+        return sent
+
+    def _found(
+        self, n_queries: int, queries: Callable[[slice], torch.Tensor], n_neighbors: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return distances and row numbers, (n_queries, n_neighbors) both, a block of queries at a time."""
+        import torch
+
+        n_neighbors = n_neighbors or self.n_neighbors
+        if n_neighbors > self.n_samples_fit_:
+            raise ValueError(f"n_neighbors: {n_neighbors} asked for among {self.n_samples_fit_} rows")
+        n_candidates = min(self.n_samples_fit_, max(self.candidates, 2 * n_neighbors))
+        n_features = self._rows.shape[1]
+        length = max(1, min(_DISTANCES // len(self._low), _DIFFERENCES // (n_candidates * n_features)))
+        found = [
+            self._nearest(queries(slice(start, start + length)), n_neighbors, n_candidates)
+            for start in range(0, n_queries, length)
+        ]
+        distances, rows = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+        return distances, rows
 
     def _nearest(
         self, queries: torch.Tensor, n_neighbors: int, n_candidates: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        low = (queries - self._middle).to(self._low.dtype)
-        far = self._squares - 2 * (low @ self._low.T)
-        candidates = far.topk(n_candidates, dim=1, largest=False, sorted=False).indices.sort(dim=1).values
-        squared = (self._rows[candidates] - queries[:, None]).square().sum(dim=2)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        candidates = self._candidates(queries, n_candidates)
+        squared = self._rows[candidates].sub_(queries[:, None]).square_().sum(dim=2)
         nearest = squared.sort(dim=1, stable=True)
         rows = candidates.gather(1, nearest.indices[:, :n_neighbors])
-        return nearest.values[:, :n_neighbors].sqrt().cpu().numpy(), rows.cpu().numpy()
+        return nearest.values[:, :n_neighbors].sqrt(), rows
+
+    def _candidates(self, queries: torch.Tensor, n_candidates: int) -> torch.Tensor:
+        """Return the rows that are nearest by `precision`, ascending, (n_queries, n_candidates)."""
+        import torch
+
+        low = (queries - self._middle).to(self._low.dtype)
+        far = torch.sub(self._squares, low @ self._low.T, alpha=2)
+        # The n nearest rows are in the n groups with the least distances. That takes one pass over all
+        # distances; to select among all of them takes several.
+        least = far.view(len(far), -1, _GROUP).amin(dim=2)
+        groups = least.topk(min(n_candidates, least.shape[1]), dim=1, largest=False, sorted=False).indices
+        within = torch.arange(_GROUP, device=far.device)
+        columns = (groups[:, :, None] * _GROUP + within).flatten(1)
+        nearest = far.gather(1, columns).topk(n_candidates, dim=1, largest=False, sorted=False).indices
+        return columns.gather(1, nearest).sort(dim=1).values

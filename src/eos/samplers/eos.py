@@ -104,10 +104,11 @@ class EOS(BaseOverSampler):
         How many nearest neighbors of a member are searched for enemies, the member itself not counted: the
         exact search `eos.samplers.neighbors.ExactNeighbors` finds them. Or any object with ``n_neighbors``,
         ``fit(X)`` and ``kneighbors(X, n_neighbors, return_distance=False)``, of which a clone is fitted; as
-        elsewhere in imbalanced-learn its ``n_neighbors`` counts the point itself, so it is K + 1. The notes
-        have one that is approximate. With ``"all"`` every row of another class is an enemy of every member,
-        each equally likely: there is no search, and the time grows with the new rows alone. ``"auto"`` is
-        ``"all"``. The paper uses 10 and more.
+        elsewhere in imbalanced-learn its ``n_neighbors`` counts the point itself, so it is K + 1. If it has
+        ``kneighbors_of_rows(rows, n_neighbors)`` too, that is given the numbers of fitted rows in place of
+        copies. The notes have one that is approximate. With ``"all"`` every row of another class is an enemy
+        of every member, each equally likely: there is no search, and the time grows with the new rows alone.
+        ``"auto"`` is ``"all"``. The paper uses 10 and more.
 
     variant : {"toward", "away", "released"}, default="toward"
         - ``"toward"``: ``base + r * (enemy - base)``, the text and results of [1]_.
@@ -411,12 +412,18 @@ class EOS(BaseOverSampler):
         if not members:
             return []
         queries = np.concatenate(members)
-        length = max(1, _QUERIED_VALUES // X.shape[1])
         n_neighbors = self.k_neighbors_ + 1
-        found = [
-            _found(self.nn_k_, self._searched(X[queries[start : start + length]]), n_neighbors, X.shape[0])
-            for start in range(0, len(queries), length)
-        ]
+        if hasattr(self.nn_k_, "kneighbors_of_rows"):
+            rows = self.nn_k_.kneighbors_of_rows(queries, n_neighbors)
+            found = [_checked(self.nn_k_, rows, len(queries), n_neighbors, X.shape[0])]
+        else:
+            length = max(1, _QUERIED_VALUES // X.shape[1])
+            found = [
+                _found(
+                    self.nn_k_, self._searched(X[queries[start : start + length]]), n_neighbors, X.shape[0]
+                )
+                for start in range(0, len(queries), length)
+            ]
         return np.split(np.concatenate(found), np.cumsum([len(rows) for rows in members[:-1]]))
 
     def _candidates(
@@ -450,8 +457,13 @@ def listed_classes(classes: np.ndarray) -> str:
 
 def _found(search: Any, queries: Any, n_neighbors: int, n_rows: int) -> np.ndarray:
     """Return the numbers of the rows that the search finds nearest, (n_queries, n_neighbors)."""
-    rows = np.asarray(search.kneighbors(queries, n_neighbors, return_distance=False))
-    shape = (queries.shape[0], n_neighbors)
+    rows = search.kneighbors(queries, n_neighbors, return_distance=False)
+    return _checked(search, rows, queries.shape[0], n_neighbors, n_rows)
+
+
+def _checked(search: Any, rows: Any, n_queries: int, n_neighbors: int, n_rows: int) -> np.ndarray:
+    """Return the row numbers that a search has returned, (n_queries, n_neighbors), or raise InputError."""
+    rows, shape = np.asarray(rows), (n_queries, n_neighbors)
     if rows.shape != shape or rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= n_rows:
         raise InputError(
             f"k_neighbors: {type(search).__name__}.kneighbors must return {n_neighbors} row numbers, from 0 "
