@@ -25,7 +25,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert ended("--help") == "0"
     told = capsys.readouterr().out
     for name in command_line.COMMANDS:
-        assert f"\n    {name} " in told
+        assert f"\n    {name}" in told
 
 
 @pytest.mark.parametrize("name", command_line.COMMANDS)

@@ -391,9 +391,11 @@ def _work(there: Connection, group: Sequence[Target], portable: bool) -> None:
     Thread(target=_end_with_the_parent, daemon=True).start()
     if portable:
         hold_to_portable_code()
-    with ending_in_one_line(interrupted="the command that started this says the rest", lower=LOWER):
+    with ending_in_one_line(interrupted=AGAIN, lower=LOWER):
         try:
             results = _fit(group)
+        except KeyboardInterrupt:  # which the parent has, too, and tells
+            os._exit(1)
         except InputError as error:  # of what they all see
             results = [error] * len(group)
         there.send(results)
