@@ -14,6 +14,7 @@ from eos.errors import ending_in_one_line
 COMMANDS = {
     "predict": ("classify pictures with an exported classifier, to the screen or to a CSV file", "predict"),
     "export": ("write the classifier of a cell of the grid as one folder, to take home", "pipeline"),
+    "train-grid": ("train the networks of the axes, several side by side on one GPU", "pipeline"),
     "embed": ("turn pictures into a file of embeddings, by a pretrained backbone", "pipeline"),
 }
 
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, (told, _) in COMMANDS.items():
         command = commands.add_parser(name, help=told)
         if name == next(iter(arguments), None):
-            module = import_module(f"eos.commands.{name}")
+            module = import_module(f"eos.commands.{name.replace('-', '_')}")
             command.description = module.__doc__
             command.formatter_class = argparse.RawDescriptionHelpFormatter
             module.add_arguments(command)

@@ -60,11 +60,14 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
         if dataset is None or is_portable(parameters(), str(dataset)):
             hold_to_portable_code()
         measured = main(**arguments)
-        from eos.storage.files import write_json  # which loads NumPy
+        write_seconds(stage, "-".join(sys.argv[1:]) or "all", time.perf_counter() - start, measured or {})
 
-        cell = "-".join(sys.argv[1:]) or "all"
-        elapsed = time.perf_counter() - start
-        write_json(seconds_file(stage, cell), {"elapsed": elapsed, "seconds": elapsed} | dict(measured or {}))
+
+def write_seconds(stage: str, cell: str, elapsed: float, measured: Mapping[str, Any]) -> None:
+    """Tell how long a stage's work took, with what else it measured, which may be other `seconds`."""
+    from eos.storage.files import write_json  # which loads NumPy
+
+    write_json(seconds_file(stage, cell), {"elapsed": elapsed, "seconds": elapsed, **measured})
 
 
 def _convert(name: str, annotation: Any, text: str, *, embeddings: bool) -> str | int:
