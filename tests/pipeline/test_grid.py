@@ -1,7 +1,6 @@
 """Training side by side: what is trained together, in which order, and what DVC then knows."""
 
 import hashlib
-import io
 from collections.abc import Callable
 from itertools import product
 from pathlib import Path
@@ -105,13 +104,6 @@ def test_a_group_is_expected_to_last_as_long_as_those_of_its_length() -> None:
     assert expected(dense, by=[([ce], 10.0)]) == 10
     assert expected(ce, asl, by=[([ce], 10.0)]) == 20
     assert expected(ce, by=[([ce, asl], 10.0)]) == 10
-
-
-def test_lines_begin_with_the_training() -> None:
-    stream = io.StringIO()
-    labelled = grid._Labelled("train@digits-0-ce", stream)
-    print("epoch 1\nepoch", 2, file=labelled)
-    assert stream.getvalue() == "train@digits-0-ce: epoch 1\ntrain@digits-0-ce: epoch 2\n"
 
 
 @pytest.fixture(scope="module")

@@ -48,6 +48,8 @@ class Job:
         A file of images that are trained on beside the real ones.
     sampler
         The name of what made them.
+    label
+        What tells the lines of one training from those of others.
     """
 
     dataset: str
@@ -56,12 +58,7 @@ class Job:
     folder: Path
     synthetic: Path | None = None
     sampler: str = ""
-
-    @property
-    def name(self) -> str:
-        """The cell as DVC names it."""
-        sampler = [self.sampler] if self.sampler else []
-        return "-".join([self.dataset, str(self.cut), *sampler, self.network])
+    label: str = ""
 
 
 def fit_network(parameters: Parameters, job: Job) -> dict[str, Any]:
@@ -98,7 +95,7 @@ def fit_networks(parameters: Parameters, jobs: Sequence[Job]) -> list[dict[str, 
     with contextlib.ExitStack() as stack:
         for number, job in enumerate(jobs):
             try:
-                fits[number] = _Fit(parameters, job, read(job.dataset), labelled=len(jobs) > 1)
+                fits[number] = _Fit(parameters, job, read(job.dataset))
                 stack.enter_context(fits[number].live)
             except InputError as error:
                 results[number] = error
@@ -117,7 +114,7 @@ def fit_networks(parameters: Parameters, jobs: Sequence[Job]) -> list[dict[str, 
 class _Fit:
     """A training with the settings that the parameters give it, and what is written of it."""
 
-    def __init__(self, parameters: Parameters, job: Job, data: Arrays, *, labelled: bool) -> None:
+    def __init__(self, parameters: Parameters, job: Job, data: Arrays) -> None:
         self.job = job
         dataset, network = job.dataset, job.network
         definition, given = parameters.networks[network], parameters.datasets[dataset].normalization
@@ -161,7 +158,7 @@ class _Fit:
         key = fingerprint(seen, (arguments, mixing, augmentations, self.settings.cpu_threads), library_code())
         self.checkpoint = FileCheckpoint(paths.CHECKPOINTS / f"{key}.safetensors")
         self.steps = steps_per_epoch(self.rows, self.settings.batch_size)
-        self.label = f"{job.name}: " if labelled else ""
+        self.label = f"{job.label}: " if job.label else ""
         print(
             f"{self.label}{self.rows} training images: {self.settings.epochs} epochs of {self.steps} steps, "
             f"batch size {self.settings.batch_size}, learning rate {self.settings.learning_rate:g}",

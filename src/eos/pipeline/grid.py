@@ -5,20 +5,19 @@ switches that its data set needs, and gives its memory back at the end. What is 
 needs first and what is recorded is DVC's business.
 """
 
-import io
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from eos.config.cells import architecture, is_portable, machine
 from eos.config.schema import Parameters
@@ -409,6 +408,8 @@ def _end_with_the_parent() -> None:
 
 
 def _fit(group: Sequence[Target]) -> list[Result]:
+    from eos.pipeline.fitting import Job, fit_networks  # which load torch
+
     jobs = [
         Job(
             one.dataset,
@@ -422,56 +423,3 @@ def _fit(group: Sequence[Target]) -> list[Result]:
         for one in group
     ]
     return fit_networks(read_parameters(), jobs)
-
-
-# TODO-ENGINE: in place of all below, in `_fit`: from eos.pipeline.fitting import Job, fit_networks
-
-
-@dataclass(frozen=True)
-class Job:
-    """A network to train: where it goes, what it sees, and what its lines begin with."""
-
-    dataset: str
-    cut: int
-    network: str
-    folder: Path
-    synthetic: Path | None = None
-    sampler: str = ""
-    label: str = ""
-
-
-def fit_networks(parameters: Parameters, jobs: Sequence[Job]) -> list[Result]:
-    """Train one after the other; an `InputError` is the result of one that fails."""
-    from eos.pipeline.fitting import fit_network
-
-    results: list[Result] = []
-    for job in jobs:
-        with redirect_stdout(_Labelled(job.label, sys.stdout)):
-            try:
-                results.append(
-                    fit_network(
-                        parameters,
-                        job.dataset,
-                        job.cut,
-                        job.network,
-                        folder=job.folder,
-                        synthetic=job.synthetic,
-                        sampler=job.sampler,
-                    )
-                )
-            except InputError as error:
-                results.append(error)
-    return results
-
-
-class _Labelled(io.TextIOBase):
-    """A stream whose lines begin with a label on another one."""
-
-    def __init__(self, label: str, stream: TextIO) -> None:
-        self.label, self.stream, self.begun = label, stream, ""
-
-    def write(self, text: str) -> int:
-        *lines, self.begun = (self.begun + text).split("\n")
-        for line in lines:
-            print(f"{self.label}: {line}", file=self.stream, flush=True)
-        return len(text)
