@@ -184,12 +184,13 @@ def test_what_was_trained_with_other_parameters_is_not_recorded(
 ) -> None:
     monkeypatch.chdir(clone.folder)
     path, lock = Path("params.yaml"), Path("dvc.lock").read_bytes()
-    before = grid._state(["train@digits-0-ce"])
+    (one,) = grid._chosen(["train@digits-0-ce"])
+    before = {one.name: grid._origin(one)}
     whole = path.read_text()
     path.write_text(whole.replace("momentum: 0.9\n", "momentum: 0.8\n"))
     with pytest.raises(InputError, match=r"not recorded: train@digits-0-ce \(params\.yaml: training\)"):
-        grid._commit(["train@digits-0-ce"], before)
+        grid._commit([one], before)
     assert Path("dvc.lock").read_bytes() == lock
     path.write_text(whole + "# a comment\n")
-    grid._commit(["train@digits-0-ce"], before)
+    grid._commit([one], before)
     path.write_text(whole)

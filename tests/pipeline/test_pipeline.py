@@ -168,10 +168,10 @@ def test_the_seconds_are_in_no_declared_output() -> None:
 
 
 class Module(NamedTuple):
-    """What a file of Python says of itself: its functions, and the names it takes from this project."""
+    """What a file of Python says of itself: functions, classes, and the names it takes from this project."""
 
     tree: ast.Module
-    functions: dict[str, ast.FunctionDef]
+    functions: dict[str, ast.FunctionDef | ast.ClassDef]
     imports: dict[str, tuple[str, str]]  # name -> the module and what it is called there; "" for the module
 
     def modules(self) -> set[str]:
@@ -204,7 +204,7 @@ def read(path: Path) -> Module:
         assert not (
             isinstance(node, ast.Import) and any(alias.name.startswith("eos.") for alias in node.names)
         )
-    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
     return Module(tree, functions, imports)
 
 

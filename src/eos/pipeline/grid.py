@@ -5,30 +5,29 @@ switches that its data set needs, and gives its memory back at the end. What is 
 needs first and what is recorded is DVC's business.
 """
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import yaml
 
 from eos.config.cells import architecture, is_portable, machine
 from eos.config.schema import Parameters
 from eos.errors import InputError, ending_in_one_line, unknown_name
 from eos.pipeline import paths
+from eos.pipeline.command import digest, write_seconds
 from eos.pipeline.command import parameters as read_parameters
-from eos.pipeline.command import write_seconds
 from eos.pipeline.processor import hold_to_portable_code
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
 
 # By stage of dvc.yaml, what has balanced the images; and then the stage that did, and where it put them.
 KINDS = {"train": "", "train_augmented": "augmented", "train_generated": "generated"}
@@ -217,25 +216,23 @@ def _expected(
 # What DVC knows
 
 
-@contextmanager
-def _dvc() -> "Iterator[Repo]":
-    """Open the repository as it is now, and have what DVC complains of end in one line."""
-    from dvc.exceptions import DvcException
-    from dvc.repo import Repo
-
-    try:
-        with Repo() as repo:
-            yield repo
-    except DvcException as error:
+def _dvc(*arguments: str) -> str:
+    """Return what a command of DVC prints; have what it complains of end in one line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
         raise InputError(
-            f"DVC: {error}; run it in the root of a clone, and no other DVC beside it"
-        ) from error
+            f"dvc {arguments[0]}: {told[0] if told else 'failed'}; run it in the root of a clone, and no "
+            "other DVC beside it"
+        )
+    return done.stdout
 
 
 def _chosen(names: Sequence[str]) -> list[Target]:
     """Return the trainings of these names, as dvc.yaml has them in its order; all where there is no name."""
-    with _dvc() as repo:
-        known = [stage.addressing for stage in repo.index.stages if stage.addressing.split("@")[0] in KINDS]
+    known = [name for name in _dvc("stage", "list", "--name-only").split() if name.partition("@")[0] in KINDS]
     for name in names:
         if name not in known:
             raise unknown_name(name, known, what="training", place="dvc.yaml")
@@ -254,53 +251,43 @@ def _changed(names: Iterable[str]) -> set[str]:
     wanted = list(dict.fromkeys(names))
     if not wanted:
         return set()
-    with _dvc() as repo:
-        return set(repo.status(targets=wanted))
+    return set(wanted) & set(json.loads(_dvc("status", "--json", *wanted)))
 
 
-def _cached(targets: Sequence[Target]) -> list[str]:
-    """Return the names of those whose networks DVC's run cache has: they were trained before."""
-    from dvc.stage.cache import RunCacheNotFoundError
-
-    found = []
-    with _dvc() as repo:
-        for one in targets:
-            for stage in repo.stage.collect(one.name):
-                try:
-                    repo.stage_cache.restore(stage, dry=True)
-                except RunCacheNotFoundError:
-                    continue
-                found.append(one.name)
-    return found
-
-
-def _state(names: Sequence[str]) -> dict[str, dict[str, object]]:
-    """Return, by stage, the parameters and hashes of files that `dvc commit` would record as its origin."""
-    states: dict[str, dict[str, object]] = {}
-    with _dvc() as repo:
-        for name in names:
-            state = states[name] = {}
-            for stage in repo.stage.collect(name):
-                stage.save_deps()
-                for dependency in stage.deps:
-                    value = dependency.hash_info.value
-                    parts = value if isinstance(value, dict) else {"": value}
-                    state |= {f"{dependency}: {key}".rstrip(": "): part for key, part in parts.items()}
-    return states
+def _origin(one: Target) -> dict[str, str]:
+    """Return what a training is made from: its part of the parameters, code, images."""
+    content: dict[str, Any] = yaml.safe_load(Path(paths.PARAMETERS).read_text(encoding="utf-8"))
+    network = dict(content["networks"][one.network])
+    network.pop("heads")  # which come after it
+    dataset = {
+        key: content["datasets"][one.dataset][key]
+        for key in ("architecture", "normalization", "portable", "training")
+    }
+    sections = {
+        "training": content["training"],
+        f"networks.{one.network}": network,
+        f"datasets.{one.dataset}": dataset,
+    }
+    files = [paths.images_file(one.dataset), paths.split_file(one.dataset, one.cut)]
+    if one.kind:
+        files.append(BALANCED[one.kind][1](one.dataset, one.cut, one.sampler))
+    code = [path for folder in ("src", "stages") for path in sorted(Path(folder).rglob("*.py"))]
+    return {f"{paths.PARAMETERS}: {name}": repr(value) for name, value in sections.items()} | {
+        str(path): digest(path) for path in (*files, *code)
+    }
 
 
-def _commit(names: Sequence[str], before: Mapping[str, Mapping[str, object]]) -> None:
+def _commit(group: Sequence[Target], before: Mapping[str, Mapping[str, str]]) -> None:
     """Record in `dvc.lock` what was trained; not where something else would be recorded as its origin."""
-    now, refused = _state(names), []
-    for name in names:
-        differing = sorted(
-            key for key in before[name].keys() | now[name] if before[name].get(key) != now[name].get(key)
-        )
-        if differing:
-            refused.append(f"{name} ({', '.join(differing)})")
-            continue
-        with _dvc() as repo:
-            repo.commit(name, force=True)
+    kept, refused = [], []
+    for one in group:
+        then, now = before[one.name], _origin(one)
+        if differing := sorted(key for key in then.keys() | now if then.get(key) != now.get(key)):
+            refused.append(f"{one.name} ({', '.join(differing)})")
+        else:
+            kept.append(one.name)
+    if kept:
+        _dvc("commit", "--force", "--quiet", *kept)
     if refused:
         raise InputError(
             f"changed while they were trained, so not recorded: {'; '.join(refused)}; {AGAIN}, and change "
@@ -321,8 +308,7 @@ def _repro(*arguments: str) -> bool:
 def _prepared(group: Sequence[Target]) -> tuple[list[Target], dict[str, InputError]]:
     """Make what a group needs; return what is then to be trained, and an error for what lacks something.
 
-    That a stage before is out of date does not mean that its result is another one. And what was trained
-    before comes from the run cache, as it would by `dvc repro`.
+    That a stage before is out of date does not mean that its result is another one.
     """
     needs = list(dict.fromkeys(name for one in group for name in one.needs))
     if _changed(needs):
@@ -334,9 +320,6 @@ def _prepared(group: Sequence[Target]) -> tuple[list[Target], dict[str, InputErr
         if (lacking := [name for name in one.needs if name in unmade])
     }
     changed = _changed(one.name for one in group if one.name not in failed)
-    if found := _cached([one for one in group if one.name in changed]):
-        _repro("--single-item", *found)
-        changed = _changed(changed)
     return [one for one in group if one.name in changed], failed
 
 
@@ -344,7 +327,7 @@ def _trained(parameters: Parameters, group: Sequence[Target]) -> tuple[dict[str,
     """Train a group and record it; return what failed, and the seconds, also of epochs before a stop."""
     if not group:
         return {}, 0.0
-    before = _state([one.name for one in group])
+    before = {one.name: _origin(one) for one in group}
     for one in group:  # as DVC does: files of a former training may not stay beside the new ones
         shutil.rmtree(one.folder, ignore_errors=True)
     start = time.perf_counter()
@@ -358,7 +341,7 @@ def _trained(parameters: Parameters, group: Sequence[Target]) -> tuple[dict[str,
         else:
             write_seconds(*one.script, elapsed, result)
             seconds.append(result["seconds"])
-    _commit([one.name for one in group if one.name not in failed], before)
+    _commit([one for one in group if one.name not in failed], before)
     return failed, max(seconds)
 
 
