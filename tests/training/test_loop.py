@@ -151,8 +151,8 @@ def test_cosine_classifier_for_ldam(parts: list[Images]) -> None:
 def test_loss_parameters_are_used(parts: list[Images]) -> None:
     plain = run(*parts[:2], loss="ce")
     focal = run(*parts[:2], loss="focal", loss_parameters={"gamma": 0.0})
-    losses = [[record.loss for record in trained.history] for trained in (focal, plain)]
-    np.testing.assert_allclose(*losses, rtol=1e-3 if DEVICE == "cpu" else GPU_LOSS_RTOL)
+    one, other = ([record.loss for record in trained.history] for trained in (focal, plain))
+    np.testing.assert_allclose(one, other, rtol=1e-3 if DEVICE == "cpu" else GPU_LOSS_RTOL)
     assert run(*parts[:2], loss="focal").history[0].loss < 0.9 * plain.history[0].loss
 
 
