@@ -1,7 +1,8 @@
-"""Settings of the whole suite."""
+"""Settings of the whole suite, and the device it runs on: `EOS_TEST_DEVICE`, "cpu" (default) or "cuda"."""
 
 import os
 
+import pytest
 from hypothesis import settings
 
 # The arrays of the tests are small: more threads only wait for each other, on a busy machine for minutes.
@@ -11,3 +12,30 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 # No test depends on the clock.
 settings.register_profile("clockless", deadline=None)
 settings.load_profile("clockless")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse a device that there is not, before any test is looked for."""
+    device = os.environ.get("EOS_TEST_DEVICE", "cpu")
+    if device not in ("cpu", "cuda"):
+        raise pytest.UsageError(f"EOS_TEST_DEVICE={device}: no device of the tests; set it to cpu or cuda")
+    if device == "cuda":
+        import torch
+
+        if not torch.cuda.is_available():
+            raise pytest.UsageError(
+                "EOS_TEST_DEVICE=cuda: torch finds no GPU; unset it, or install a torch built for the GPU"
+            )
+        # By default cuDNN's float32 convolutions round their factors to TF32, 10 bits. Comparisons with a CPU
+        # would need a tolerance of about 1e-2, in which mistakes hide.
+        torch.backends.cudnn.allow_tf32 = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip on a GPU what is about the CPU."""
+    from tests.helpers import DEVICE
+
+    for item in items:
+        marker = item.get_closest_marker("cpu_only")
+        if marker is not None and DEVICE == "cuda":
+            item.add_marker(pytest.mark.skip(reason=f"about the CPU: {marker.kwargs['reason']}"))

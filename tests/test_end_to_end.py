@@ -19,7 +19,7 @@ from PIL import Image
 from eos.pipeline.processor import CLEARED, SWITCHES, why_not_portable
 from tests.helpers import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.cpu_only(reason="the committed bytes are those of portable code")]
 
 HEADS = ["own", "none", "smote", "eos"]
 TRAININGS = ["train@digits-0-ce", "train_augmented@digits-0-smote-ce", "train_generated@digits-0-gamo-ce"]

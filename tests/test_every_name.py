@@ -14,7 +14,7 @@ from eos.registry import ARCHITECTURES, AUGMENTATIONS, GENERATORS, LOSSES, MIXIN
 from eos.samplers.oversampling import oversample
 from eos.samplers.pixels import oversample_images
 from eos.training.loop import Images, train
-from tests.helpers import given, head_config, train_config
+from tests.helpers import DEVICE, given, head_config, train_config
 
 N_CLASSES = 3
 LENGTHS = ("epochs", "autoencoder_epochs", "steps")
@@ -41,7 +41,7 @@ def scores_of(
     sampler: str = "random",
 ) -> dict[str, float]:
     """Train, embed, balance by the sampler, retrain a head, and score it."""
-    config = train_config(epochs=1, batch_size=22, crop_padding=1)
+    config = train_config(epochs=1, batch_size=22, crop_padding=1, precision="auto")
     trained = train(
         train_on,
         TEST,
@@ -54,7 +54,7 @@ def scores_of(
             AUGMENTATIONS[name].load()(**given("augmentation", name)) for name in [augmentation] if name
         ],
         config=config,
-        device="cpu",
+        device=DEVICE,
     )
     network = load_network(
         trained.weights["last"],
@@ -64,7 +64,7 @@ def scores_of(
         classifier=find_loss(loss).classifier,
     )
     (train_rows, _), (test_rows, _) = (
-        extract(network, part.images, trained.mean, trained.std, device="cpu") for part in (train_on, TEST)
+        extract(network, part.images, trained.mean, trained.std, device=DEVICE) for part in (train_on, TEST)
     )
     assert train_rows.shape == (len(train_on.labels), network.n_features)
     balanced = oversample(sampler, train_rows, train_on.labels, random_state=0, **given("sampler", sampler))
@@ -121,7 +121,7 @@ def test_pixel_samplers(sampler: str) -> None:
 @pytest.mark.parametrize("model", GENERATORS)
 def test_generators(model: str) -> None:
     short: dict[str, Any] = {name: 2 for name in GENERATORS[model].parameters if name in LENGTHS}
-    settings = given("generator", model) | short | {"seed": 0, "device": "cpu"}
+    settings = given("generator", model) | short | {"seed": 0, "device": DEVICE}
     made = generate(model, TRAIN.images, TRAIN.labels, n_classes=N_CLASSES, **settings)
     np.testing.assert_array_equal(np.bincount(made.labels), [0, 12, 16])
     images, labels = np.concatenate([TRAIN.images, made.images]), np.concatenate([TRAIN.labels, made.labels])

@@ -17,6 +17,7 @@ from eos.classifier.folder import BACKBONE, HEAD, write_folder
 from eos.errors import InputError
 from eos.models.inference import extract
 from eos.models.network import Network, build_network
+from tests.helpers import DEVICE, same
 
 NAMES = ["cat", "dog", "eel"]
 MEAN, STD = [0.3, 0.4, 0.5], [0.2, 0.2, 0.3]
@@ -32,7 +33,7 @@ def description(**changes: Any) -> dict[str, Any]:
         "n_features": 64,
         "head": {"own": False, "classifier": "linear", "scale": 1.0},
         "backbone": backbone,
-        "computing": {"device": "cpu", "cpu_threads": None, "portable": False, "precision": "fp32"},
+        "computing": {"device": DEVICE, "cpu_threads": None, "portable": False, "precision": "fp32"},
         "trained_on": {},
         "scores": {},
         "versions": {},
@@ -46,7 +47,7 @@ def parts(network: Network) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray
 
 
 def arrays_of(module: nn.Module) -> dict[str, np.ndarray]:
-    return {name: value.numpy() for name, value in module.state_dict().items()}
+    return {name: value.numpy(force=True) for name, value in module.state_dict().items()}
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +68,11 @@ def folder(tmp_path: Path, network: Network) -> Path:
 
 def test_a_retrained_head(folder: Path, network: Network) -> None:
     classifier = eos.load(folder)
-    features, _ = extract(network, IMAGES, MEAN, STD, device="cpu")
-    np.testing.assert_array_equal(classifier.embed(IMAGES), features)
+    features, _ = extract(network, IMAGES, MEAN, STD, device=DEVICE)
+    same(classifier.embed(IMAGES), features)
     expected = features @ WEIGHT.T + BIAS
-    np.testing.assert_array_equal(classifier.logits(IMAGES), expected)
-    np.testing.assert_allclose(classifier.predict_proba(IMAGES), softmax(expected, axis=1), rtol=1e-5)
+    same(classifier.logits(IMAGES), expected)
+    same(classifier.predict_proba(IMAGES), softmax(expected.astype(np.float64), axis=1), rtol=1e-5)
     assert classifier.predict(IMAGES).tolist() == [NAMES[best] for best in expected.argmax(axis=1)]
 
 
@@ -80,12 +81,10 @@ def test_the_own_cosine_classifier_is_scaled_for_probabilities_only(tmp_path: Pa
     own = description(head={"own": True, "classifier": "cosine", "scale": 30.0})
     write_folder(tmp_path / "own", own, {BACKBONE: backbone, HEAD: head})
     classifier = eos.load(tmp_path / "own")
-    _, expected = extract(network, IMAGES, MEAN, STD, device="cpu")
-    np.testing.assert_array_equal(classifier.logits(IMAGES), expected)
+    _, expected = extract(network, IMAGES, MEAN, STD, device=DEVICE)
+    same(classifier.logits(IMAGES), expected)
     assert np.abs(expected).max() <= 1
-    np.testing.assert_allclose(
-        classifier.predict_proba(IMAGES), softmax(30.0 * expected.astype(np.float64), axis=1), rtol=1e-6
-    )
+    same(classifier.predict_proba(IMAGES), softmax(30.0 * expected.astype(np.float64), axis=1), rtol=1e-6)
 
 
 def test_paths_are_read_as_arrays_are(folder: Path, tmp_path: Path) -> None:
@@ -93,7 +92,7 @@ def test_paths_are_read_as_arrays_are(folder: Path, tmp_path: Path) -> None:
     files = [tmp_path / f"{number}.png" for number in range(len(IMAGES))]
     for file, image in zip(files, IMAGES, strict=True):
         Image.fromarray(image).save(file)
-    np.testing.assert_array_equal(classifier.logits(files), classifier.logits(IMAGES))
+    same(classifier.logits(files), classifier.logits(IMAGES))
     np.testing.assert_array_equal(classifier.predict(str(files[2])), classifier.predict(files[2:3]))
     bad = [tmp_path / "bad.png", tmp_path / "none.png"]
     bad[0].write_text("no picture")

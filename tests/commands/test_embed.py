@@ -21,6 +21,7 @@ from eos.models.backbones import torchvision_backbone
 from eos.models.inference import extract
 from eos.models.network import build_network
 from eos.models.saved import save_network
+from tests.helpers import DEVICE, same, same_files
 
 SIZES = {"train": {"bee": 5, "cat": 3}, "test": {"bee": 2, "cat": 2}}
 
@@ -50,7 +51,7 @@ def weights(tmp_path: Path) -> Path:
 def run(*arguments: str | Path) -> None:
     parser = argparse.ArgumentParser()
     embed.add_arguments(parser)
-    embed.run(parser.parse_args([*map(str, arguments), "--device", "cpu", "--precision", "fp32"]))
+    embed.run(parser.parse_args([*map(str, arguments), "--device", DEVICE, "--precision", "fp32"]))
 
 
 def trained(folder: Path, class_names: list[str], classifier: Any = "linear") -> Any:
@@ -101,7 +102,7 @@ def test_a_librarys_backbone(
 def test_the_same_pictures_give_the_same_bytes(pictures: Path, weights: Path, tmp_path: Path) -> None:
     for name in ("one.npz", "two.npz"):
         run(pictures, tmp_path / name, "--backbone", "torchvision/shufflenet_v2_x0_5", "--weights", weights)
-    assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
+    same_files(tmp_path / "one.npz", tmp_path / "two.npz")
 
 
 @pytest.mark.parametrize("classifier", ["linear", "cosine"])
@@ -118,7 +119,7 @@ def test_a_trained_network_and_its_classifier(pictures: Path, classifier: str, t
     )  # fmt: skip
     order = np.argsort(-source.test_labels, kind="stable")
     features, logits = extract(
-        network, source.test_images[order], [0.4] * 3, [0.2] * 3, device="cpu", precision="fp32"
+        network, source.test_images[order], [0.4] * 3, [0.2] * 3, device=DEVICE, precision="fp32"
     )
     np.testing.assert_allclose(found["test_features"], features, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(found["test_logits"], logits, rtol=1e-4, atol=1e-5)
@@ -152,7 +153,7 @@ def test_unlabelled_pictures_lie_anywhere(pictures: Path, tmp_path: Path) -> Non
     labelled, new = (np.load(tmp_path / name, allow_pickle=False) for name in ("labelled.npz", "new.npz"))
     assert set(new) == {"features", "files"}
     assert [Path(one).parent.name for one in new["files"]] == ["bee"] * 2 + ["cat"] * 2
-    np.testing.assert_allclose(new["features"], labelled["test_features"], rtol=1e-5)
+    same(new["features"], labelled["test_features"], rtol=1e-5)
     with pytest.raises(InputError, match=r"must end in \.npz"):
         run(pictures, tmp_path / "new.safetensors", *options, "--unlabelled")
 

@@ -1,4 +1,4 @@
-"""Generative over-samplers learn the classes; stopped or not, equal arguments give equal bytes."""
+"""Generative over-samplers learn the classes; stopped or not, equal arguments give equal images."""
 
 import subprocess
 import sys
@@ -18,7 +18,7 @@ from eos.generators.base import Progress
 from eos.generators.generation import Generated, generate
 from eos.registry import GENERATORS
 from eos.storage.files import Arrays
-from tests.helpers import given
+from tests.helpers import DEVICE, given, same
 
 SMALL: dict[str, dict[str, Any]] = {
     "gamo": {"epochs": 3, "latent_size": 8},
@@ -43,14 +43,16 @@ def ramps(counts: tuple[int, ...], side: int = 8, channels: int = 1) -> tuple[np
 
 
 def run(name: str, images: np.ndarray, labels: np.ndarray, **changed: Any) -> Generated:
-    arguments: dict[str, Any] = {"n_classes": int(labels.max()) + 1, "seed": 0, "device": "cpu"}
+    arguments: dict[str, Any] = {"n_classes": int(labels.max()) + 1, "seed": 0, "device": DEVICE}
     return generate(name, images, labels, **(arguments | given("generator", name) | SMALL[name] | changed))
 
 
 def assert_same(first: Generated, second: Generated) -> None:
-    assert np.array_equal(first.images, second.images)
+    same(first.images, second.images)
     assert np.array_equal(first.labels, second.labels)
-    assert first.history == second.history
+    steps, others = ([(row.step, row.name) for row in made.history] for made in (first, second))
+    assert steps == others
+    same(*([row.value for row in made.history] for made in (first, second)))
     assert first.notes == second.notes
 
 
@@ -201,7 +203,7 @@ def test_a_class_of_cgan_does_not_depend_on_the_others() -> None:
     changed = images.copy()
     changed[labels == 1] //= 2
     second = run("cgan", changed, labels)
-    assert np.array_equal(first.images[first.labels == 2], second.images[second.labels == 2])
+    same(first.images[first.labels == 2], second.images[second.labels == 2])
     assert not np.array_equal(first.images[first.labels == 1], second.images[second.labels == 1])
 
 
@@ -246,7 +248,7 @@ def test_balanced_classes_need_nothing() -> None:
 )
 def test_errors(name: str, changed: dict[str, Any], message: str) -> None:
     images, labels = ramps((4, 2))
-    arguments: dict[str, Any] = {"n_classes": 2, "seed": 0, "device": "cpu"}
+    arguments: dict[str, Any] = {"n_classes": 2, "seed": 0, "device": DEVICE}
     with pytest.raises(InputError) as raised:
         generate(
             name,

@@ -9,6 +9,7 @@ import torch
 from eos.errors import InputError
 from eos.models.inference import extract, load_network, network_input
 from eos.models.network import Classifier, Network, build_network
+from tests.helpers import DEVICE, same
 
 MEAN, STD = (0.2, 0.5), (0.3, 0.1)
 
@@ -41,12 +42,13 @@ def test_input_is_normalised_per_channel(images: np.ndarray) -> None:
 
 
 def test_extract_is_the_forward_pass(network: Network, images: np.ndarray) -> None:
-    features, logits = extract(network, images, MEAN, STD, device="cpu")
-    x = torch.tensor(((images / 255 - MEAN) / STD).transpose(0, 3, 1, 2), dtype=torch.float32)
+    features, logits = extract(network, images, MEAN, STD, device=DEVICE)
+    normalized = ((images / 255 - MEAN) / STD).transpose(0, 3, 1, 2)
+    x = torch.tensor(normalized, dtype=torch.float32, device=DEVICE)
     network.eval()
     with torch.no_grad():
-        np.testing.assert_allclose(features, network.backbone(x), rtol=1e-4, atol=1e-5)
-        np.testing.assert_allclose(logits, network(x), rtol=1e-4, atol=1e-5)
+        same(features, network.backbone(x).cpu(), rtol=1e-4, atol=1e-5)
+        same(logits, network(x).cpu(), rtol=1e-4, atol=1e-5)
     assert features.shape == (11, 64)
     assert logits.shape == (11, 3)
     assert features.dtype == logits.dtype == np.float32
@@ -55,14 +57,14 @@ def test_extract_is_the_forward_pass(network: Network, images: np.ndarray) -> No
 
 def test_extract_does_not_depend_on_batches_or_the_state_before(network: Network, images: np.ndarray) -> None:
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    whole = extract(network, images, MEAN, STD, device="cpu")
+    whole = extract(network, images, MEAN, STD, device=DEVICE)
     network.train()
-    again = extract(network, images, MEAN, STD, device="cpu")
-    parts = extract(network, images, MEAN, STD, batch_size=4, device="cpu")
+    again = extract(network, images, MEAN, STD, device=DEVICE)
+    parts = extract(network, images, MEAN, STD, batch_size=4, device=DEVICE)
     for one, two, three in zip(whole, again, parts, strict=True):
-        assert one.tobytes() == two.tobytes()
-        np.testing.assert_allclose(one, three, rtol=1e-5, atol=1e-6)
-    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+        same(one, two)
+        same(one, three, rtol=1e-5, atol=1e-6)
+    assert all(torch.equal(before[name], value.cpu()) for name, value in network.state_dict().items())
 
 
 @pytest.mark.parametrize("architecture", ["resnet8", "wideresnet", "densenet"])
@@ -70,29 +72,29 @@ def test_bfloat16_embeddings_are_near_and_finer_than_bfloat16(architecture: str)
     generator = torch.Generator().manual_seed(0)
     network = build_network(architecture, channels=2, n_classes=3, generator=generator)
     images = np.random.default_rng(0).integers(0, 256, (5, 16, 16, 2), dtype=np.uint8)
-    exact, _ = extract(network, images, MEAN, STD, device="cpu", precision="fp32")
-    half, logits = extract(network, images, MEAN, STD, device="cpu", precision="bf16")
+    exact, _ = extract(network, images, MEAN, STD, device=DEVICE, precision="fp32")
+    half, logits = extract(network, images, MEAN, STD, device=DEVICE, precision="bf16")
     assert half.dtype == logits.dtype == np.float32
     error = np.abs(half - exact).max() / exact.max()
     assert 0 < error < 0.05
     rounded = torch.from_numpy(half).bfloat16().float().numpy()
     assert (half != rounded).mean() > 0.5  # the mean over the image was not rounded
     with torch.no_grad():
-        expected = network.classifier(torch.from_numpy(half)).numpy()
-    np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
+        expected = network.classifier(torch.from_numpy(half).to(DEVICE)).cpu()
+    same(logits, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_images_too_large_for_the_caches_go_one_by_one(network: Network) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 300, 300, 2), dtype=np.uint8)
-    features, logits = extract(network, images, MEAN, STD, device="cpu")
-    one, _ = extract(network, images[1:], MEAN, STD, device="cpu")
+    features, logits = extract(network, images, MEAN, STD, device=DEVICE)
+    one, _ = extract(network, images[1:], MEAN, STD, device=DEVICE)
     assert features.shape == (2, 64)
     assert logits.shape == (2, 3)
-    np.testing.assert_allclose(features[1:], one, rtol=1e-5, atol=1e-6)
+    same(features[1:], one, rtol=1e-5, atol=1e-6)
 
 
 def test_no_images(network: Network, images: np.ndarray) -> None:
-    features, logits = extract(network, images[:0], MEAN, STD, device="cpu")
+    features, logits = extract(network, images[:0], MEAN, STD, device=DEVICE)
     assert features.shape == (0, 64)
     assert logits.shape == (0, 3)
 
@@ -101,9 +103,9 @@ def test_no_images(network: Network, images: np.ndarray) -> None:
 def test_load_network_restores_it(classifier: Classifier, images: np.ndarray) -> None:
     saved = build_network("resnet20", channels=2, n_classes=3, classifier=classifier)
     loaded = load_network(saved.state_dict(), "resnet20", channels=2, n_classes=3, classifier=classifier)
-    expected = extract(saved, images, MEAN, STD, device="cpu")
-    for one, two in zip(expected, extract(loaded, images, MEAN, STD, device="cpu"), strict=True):
-        assert one.tobytes() == two.tobytes()
+    expected = extract(saved, images, MEAN, STD, device=DEVICE)
+    for one, two in zip(expected, extract(loaded, images, MEAN, STD, device=DEVICE), strict=True):
+        same(one, two)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from eos.errors import InputError
 from eos.models.inference import extract
 from eos.models.network import Network, build_network
 from eos.models.pretrained import read_state_dict, start_from
+from tests.helpers import DEVICE
 
 
 @pytest.fixture(scope="module")
@@ -44,16 +45,16 @@ def test_a_librarys_weights_give_the_librarys_features(whole: Any, ending: str, 
     seen = []
     whole.fc.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
     images = np.random.default_rng(0).integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
-    features, _ = extract(network, images, (0.5,) * 3, (0.25,) * 3, device="cpu")
+    features, _ = extract(network, images, (0.5,) * 3, (0.25,) * 3, device=DEVICE)
     whole(((torch.from_numpy(images) / 255 - 0.5) / 0.25).permute(0, 3, 1, 2))
     np.testing.assert_allclose(features, seen[0].detach().numpy(), rtol=1e-4, atol=1e-4)
 
 
 def test_grey_pictures_give_what_three_equal_channels_give(whole: Any) -> None:
     images = np.random.default_rng(0).integers(0, 256, (2, 40, 40, 1), dtype=np.uint8)
-    grey, _ = extract(started("resnet18", whole.state_dict(), 1), images, (0.5,), (0.2,), device="cpu")
+    grey, _ = extract(started("resnet18", whole.state_dict(), 1), images, (0.5,), (0.2,), device=DEVICE)
     colour, _ = extract(
-        started("resnet18", whole.state_dict()), images.repeat(3, 3), (0.5,) * 3, (0.2,) * 3, device="cpu"
+        started("resnet18", whole.state_dict()), images.repeat(3, 3), (0.5,) * 3, (0.2,) * 3, device=DEVICE
     )
     np.testing.assert_allclose(grey, colour, rtol=1e-3, atol=1e-4)
 

@@ -17,6 +17,7 @@ from eos.pipeline import fitting, paths
 from eos.storage.files import read_arrays, read_json, write_arrays
 from eos.storage.layouts import BALANCED
 from tests import helpers
+from tests.helpers import DEVICE, same_files
 
 FOLDER = Path("models/any")
 
@@ -49,7 +50,7 @@ def parameters(*, epochs: int = 2, precision: str = "fp32") -> Parameters:
     digits = known.datasets["digits"]
     training = digits.training.model_copy(update={"epochs": epochs, "precision": precision, "batch_size": 10})
     changed = digits.model_copy(update={"portable": False, "training": training})
-    shared = known.training.model_copy(update={"device": "cpu", "cpu_threads": 1})
+    shared = known.training.model_copy(update={"device": DEVICE, "cpu_threads": 1})
     return known.model_copy(update={"training": shared, "datasets": known.datasets | {"digits": changed}})
 
 
@@ -70,7 +71,7 @@ def test_the_folder_has_all_that_is_needed_to_use_the_network(cell: Path) -> Non
         assert saved.epoch == description["epochs"][rule] <= 2
         assert saved.class_names == ["even", "odd"]
         _, logits = extract(
-            saved.network, np.zeros((3, 8, 8, 1), np.uint8), saved.mean, saved.std, device="cpu"
+            saved.network, np.zeros((3, 8, 8, 1), np.uint8), saved.mean, saved.std, device=DEVICE
         )
         assert logits.shape == (3, 2)
         assert np.isfinite(logits).all()
@@ -109,7 +110,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_files(
         path.relative_to("stopped") for path in Path("stopped").rglob("*") if path.is_file()
     )
     for name in names:
-        assert ("whole" / name).read_bytes() == ("stopped" / name).read_bytes(), name
+        same_files("whole" / name, "stopped" / name, of_training=True)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -187,6 +188,6 @@ def test_warnings_are_printed_at_the_end(
         for name in ("train_BAC", "test_BAC")
     }
     data, saved = read_arrays(paths.images_file("digits")), load_saved(FOLDER, "last")
-    _, logits = extract(saved.network, data["train_images"][:18], saved.mean, saved.std, device="cpu")
+    _, logits = extract(saved.network, data["train_images"][:18], saved.mean, saved.std, device=DEVICE)
     settled = score(data["train_labels"][:18], logits.argmax(axis=1), 2)["BAC"]
     assert given == [{"n_classes": 2, "steps": 4, "settled_BAC": settled} | last]

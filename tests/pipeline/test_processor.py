@@ -11,6 +11,8 @@ from eos.pipeline import processor
 from eos.pipeline.processor import CLEARED, LIBRARIES, SWITCHES, why_not_portable
 from tests.helpers import ROOT
 
+pytestmark = pytest.mark.cpu_only(reason="the processor switches and the bytes they keep")
+
 SCRIPTS = sorted(path.name for path in (ROOT / "stages").glob("*.py"))
 
 

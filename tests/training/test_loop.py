@@ -16,7 +16,7 @@ from eos.training.augmentation import normalization_of
 from eos.training.config import learning_rate
 from eos.training.epoch import batches_of
 from eos.training.loop import EpochRecord, Images, Trained, train
-from tests.helpers import given, train_config
+from tests.helpers import DEVICE, GPU_LOSS_RTOL, given, same, same_training, train_config
 
 SMALL = train_config(epochs=3, batch_size=16, crop_padding=1, horizontal_flip=False)
 
@@ -42,7 +42,7 @@ def run(train_part: Images, test_part: Images, **options: Any) -> Trained:
         "architecture": "resnet8",
         "loss": "ce",
         "config": SMALL,
-        "device": "cpu",
+        "device": DEVICE,
     }
     settings |= options
     settings.setdefault("loss_parameters", given("loss", settings["loss"]))
@@ -58,7 +58,7 @@ def test_learns_digits(digits: tuple[np.ndarray, np.ndarray]) -> None:
         architecture="resnet8",
         loss="ce",
         config=replace(SMALL, epochs=5, batch_size=32),
-        device="cpu",
+        device=DEVICE,
     )
     losses = [record.loss for record in result.history]
     assert losses[-1] < 0.4 * losses[0]
@@ -75,10 +75,7 @@ def test_same_seed_same_bytes(loss: str, parts: list[Images]) -> None:
     torch.manual_seed(1)
     two = run(*parts[:2], loss=loss)
     other = run(*parts[:2], loss=loss, config=replace(SMALL, seed=1))
-    assert [replace(r, seconds=0) for r in one.history] == [replace(r, seconds=0) for r in two.history]
-    for rule, weights in one.weights.items():
-        for name, value in weights.items():
-            assert value.numpy().tobytes() == two.weights[rule][name].numpy().tobytes()
+    same_training(one, two)
     key = "backbone.conv1.weight"
     assert not torch.equal(one.weights["last"][key], other.weights["last"][key])
 
@@ -105,7 +102,7 @@ def test_records_and_weights_agree(parts: list[Images]) -> None:
         network = load_network(weights, "resnet8", channels=1, n_classes=3)
         record = seen[result.epochs[rule] - 1]
         for name, part in {"test": test_part, "validation": validation}.items():
-            _, logits = extract(network, part.images, result.mean, result.std, device="cpu")
+            _, logits = extract(network, part.images, result.mean, result.std, device=DEVICE)
             predictions = logits.argmax(axis=1)
             f1 = f1_score(part.labels, predictions, average="macro")
             assert getattr(record, f"{name}_FM") == pytest.approx(f1)
@@ -124,15 +121,19 @@ def test_scores_every_so_many_epochs(score_every: int, scored: list[int], parts:
     result = run(*parts[:2], validation=parts[2], config=replace(config, score_every=score_every))
     for name in ("test_BAC", "test_FM", "validation_BAC", "validation_FM"):
         expected = [getattr(record, name) if record.epoch in scored else None for record in always.history]
-        assert [getattr(record, name) for record in result.history] == expected
+        found = [getattr(record, name) for record in result.history]
+        assert [score is None for score in found] == [score is None for score in expected]
+        assert DEVICE == "cuda" or found == expected  # on a GPU rounding may turn a prediction
     for one, other in zip(result.history, always.history, strict=True):
-        assert (one.epoch, one.loss, one.train_BAC) == (other.epoch, other.loss, other.train_BAC)
+        assert one.epoch == other.epoch
+        assert DEVICE == "cuda" or one.train_BAC == other.train_BAC
+        same(one.loss, other.loss)
     assert result.epochs["last"] == 7
     for rule in ("test", "validation"):
-        scores = [getattr(always.history[epoch - 1], f"{rule}_FM") for epoch in scored]
+        scores = [getattr(result.history[epoch - 1], f"{rule}_FM") for epoch in scored]
         assert result.epochs[rule] == scored[int(np.argmax(scores))]
     for name, value in always.weights["last"].items():
-        assert torch.equal(value, result.weights["last"][name])
+        same(value, result.weights["last"][name])
 
 
 def test_without_validation_images(parts: list[Images]) -> None:
@@ -150,7 +151,8 @@ def test_cosine_classifier_for_ldam(parts: list[Images]) -> None:
 def test_loss_parameters_are_used(parts: list[Images]) -> None:
     plain = run(*parts[:2], loss="ce")
     focal = run(*parts[:2], loss="focal", loss_parameters={"gamma": 0.0})
-    np.testing.assert_allclose([r.loss for r in focal.history], [r.loss for r in plain.history], rtol=1e-3)
+    one, other = ([record.loss for record in trained.history] for trained in (focal, plain))
+    np.testing.assert_allclose(one, other, rtol=1e-3 if DEVICE == "cpu" else GPU_LOSS_RTOL)
     assert run(*parts[:2], loss="focal").history[0].loss < 0.9 * plain.history[0].loss
 
 
@@ -196,6 +198,7 @@ def test_bfloat16(parts: list[Images]) -> None:
     assert result.weights["last"]["classifier.weight"].dtype == torch.float32
 
 
+@pytest.mark.cpu_only(reason="oneDNN's bfloat16 gradients")
 @pytest.mark.parametrize("architecture", ["resnet8", "resnet18"])
 def test_bfloat16_gives_the_same_bytes_whatever_lies_in_memory(
     architecture: str, parts: list[Images]

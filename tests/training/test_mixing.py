@@ -13,7 +13,7 @@ from eos.losses.cross_entropy import CrossEntropy
 from eos.training.checkpoints import FileCheckpoint
 from eos.training.loop import EpochRecord, Images, Trained, train
 from eos.training.mixing import Mixing, Mixup, RebalancedMixup, Remix, balanced_batch
-from tests.helpers import given, train_config
+from tests.helpers import DEVICE, given, same_training, train_config
 
 CONFIG = train_config(epochs=4, batch_size=16, learning_rate=0.02, crop_padding=1, horizontal_flip=False)
 
@@ -165,7 +165,7 @@ def parts() -> list[Images]:
 
 
 def run(parts: list[Images], **options: Any) -> Trained:
-    settings: dict[str, Any] = {"architecture": "resnet8", "loss": "ce", "config": CONFIG, "device": "cpu"}
+    settings: dict[str, Any] = {"architecture": "resnet8", "loss": "ce", "config": CONFIG, "device": DEVICE}
     settings |= {"mixing": Remix(alpha=0.2)} | options
     return train(
         parts[0],
@@ -204,10 +204,7 @@ def test_resumed_is_uninterrupted(tmp_path: Path, parts: list[Images]) -> None:
     with pytest.raises(StoppedError):
         run(parts, checkpoint=checkpoint, on_epoch=stop)
     resumed = run(parts, checkpoint=checkpoint)
-    assert [replace(r, seconds=0) for r in whole.history] == [replace(r, seconds=0) for r in resumed.history]
-    for rule, weights in whole.weights.items():
-        for name, value in weights.items():
-            assert value.numpy().tobytes() == resumed.weights[rule][name].numpy().tobytes(), (rule, name)
+    same_training(whole, resumed)
 
 
 def test_mixup_takes_the_batch_as_it_is() -> None:
@@ -247,7 +244,7 @@ def test_rebalanced_mixup_follows_the_rule_of_its_paper(
 
 @pytest.mark.parametrize("mixing", [Mixup(alpha=1.0), RebalancedMixup(alpha=1.0, kappa=3.0, tau=0.5)])
 def test_mixtures_are_trained_on(parts: list[Images], mixing: Mixing) -> None:
-    first, second = (run(parts, mixing=mixing).weights["last"] for _ in range(2))
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    first, second = (run(parts, mixing=mixing) for _ in range(2))
+    same_training(first, second)
     plain = run(parts, mixing=None).weights["last"]
-    assert not torch.equal(first["classifier.weight"], plain["classifier.weight"])
+    assert not torch.equal(first.weights["last"]["classifier.weight"], plain["classifier.weight"])

@@ -20,7 +20,7 @@ from eos.training.recipe import (
     steps_per_epoch,
     warnings,
 )
-from tests.helpers import train_config
+from tests.helpers import DEVICE, train_config
 
 
 def automatic(rows: int) -> Steps:
@@ -84,7 +84,7 @@ def ending(rows: tuple[int, ...], steps: Steps) -> tuple[Trained, list[str]]:
     )
     trained = train(
         pictures(rows, 0), pictures((40, 40, 40), 1), n_classes=3, architecture="resnet8", loss="ce",
-        config=config, device="cpu",
+        config=config, device=DEVICE,
     )  # fmt: skip
     last = trained.history[-1]
     assert last.test_BAC is not None
