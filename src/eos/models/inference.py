@@ -91,11 +91,15 @@ def extract(
         batch_size = 1024 if place.type == "cuda" else max(1, _CACHED_PIXELS // pixels)
     features, logits = [], []
     half = pick_precision(precision, place) == "bf16"
+    backbone: Any = network.backbone
+    # In float32 it would save less, and the embeddings of committed results would be others.
+    if half and hasattr(backbone, "folded"):
+        backbone = backbone.folded().to(torch.bfloat16)
     with deterministic(place), torch.inference_mode():
         for batch in stored.split(batch_size):
             inputs = network_input(batch.to(place), mean, std)
             with torch.autocast(place.type, torch.bfloat16, enabled=half):
-                embedded = network.backbone(inputs)
+                embedded = backbone(inputs)
             features.append(embedded)
             logits.append(network.classifier(embedded))
         return torch.cat(features).cpu().numpy(), torch.cat(logits).cpu().numpy()
