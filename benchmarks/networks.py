@@ -59,7 +59,7 @@ def extraction(n: int) -> Comparison:
         baseline=partial(plain_extraction, trained(), images, Path(folder.name, "plain.csv")),
         ours=partial(our_extraction, trained(), images, Path(folder.name, "ours.npz"), folder),
         same=same_embeddings,
-        at_least=2.7 if PRECISION == "bf16" else 1.2,
+        at_least=4 if PRECISION == "bf16" else 1.2,
         goal=6,
     )
 

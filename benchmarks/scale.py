@@ -183,9 +183,9 @@ def measure(shape: str, share: float, device: str | None) -> Measured:
         with phase("check of exactness"):
             share_exact = exactness(sampler.nn_k_, X, CHECKED_ROWS, device)
         print(f"  share of neighbors that are the exact ones: {share_exact:.5f}", flush=True)
-        print(
-            f"  peak of the device's memory, MiB: {torch.cuda.max_memory_allocated() / 2**20:.0f}", flush=True
-        )
+        if gpu:
+            peak = torch.cuda.max_memory_allocated() / 2**20
+            print(f"  most memory used on the device: {peak:.0f} MiB", flush=True)
     with phase("head", clock) as head_seconds:
         head_rows = train_head(X, y, triples)
     return Measured(

@@ -67,6 +67,15 @@ def test_extract_does_not_depend_on_batches_or_the_state_before(network: Network
     assert all(torch.equal(before[name], value.cpu()) for name, value in network.state_dict().items())
 
 
+def test_float32_embeddings_have_the_bytes_of_the_network_as_it_is(
+    network: Network, images: np.ndarray
+) -> None:
+    features, _ = extract(network, images, MEAN, STD, device="cpu")
+    with torch.inference_mode():
+        expected = network.backbone(network_input(torch.as_tensor(images), MEAN, STD))
+    assert features.tobytes() == expected.numpy().tobytes()
+
+
 @pytest.mark.parametrize("architecture", ["resnet8", "wideresnet", "densenet"])
 def test_bfloat16_embeddings_are_near_and_finer_than_bfloat16(architecture: str) -> None:
     generator = torch.Generator().manual_seed(0)

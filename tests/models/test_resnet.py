@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from eos.models.resnet import _Block
+from eos.models.resnet import ResNet, _Block, resnet8
 
 
 @pytest.mark.parametrize("size", [(6, 6), (5, 7)])
@@ -24,3 +24,30 @@ def test_shortcut_of_a_block_that_keeps_its_size_is_the_input() -> None:
     torch.nn.init.zeros_(block.bn2.weight)
     x = torch.randn(2, 16, 5, 5)
     assert torch.equal(block(x), x.relu())
+
+
+def with_statistics() -> ResNet:
+    """Return a backbone whose batch normalization is far from the identity."""
+    torch.manual_seed(0)
+    backbone = resnet8(channels=2)
+    for module in backbone.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None
+            assert module.running_var is not None
+            for values in (module.weight, module.running_var):
+                torch.nn.init.uniform_(values, 0.5, 2.0)
+            for values in (module.bias, module.running_mean):
+                torch.nn.init.normal_(values, 0.0, 0.5)
+    return backbone
+
+
+def test_folded_gives_the_embeddings_of_evaluation() -> None:
+    backbone = with_statistics()
+    before = {name: value.clone() for name, value in backbone.state_dict().items()}
+    folded = backbone.folded()  # of one in training mode
+    images = torch.randn(3, 2, 16, 16)
+    with torch.no_grad():
+        expected = backbone.eval()(images)
+        torch.testing.assert_close(folded(images), expected, rtol=1e-4, atol=1e-5)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    assert all(torch.equal(before[name], value) for name, value in backbone.state_dict().items())

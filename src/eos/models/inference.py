@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from eos.errors import InputError
-from eos.models.devices import deterministic, in_precision, pick_device, pick_precision
+from eos.models.devices import HALF, deterministic, in_precision, pick_device, pick_precision
 from eos.models.network import Classifier, Network, build_network
 
 _CACHED_PIXELS = 64 * 32 * 32  # what passes from one of a CPU's caches to the next
@@ -113,11 +113,15 @@ def forward(
         pixels = images.shape[1] * images.shape[2]
         batch_size = 1024 if place.type == "cuda" else max(1, _CACHED_PIXELS // pixels)
     features, logits = [], []
+    backbone: Any = network.backbone
+    # In float32 it would save less, and the embeddings of committed results would be others.
+    if precision in HALF and hasattr(backbone, "folded"):
+        backbone = backbone.folded().to(HALF[precision])
     with deterministic(place), torch.inference_mode():
         for batch in images.split(batch_size):
             inputs = normalize(batch.to(place))
             with in_precision(precision, place):
-                embedded = network.backbone(inputs)
+                embedded = backbone(inputs)
             features.append(embedded)
             logits.append(network.classifier(embedded))
         return torch.cat(features), torch.cat(logits)

@@ -1,8 +1,11 @@
 """The residual networks for CIFAR, the backbones of the reference recipe."""
 
+from copy import deepcopy
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from eos.models.convolution import conv3x3
 
@@ -29,6 +32,19 @@ class ResNet(nn.Module):
         x = functional.relu(self.bn1(self.conv1(images)), inplace=True)
         x = self.layer3(self.layer2(self.layer1(x)))
         return x.mean((2, 3), dtype=torch.float32)
+
+    def folded(self) -> "ResNet":
+        """Return a copy for evaluation, each batch normalization part of the convolution before it.
+
+        Up to rounding it gives the embeddings that this network gives in evaluation mode, in less time.
+        """
+        copy = deepcopy(self).eval()
+        blocks = [block for layer in (copy.layer1, copy.layer2, copy.layer3) for block in layer]
+        for module, number in ((copy, 1), *((block, number) for block in blocks for number in (1, 2))):
+            conv, bn = f"conv{number}", f"bn{number}"
+            setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), getattr(module, bn)))
+            setattr(module, bn, nn.Identity())
+        return copy
 
 
 class _Block(nn.Module):
