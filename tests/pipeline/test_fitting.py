@@ -1,6 +1,7 @@
 """Phase 1 for a cell: what is written, that it goes together, and what the epochs print."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from eos.models.saved import load_saved
 from eos.pipeline import fitting, paths
 from eos.storage.files import read_arrays, read_json, write_arrays
 from eos.storage.layouts import BALANCED
+from eos.training.loop import EpochRecord
 from tests import helpers
 from tests.helpers import DEVICE, same_files
 
@@ -191,3 +193,14 @@ def test_warnings_are_printed_at_the_end(
     _, logits = extract(saved.network, data["train_images"][:18], saved.mean, saved.std, device=DEVICE)
     settled = score(data["train_labels"][:18], logits.argmax(axis=1), 2)["BAC"]
     assert given == [{"n_classes": 2, "steps": 4, "settled_BAC": settled} | last]
+
+
+def test_the_time_left_is_on_the_clock_also_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
+    record = EpochRecord(1, 0.1, 2.0, 0.3, seconds=10.0)
+    live: Any = SimpleNamespace(step=0, log_metric=lambda *given: None, next_step=lambda: None)
+    for beside in (1, 4):
+        fitting.EpochLog(5, live, label=f"{beside} beside: ", beside=beside)(record)
+    assert [line.rpartition("  ")[2] for line in capsys.readouterr().out.splitlines()] == [
+        "40 s left",
+        "160 s left",
+    ]

@@ -95,7 +95,7 @@ def fit_networks(parameters: Parameters, jobs: Sequence[Job]) -> list[dict[str, 
     with contextlib.ExitStack() as stack:
         for number, job in enumerate(jobs):
             try:
-                fits[number] = _Fit(parameters, job, read(job.dataset))
+                fits[number] = _Fit(parameters, job, read(job.dataset), beside=len(jobs))
                 stack.enter_context(fits[number].live)
             except InputError as error:
                 results[number] = error
@@ -114,7 +114,7 @@ def fit_networks(parameters: Parameters, jobs: Sequence[Job]) -> list[dict[str, 
 class _Fit:
     """A training with the settings that the parameters give it, and what is written of it."""
 
-    def __init__(self, parameters: Parameters, job: Job, data: Arrays) -> None:
+    def __init__(self, parameters: Parameters, job: Job, data: Arrays, *, beside: int) -> None:
         self.job = job
         dataset, network = job.dataset, job.network
         definition, given = parameters.networks[network], parameters.datasets[dataset].normalization
@@ -166,7 +166,7 @@ class _Fit:
         )
         with placed(self.place):
             self.live = Live(str(job.folder / "history"), dvcyaml=None, save_dvc_exp=False)
-            log = EpochLog(self.settings.epochs, self.live, label=self.label)
+            log = EpochLog(self.settings.epochs, self.live, label=self.label, beside=beside)
             self.training = Training(
                 images,
                 self.test,
@@ -245,9 +245,10 @@ def _test_scores(folder: Path, rule: str, test: Images, *, device: str) -> dict[
 class EpochLog:
     """Log every epoch, and print a line for about every tenth of them, with the time left."""
 
-    def __init__(self, epochs: int, live: Live, *, label: str = "") -> None:
+    def __init__(self, epochs: int, live: Live, *, label: str = "", beside: int = 1) -> None:
         self.epochs = epochs
         self.label = label
+        self.beside = beside  # trainings that share the time on the clock, and epochs tell their part of it
         self.done = 0  # epochs that an earlier run has told of
         self.live = live
         self.seconds = 0.0
@@ -269,7 +270,7 @@ class EpochLog:
         last = record.epoch == self.epochs
         if record.epoch <= self.done or (record.epoch % max(1, self.epochs // 10) and not last):
             return
-        left = self.seconds / record.epoch * (self.epochs - record.epoch)
+        left = self.beside * self.seconds / record.epoch * (self.epochs - record.epoch)
         tested = "" if record.test_BAC is None else f" test {record.test_BAC:.3f}"
         print(
             f"{self.label}epoch {record.epoch}/{self.epochs}  loss {record.loss:.4f}  "

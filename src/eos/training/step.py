@@ -111,6 +111,7 @@ class CapturedStep:
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Do what the step does."""
         if (phase := phase_of(self.step.loss)) != self._phase:
+            torch.cuda.synchronize()  # what was sent may still run
             self._graphs, self._phase = {}, phase
         if self._possible and len(inputs) not in self._graphs:
             self._capture(inputs, targets)
