@@ -171,8 +171,11 @@ class Epochs:
                     with deterministic(self.device), torch.cuda.stream(training.stream):
                         next(run)
         self.done += 1
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()  # an epoch more was sent, and may not run beside what is measured next
         if self.done == 1:
-            print(f"first epoch of {len(self.runs)}, capture included: {time.perf_counter() - start:.2f} s")
+            seconds = time.perf_counter() - start
+            print(f"captures and first two epochs of {len(self.runs)} networks: {seconds:.2f} s")
         return [training.history[-1].loss for training in self.trainings]
 
 
@@ -192,7 +195,9 @@ def same_training(device: torch.device) -> bool:
         precision="fp32",
     )
     one, two = (way(images, labels, config, device) for way in (plain_losses, our_losses))
-    return bool(np.allclose(one, two, rtol=1e-3, atol=0)) and len(set(one)) == config.epochs
+    # On a GPU torch's float32 convolutions are TF32, and each memory format has its own.
+    rounding = 1e-3 if device.type == "cpu" else 1e-2
+    return bool(np.allclose(one, two, rtol=rounding, atol=0)) and len(set(one)) == config.epochs
 
 
 def plain_losses(

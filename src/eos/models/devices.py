@@ -27,8 +27,9 @@ def pick_device(name: str) -> torch.device:
         )
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda":  # cuBLAS repeats its results only so; it looks when it is first used
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if name == "cuda":  # both are looked at when the GPU is first used
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # so cuBLAS repeats its results
+        os.environ.setdefault("CUDA_DEVICE_MAX_CONNECTIONS", "32")  # queues, one for each of many streams
     return torch.device(name)
 
 
@@ -74,6 +75,11 @@ def in_precision(precision: str, device: torch.device) -> torch.autocast:
     return torch.autocast(
         device.type, HALF.get(precision, torch.bfloat16), enabled=precision in HALF, cache_enabled=False
     )
+
+
+def kept(tensor: Tensor) -> Tensor:
+    """Return a copy on the CPU; of a GPU's tensor one that is there once what was sent before it is done."""
+    return tensor.detach().to("cpu", non_blocking=True) if tensor.is_cuda else tensor.detach().clone()
 
 
 def sent(tensor: Tensor, device: torch.device) -> Tensor:

@@ -19,7 +19,7 @@ from eos.errors import InputError
 from eos.losses.base import build_loss
 from eos.metrics.scores import score
 from eos.metrics.selection import RULES, BestEpochs
-from eos.models.devices import deterministic, pick_device, pick_precision
+from eos.models.devices import deterministic, kept, pick_device, pick_precision
 from eos.models.inference import forward, move
 from eos.models.network import build_network
 from eos.models.pretrained import start_from
@@ -32,8 +32,8 @@ from eos.training.mixing import Mixing
 from eos.training.policies import Augmentation
 from eos.training.step import CapturedStep, Step
 
-# Of the images of an epoch so many values are made at once on a GPU: at most 1 GB of float32.
-_VALUES_MADE = 2**28
+# Of the images of an epoch so many values are made at once on a GPU: 256 MB of float32.
+_VALUES_MADE = 2**26
 
 Weights = dict[str, Tensor]
 
@@ -227,13 +227,15 @@ def train_together(trainings: Sequence["Training"]) -> list[Trained | InputError
                     results[number] = training.result()
             except InputError as error:
                 results[number] = error
+            except torch.OutOfMemoryError as error:
+                results[number] = InputError(f"out of GPU memory; let fewer train side by side ({error})")
             del running[number]
     return [results[number] for number in range(len(trainings))]
 
 
 @dataclass(frozen=True)
 class _Sent:
-    """An epoch that was sent to the device: what it leaves there, to be read once it is done."""
+    """An epoch that was sent to the device: copies of what it leaves there, to be read once it is done."""
 
     epoch: int
     learning_rate: float
@@ -243,10 +245,14 @@ class _Sent:
     predicted: Tensor
     logits: dict[str, Tensor]  # of what is scored
     state: dict[str, Tensor]  # of the step, and the generator's
+    done: Any  # the event on a GPU after which all is there
 
 
 class Training:
-    """A training that takes turns with others; the parameters are those of `train`."""
+    """A training that takes turns with others; the parameters are those of `train`.
+
+    On a GPU the seconds of its first epoch have those of the second in them, and the last has hardly any.
+    """
 
     def __init__(
         self,
@@ -372,10 +378,12 @@ class Training:
                 predicted.append(guessed.clone())
                 yield
         due = epoch % config.score_every == 0 or epoch == config.epochs
-        logits = {name: self._logits(images) for name, images in self.scored.items()} if due else {}
-        state = {name: value.detach().clone() for name, value in self.step.state().items()}
+        logits = {name: kept(self._logits(images)) for name, images in self.scored.items()} if due else {}
+        state = {name: kept(value) for name, value in self.step.state().items()}
         state["random"] = self.generator.get_state()
-        return _Sent(epoch, rate, start, total, torch.cat(met), torch.cat(predicted), logits, state)
+        classes, guesses = kept(torch.cat(met)), kept(torch.cat(predicted))
+        done = None if self.stream is None else self.stream.record_event()
+        return _Sent(epoch, rate, start, kept(total), classes, guesses, logits, state, done)
 
     def _portions(self, sizes: list[int]) -> list[list[int]]:
         """Divide the batches into those whose images are made at once."""
@@ -387,17 +395,19 @@ class Training:
 
     def _read(self, sent: _Sent, *, seconds: float) -> None:
         """Wait for an epoch; record and report it, and keep its weights for the rules that it now suits."""
+        if sent.done is not None:
+            sent.done.synchronize()
         loss, rate = sent.loss.item() / sent.n, sent.learning_rate
         if not math.isfinite(loss):
             raise InputError(
                 f"training diverged: the loss is {loss} in epoch {sent.epoch} at learning rate {rate:g}; "
                 f"lower learning_rate ({self.config.learning_rate:g}) or lengthen warmup"
             )
-        train_bac = self._score(sent.predicted, sent.classes.cpu().numpy())["BAC"]
+        train_bac = self._score(sent.predicted, sent.classes.numpy())["BAC"]
         found = {name: self._score(logits, self.truth[name]) for name, logits in sent.logits.items()}
         scores = {f"{name}_{kind}": score[kind] for name, score in found.items() for kind in ("BAC", "FM")}
         record = EpochRecord(sent.epoch, rate, loss, train_bac, seconds, **scores)
-        state = {name: value.cpu().contiguous() for name, value in sent.state.items()}
+        state = {name: value.contiguous() for name, value in sent.state.items()}
         weights = {
             name.removeprefix("network."): value
             for name, value in state.items()
@@ -425,8 +435,8 @@ class Training:
         for epoch, *numbers in arrays["history"].tolist():
             values: list[Any] = [None if math.isnan(number) else number for number in numbers]
             self._record(EpochRecord(int(epoch), *values))
-        kept = {rule: part(arrays, f"weights.{rule}.") for rule in RULES}
-        self.weights = {rule: weights for rule, weights in kept.items() if weights}
+        packed = {rule: part(arrays, f"weights.{rule}.") for rule in RULES}
+        self.weights = {rule: weights for rule, weights in packed.items() if weights}
 
     def _record(self, record: EpochRecord) -> list[str]:
         """Add an epoch to the history; return the selection rules that choose it, of those so far."""

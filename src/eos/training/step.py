@@ -5,6 +5,8 @@ several times as long as computing them. A captured step is the same step, recor
 batch and sent as a whole.
 """
 
+import contextlib
+import gc
 import warnings
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +30,8 @@ class Step:
     ----------
     precision : {"fp32", "bf16", "fp16"}
         Of the network's arithmetic. With fp16 the loss is scaled so that small gradients do not vanish, and a
-        step whose gradients overflow is left out and lowers the scale.
+        step whose gradients overflow is left out and lowers the scale. An overflow in the network itself
+        makes the loss infinite, as a training that diverges does.
     """
 
     def __init__(
@@ -128,14 +131,19 @@ class CapturedStep:
         inputs, targets = inputs.clone(), targets.clone()
         saved = {name: value.clone() for name, value in self.step.state().items()}
         stream, graph = torch.cuda.current_stream(), torch.cuda.CUDAGraph()
+        pool = torch.cuda.graph_pool_handle()
         try:
             for _ in range(WARM_UP):
                 self.step(inputs, targets)
-            with torch.cuda.graph(graph, stream=stream):
+            gc.collect()  # a graph that is collected while another is captured would end the capture
+            with torch.cuda.graph(graph, pool=pool, stream=stream):
                 loss, predicted = self.step(inputs, targets)
             self._graphs[len(inputs)] = _Graph(graph, inputs, targets, loss, predicted)
         except RuntimeError as error:
             self._possible = False
+            self._failed = graph  # PyTorch's allocator still points at it
+            with contextlib.suppress(RuntimeError):  # before 2.12 it is left open, for every later capture
+                torch._C._cuda_endAllocateToPool(torch.cuda.current_device(), pool)
             reason = str(error).partition("\n")[0]
             warnings.warn(f"no CUDA graph, so steps are slower: {reason}", stacklevel=2)
         with torch.no_grad():
