@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from eos.errors import InputError
-from eos.models.devices import deterministic, pick_device, pick_precision
+from eos.models.devices import deterministic, pick_device, pick_precision, repeated_precision
 
 
 def test_devices() -> None:
@@ -42,3 +42,9 @@ def test_auto_precision_follows_the_processor(
         pick_precision("fp8", torch.device("cpu"))
     with pytest.raises(InputError, match=r"precision 'fp16': only a GPU"):
         pick_precision("fp16", torch.device("cpu"))
+
+
+def test_a_processor_runs_what_was_trained_in_fp16_in_float32() -> None:
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert [repeated_precision(name, cpu) for name in ("fp16", "bf16", "fp32")] == ["fp32", "bf16", "fp32"]
+    assert [repeated_precision(name, gpu) for name in ("fp16", "bf16", "fp32")] == ["fp16", "bf16", "fp32"]
