@@ -14,7 +14,7 @@ class Case:
     family
         Its group in the summary, "params" say.
     name
-        What it does, in a few words; unique in its family and the same in every run, because a run goes on by it.
+        What it does, in a few words; unique in its family and the same in every run: a run goes on by it.
     attack
         Takes an empty folder to work in and returns how the project survived, in a word or two ("refused",
         "same bytes"). Raises AssertionError, with what happened, where it did not.
