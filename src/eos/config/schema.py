@@ -360,6 +360,8 @@ class Projection(_Section):
 Split: Any = _section("Split", validation_fraction=Fraction)
 Recommended: Any = _section("Recommended", network=NetworkName, head=HeadName)
 Oversampling: Any = _section("Oversampling", random_state=Seed)
+StageResources: Any = _section("StageResources", cpus=Positive, gpus=registry.ZeroToOne, retries=Count)
+Cluster: Any = _section("Cluster", together=Positive, stages=dict[Name, StageResources])
 
 # The cells of a table or a figure: networks against heads, or several heads of one network.
 Grid: Any = _section("Grid", networks=SomeNetworks, heads=SomeHeads)
@@ -411,3 +413,4 @@ class Parameters(_Section):
     head_training: HeadTraining
     tables: Tables
     figures: Figures
+    cluster: Cluster

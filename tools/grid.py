@@ -1,0 +1,624 @@
+"""Run the costly stages of dvc.yaml on several processors or machines by Ray, and the rest by `dvc repro`.
+
+    python tools/grid.py --jobs 2          on this machine: what `make repro JOBS=2` calls
+    python tools/grid.py --address auto    on the Ray cluster that this machine belongs to
+
+DVC runs one stage at a time. This reads DVC's own graph, takes the stages that `cluster` in params.yaml lists
+and that are out of date, and hands every chain of them to Ray as one task. A task unpacks the working tree
+into a folder of its own, calls `dvc repro` there, and leaves its results in the cache that all share, or in
+DVC's default remote (--remote). Which task runs where and when, and what happens when a machine is lost, is
+Ray's business. At the end `dvc repro` in this clone takes the results from DVC's run cache and runs what is
+left.
+"""
+
+import argparse
+import configparser
+import fcntl
+import hashlib
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from eos.config.cells import machine
+from eos.config.loading import load
+from eos.config.schema import Parameters
+from eos.errors import InputError, ending_in_one_line, unknown_name
+from eos.pipeline import grid as side_by_side
+from eos.pipeline.paths import CHECKPOINTS, PARAMETERS
+
+AGAIN = "the same command goes on from here"
+PLACE = Path(".grid")  # logs, and the lock that keeps a second one out
+SHOWN = 20  # lines of the log of what failed
+TELL = 10.0  # seconds between two lines of progress in a log
+
+State = Literal["done", "failed", "skipped"]
+
+
+# Which tasks there are
+
+
+@dataclass(frozen=True)
+class Task:
+    """A chain of stages that one worker runs, one after another."""
+
+    stages: tuple[str, ...]
+    cpus: float
+    gpus: float
+    retries: int
+    after: tuple[str, ...] = ()  # names of tasks
+    needs: tuple[str, ...] = ()  # all stages before its own
+    side_by_side: tuple[str, ...] = ()  # those of its stages that train in one process
+
+    @property
+    def name(self) -> str:
+        """What it is called: by its first stage, and how many come after it."""
+        more = len(self.stages) - 1
+        return self.stages[0] + (f"+{more}" if more else "")
+
+
+def graph() -> dict[str, list[str]]:
+    """Return the stages of dvc.yaml in its order, each with those that it needs."""
+    before: dict[str, list[str]] = {}
+    for first, second in re.findall(r'^"([^"]+)"(?: -> "([^"]+)")?;$', dvc("dag", "--dot"), re.MULTILINE):
+        before.setdefault(first, [])
+        if second:
+            before.setdefault(second, []).append(first)
+    return before
+
+
+def ancestors(before: Mapping[str, Sequence[str]], names: Iterable[str]) -> set[str]:
+    """Return these stages and all that they need."""
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            left += before[name]
+    return found
+
+
+def topological(before: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the stages, each after those that it needs, and else in the order that they have."""
+    done: dict[str, None] = {}
+
+    def add(name: str) -> None:
+        for one in before[name]:
+            if one not in done:
+                add(one)
+        done.setdefault(name)
+
+    for name in before:
+        add(name)
+    return list(done)
+
+
+def planned(
+    before: Mapping[str, Sequence[str]],
+    changed: Iterable[str],
+    resources: Mapping[str, Any],
+    *,
+    gpu: Mapping[str, bool],
+    groups: Sequence[Sequence[str]] = (),
+) -> list[Task]:
+    """Return the tasks: what is out of date and costly, in chains.
+
+    Parameters
+    ----------
+    before
+        The stages that each stage needs.
+    changed
+        Stages that are out of date; what needs one of them is so, too.
+    resources
+        By the part of a stage's name before the `@`, what it gets. Stages that are not in it make no task.
+    gpu
+        By data set, whether it trains on a GPU; elsewhere `gpus` and `together` do not count.
+    groups
+        Stages that are to be one task because they train side by side.
+
+    Notes
+    -----
+    A stage goes into the task of the one stage that it needs, if nothing else needs that one and both get the
+    same. So a network is one task from its training to its heads where all of it runs on processors, and two
+    where it trains on a GPU, which its heads would only keep busy.
+    """
+    order = topological(before)
+    stale = set(changed)
+    for name in order:
+        if stale.intersection(before[name]):
+            stale.add(name)
+    costly = {name for name in stale if name.partition("@")[0] in resources}
+    # What each needs of the costly ones, without those that another one needs.
+    every: dict[str, set[str]] = {}
+    direct: dict[str, set[str]] = {}
+    for name in order:
+        above = {one for need in before[name] for one in ({need} & costly) | every[need]}
+        every[name] = above
+        direct[name] = above - {one for near in above for one in every[near]}
+    needed_by: dict[str, list[str]] = {}
+    for name in costly:
+        for one in direct[name]:
+            needed_by.setdefault(one, []).append(name)
+
+    def given(name: str) -> tuple[float, float, int]:
+        kind, _, cell = name.partition("@")
+        one = resources[kind]
+        return one.cpus, one.gpus if gpu.get(cell.partition("-")[0]) else 0.0, one.retries
+
+    members: dict[str, list[str]] = {}  # by the first of a task, all
+    first: dict[str, str] = {}
+    together = {name: group for group in groups for name in group if len(group) > 1}
+    for name in (name for name in order if name in costly):
+        head = name
+        if name in together:
+            head = first.get(next((one for one in together[name] if one in first), ""), name)
+        elif len(direct[name]) == 1:
+            (one,) = direct[name]
+            alone = len(needed_by[one]) == 1 and members[first[one]][-1] == one
+            if alone and given(one) == given(name) and one not in together:
+                head = first[one]
+        first[name] = head
+        members.setdefault(head, []).append(name)
+    tasks: dict[str, Task] = {}
+    for head, names in members.items():
+        cpus, gpus, retries = given(head)
+        tasks[head] = Task(
+            tuple(names),
+            cpus,
+            gpus,
+            retries,
+            after=tuple(
+                dict.fromkeys(
+                    tasks[first[one]].name
+                    for name in names
+                    for one in sorted(direct[name])
+                    if first[one] != head
+                )
+            ),
+            needs=tuple(sorted(ancestors(before, names) - set(names))),
+            side_by_side=tuple(name for name in names if name in together),
+        )
+    return list(tasks.values())
+
+
+def roots(before: Mapping[str, Sequence[str]], resources: Mapping[str, Any]) -> list[str]:
+    """Return the stages that are not costly, and that need none that is: they run here, before all others."""
+    found: list[str] = []
+    for name in topological(before):
+        if name.partition("@")[0] not in resources and set(before[name]) <= set(found):
+            found.append(name)
+    costly = [name for name in before if name.partition("@")[0] in resources]
+    needed = ancestors(before, costly)
+    return [name for name in found if name in needed]
+
+
+def grouped(parameters: Parameters, names: Iterable[str], gpu: Mapping[str, bool]) -> list[list[str]]:
+    """Return which trainings share a process: those of a data set that trains on a GPU."""
+    groups = []
+    for kind in side_by_side.KINDS:
+        at_most = parameters.cluster.together if kind in parameters.cluster.stages else 1
+        targets = [side_by_side.target(name) for name in names if name.partition("@")[0] == kind]
+        targets = [one for one in targets if gpu.get(one.dataset)]
+        if at_most > 1 and targets:
+            groups += side_by_side.grouped(parameters, targets, at_most)
+    return [[one.name for one in group] for group in groups]
+
+
+# What a worker does
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all tasks share. Paths are those of the shared disk; without one there are none."""
+
+    key: str  # tells one clone's files from another's in a folder of temporary ones
+    config: str  # .dvc/config.local
+    cache: str | None
+    checkpoints: str | None
+    logs: str | None
+    scratch: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a task ended."""
+
+    name: str
+    state: State
+    seconds: float
+    log: str
+    measured: Mapping[str, bytes] = field(default_factory=dict)  # data/seconds
+
+
+def work(files: bytes, setting: Setting, task: Task, board: Any, *after: Outcome) -> Outcome:
+    """Run a task in a folder of its own, and say how it ended."""
+    if lacking := [one.name for one in after if one.state != "done"]:
+        return Outcome(task.name, "skipped", 0.0, f"{lacking[0]} was not made\n")
+    start = time.monotonic()
+    board.started.remote(task.name)
+    scratch = Path(setting.scratch or Path(tempfile.gettempdir()) / f"eos-grid-{os.getuid()}-{setting.key}")
+    clones = scratch / "clones"
+    clones.mkdir(parents=True, exist_ok=True)
+    sweep(clones)
+    logs = Path(setting.logs or scratch / "logs")
+    logs.mkdir(parents=True, exist_ok=True)
+    clone, log = clones / f"{task.name}.{os.uname().nodename}.{os.getpid()}", logs / f"{task.name}.log"
+    try:
+        unpack(files, setting, task, clone, scratch)
+        with log.open("wb") as stream:
+            succeeded = all(called(command, clone, stream) for command in commands(setting, task))
+        measured = seconds(clone)
+        state: State = "done" if succeeded else "failed"
+    finally:
+        shutil.rmtree(clone, ignore_errors=True)
+    return Outcome(
+        task.name, state, time.monotonic() - start, log.read_text("utf-8", "backslashreplace"), measured
+    )
+
+
+def sweep(clones: Path) -> None:
+    """Remove what workers of this machine left that were killed."""
+    for left in clones.iterdir():
+        _, node, process = left.name.rsplit(".", 2)
+        if node == os.uname().nodename and not Path(f"/proc/{process}").exists():
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def unpack(files: bytes, setting: Setting, task: Task, clone: Path, scratch: Path) -> None:
+    """Make the folder in which a task runs: a repository for DVC, not for git."""
+    shutil.rmtree(clone, ignore_errors=True)
+    with tarfile.open(fileobj=io.BytesIO(files)) as archive:
+        archive.extractall(clone, filter="data")
+    config = configparser.ConfigParser(interpolation=None)
+    config.read_string(setting.config)
+    wanted = {
+        "core": {"no_scm": "true", "analytics": "false"},
+        "cache": {
+            "dir": setting.cache or str(scratch / "cache"),
+            "type": '"reflink,hardlink,symlink,copy"',
+        },
+    }
+    for section, values in wanted.items():
+        for key, value in values.items():
+            if not config.has_section(section):
+                config.add_section(section)
+            config.set(section, key, value)
+    with (clone / ".dvc" / "config.local").open("w") as stream:
+        config.write(stream)
+    # DVC writes the whole file after every stage. What the task does not need would only cost time.
+    lock = clone / "dvc.lock"
+    if lock.exists():
+        content = yaml.load(lock.read_bytes(), Loader=yaml.CSafeLoader)
+        keep = {*task.stages, *task.needs}
+        content["stages"] = {name: entry for name, entry in content["stages"].items() if name in keep}
+        lock.write_text(yaml.safe_dump(content, sort_keys=False))
+    # A training that was killed goes on from its checkpoint, in whichever folder it runs next.
+    checkpoints = Path(setting.checkpoints or scratch / "checkpoints")
+    checkpoints.mkdir(parents=True, exist_ok=True)
+    (clone / ".checkpoints").symlink_to(checkpoints)
+
+
+def commands(setting: Setting, task: Task) -> Iterator[list[str]]:
+    """Yield what a task calls."""
+    if task.side_by_side:
+        yield ["-m", "eos", "train-grid", *task.side_by_side, "--together", str(len(task.side_by_side))]
+    carried = setting.cache is None
+    yield ["-m", "dvc", "repro", *(["--pull"] if carried else []), *task.stages]
+    if carried:
+        yield ["-m", "dvc", "push", "--run-cache", *task.stages]
+
+
+def called(command: Sequence[str], clone: Path, log: Any) -> bool:
+    """Call Python in a task's folder, with that folder's code; return whether it succeeded."""
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "PYTHONPATH": str(clone / "src"),
+    }
+    return (
+        subprocess.run(
+            [sys.executable, *command],
+            cwd=clone,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+        == 0
+    )
+
+
+def seconds(clone: Path) -> dict[str, bytes]:
+    """Return what the stages of a task measured of themselves."""
+    return {
+        str(path.relative_to(clone)): path.read_bytes()
+        for path in (clone / "data" / "seconds").glob("*/*.json")
+    }
+
+
+class Board:
+    """An actor that tells which tasks have begun."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+
+    def started(self, name: str) -> None:
+        """Note a task."""
+        self.names.add(name)
+
+    def all(self) -> set[str]:
+        """Return those noted."""
+        return self.names
+
+
+# This clone
+
+
+def dvc(*arguments: str) -> str:
+    """Return what a command of DVC prints; have what it complains of end in one line."""
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise InputError(
+            f"dvc {arguments[0]}: {told[0] if told else 'failed'}; run it in the root of a clone, and no "
+            "other DVC beside it"
+        )
+    return done.stdout
+
+
+def repro(*arguments: str) -> bool:
+    """Call `dvc repro` here, where all can see it."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    command = [sys.executable, "-m", "dvc", "repro", *arguments]
+    return subprocess.run(command, env=os.environ | {"PATH": path}, check=False).returncode == 0
+
+
+def packed() -> bytes:
+    """Return the files of the working tree that git does not ignore, as they are, in one archive."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if listed.returncode:
+        raise InputError(f"git: {listed.stderr.strip()}; run it in the root of a clone")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name in sorted(filter(None, listed.stdout.split("\0"))):
+            if os.path.lexists(name):
+                archive.add(name)
+    return buffer.getvalue()
+
+
+def local_config() -> str:
+    """Return what DVC was told for this clone alone: a remote's credentials, say."""
+    path = Path(".dvc", "config.local")
+    return path.read_text() if path.exists() else ""
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Keep a second one out of this clone."""
+    PLACE.mkdir(exist_ok=True)
+    with (PLACE / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{PLACE}: another one runs in this clone; wait for it, or stop it") from error
+        yield
+
+
+# The whole
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is out of date; return the exit status."""
+    chosen = options().parse_args(arguments)
+    if chosen.jobs is not None and chosen.jobs < 1:
+        raise InputError(f"--jobs {chosen.jobs}: must be 1 or more")
+    parameters = load(PARAMETERS)
+    before = graph()
+    known = yaml.load(Path("dvc.yaml").read_bytes(), Loader=yaml.CSafeLoader)["stages"]
+    for kind in parameters.cluster.stages:
+        if kind not in known:
+            raise unknown_name(kind, known, what="stage", place=f"{PARAMETERS}: cluster.stages")
+    targets = chosen_stages(before, chosen.targets)
+    before = {name: needs for name, needs in before.items() if name in targets}
+    with alone():
+        return run(parameters, before, chosen)
+
+
+def chosen_stages(before: Mapping[str, Sequence[str]], names: Sequence[str]) -> set[str]:
+    """Return the stages of these names, or entries of dvc.yaml, and what they need; without any all."""
+    found = []
+    for name in names:
+        these = [one for one in before if name in (one, one.partition("@")[0])]
+        if not these:
+            raise unknown_name(name, list(before), what="stage", place="dvc.yaml")
+        found += these
+    return ancestors(before, found) if found else set(before)
+
+
+def options() -> argparse.ArgumentParser:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python tools/grid.py", description=str(__doc__), formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("targets", nargs="*", metavar="STAGE", help="as for `dvc repro`; without any, all")
+    parser.add_argument("--address", help="the cluster, `auto` say; without it, this machine")
+    parser.add_argument("--jobs", type=int, metavar="N", help="processors of this machine to use (all)")
+    parser.add_argument(
+        "--remote",
+        action="store_true",
+        help="the machines share no disk: carry results through DVC's default remote",
+    )
+    parser.add_argument(
+        "--scratch", metavar="DIR", help="where tasks get their folders (the machine's temporary one)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="tell the tasks, and run nothing")
+    return parser
+
+
+def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: argparse.Namespace) -> int:
+    """Plan, run the tasks, and assemble."""
+    gpu = {name: machine(parameters, name)["device"] != "cpu" for name in parameters.datasets}
+    if not chosen.dry_run:
+        start_ray(chosen)
+        if not has_gpu():
+            gpu = dict.fromkeys(gpu, False)
+        first = roots(before, parameters.cluster.stages)
+        if first and not repro(*first):
+            return 1
+        if chosen.remote and first:
+            dvc("push", "--run-cache", *first)
+    # Only now: that a stage before is out of date does not mean that its result is another one.
+    changed = set(json.loads(dvc("status", "--json"))) & set(before)
+    trainings = [name for name in topological(before) if name.partition("@")[0] in side_by_side.KINDS]
+    groups = grouped(parameters, trainings, gpu)
+    tasks = planned(before, changed, parameters.cluster.stages, gpu=gpu, groups=groups)
+    if chosen.dry_run:
+        for task in tasks:
+            print(f"{task.name}: {' '.join(task.stages)}")
+        return 0
+    outcomes = sent(tasks, chosen) if tasks else []
+    for outcome in outcomes:
+        for name, content in outcome.measured.items():
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(name).write_bytes(content)
+    failed = [one for one in outcomes if one.state == "failed"]
+    pull = ["--pull"] if chosen.remote else []
+    if not failed:
+        return 0 if repro(*pull, *chosen.targets) else 1
+    done = {one.name for one in outcomes if one.state == "done"}
+    made = [name for task in tasks if task.name in done for name in task.stages]
+    if made:
+        repro(*pull, *made)
+    tell(outcomes)
+    return 1
+
+
+def start_ray(chosen: argparse.Namespace) -> None:
+    """Start Ray on this machine, or join the cluster."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_process_group_cleanup_enabled", "1")  # a killed worker's children end with it
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError('ray is not installed; `pip install --editable ".[cluster]"`') from error
+    local = {"num_cpus": chosen.jobs, "include_dashboard": False, "object_store_memory": 256 * 2**20}
+    given = {"address": chosen.address} if chosen.address else local
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **given)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise InputError(f"--address {chosen.address}: {error}; `ray status` tells of the cluster") from error
+
+
+def has_gpu() -> bool:
+    """Say whether the cluster has one."""
+    import ray
+
+    return ray.cluster_resources().get("GPU", 0) > 0
+
+
+def sent(tasks: Sequence[Task], chosen: argparse.Namespace) -> list[Outcome]:
+    """Hand the tasks to Ray, tell how they go on, and return how they ended."""
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = str(Path.cwd().resolve())
+    setting = Setting(
+        key=hashlib.sha256(here.encode()).hexdigest()[:12],
+        config=local_config(),
+        cache=None if chosen.remote else dvc("cache", "dir").strip(),
+        checkpoints=None if chosen.remote else str(Path(here, CHECKPOINTS)),
+        logs=None if chosen.remote else str(Path(here, PLACE, "logs")),
+        scratch=chosen.scratch,
+    )
+    files = ray.put(packed())
+    node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    board: Any = ray.remote(Board).options(num_cpus=0, scheduling_strategy=node).remote()
+    start = time.monotonic()
+    references: dict[str, Any] = {}
+    for task in tasks:
+        remote = ray.remote(work).options(
+            name=task.name, num_cpus=task.cpus, num_gpus=task.gpus, max_retries=task.retries
+        )
+        references[task.name] = remote.remote(
+            files, setting, task, board, *(references[name] for name in task.after)
+        )
+    outcomes: list[Outcome] = []
+    names = {reference: name for name, reference in references.items()}
+    told = 0.0
+    while names:
+        ready, _ = ray.wait(list(names), timeout=1.0)
+        for reference in ready:
+            name = names.pop(reference)
+            try:
+                outcome = ray.get(reference)
+            except ray.exceptions.RayError as error:
+                why = str(error).strip().splitlines()
+                outcome = Outcome(name, "failed", 0.0, "\n".join(why[-SHOWN:]) + "\n")
+            outcomes.append(outcome)
+            if outcome.state != "done":
+                print(f"{name}: {outcome.state}", flush=True)
+            write_log(outcome)
+        now = time.monotonic()
+        if not names or now - told > TELL:
+            told = now
+            print(progress(len(tasks), outcomes, ray.get(board.all.remote()), now - start), flush=True)
+    return outcomes
+
+
+def write_log(outcome: Outcome) -> None:
+    """Keep what a task printed."""
+    path = PLACE / "logs" / f"{outcome.name}.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(outcome.log)
+
+
+def progress(total: int, outcomes: Sequence[Outcome], started: set[str], elapsed: float) -> str:
+    """Return a line that tells how far the tasks are."""
+    ended = {one.name for one in outcomes}
+    count = {state: sum(one.state == state for one in outcomes) for state in ("done", "failed", "skipped")}
+    told = f"{count['done']} of {total} tasks done, {len(started - ended)} running"
+    told += f", {count['failed']} failed" + (f", {count['skipped']} skipped" if count["skipped"] else "")
+    if outcomes and len(ended) < total:
+        left = elapsed / len(ended) * (total - len(ended))
+        told += f", about {left / 60:.0f} min left" if left >= 90 else f", about {left:.0f} s left"
+    return told
+
+
+def tell(outcomes: Sequence[Outcome]) -> None:
+    """Print what was not made, and why."""
+    print("\nNot made:")
+    for one in outcomes:
+        if one.state == "done":
+            continue
+        print(f"  {one.name}: {one.state}; {PLACE / 'logs' / one.name}.log")
+        if one.state == "failed":
+            print("".join(f"    | {line}\n" for line in one.log.splitlines()[-SHOWN:]), end="")
+    print(AGAIN)
+
+
+if __name__ == "__main__":
+    with ending_in_one_line(interrupted=AGAIN, lower="let fewer tasks run at a time (--jobs)"):
+        sys.exit(main())
