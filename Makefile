@@ -4,6 +4,7 @@ VENV ?= .venv
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
+CLUSTER := $(VENV)/.cluster
 
 .PHONY: repro test test-quick check unit bench bench-quick format clean help
 
@@ -18,9 +19,13 @@ $(INSTALLED): requirements.txt pyproject.toml
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-repro: $(INSTALLED) ## set up, make every table and figure, print Table II and name the rest
+$(CLUSTER): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --editable ".[cluster]"
+	@touch $@
+
+repro: $(INSTALLED) $(if $(JOBS),$(CLUSTER)) ## set up, make every table and figure, print Table II and name the rest; JOBS=2 on two processors
 	python tools/mend_lock.py
-	dvc repro
+	$(if $(JOBS),python tools/grid.py --jobs $(JOBS),dvc repro)
 	@cat metrics/tables/table2.md
 	@echo "Tables:"
 	@ls metrics/tables/*.md | sed 's/^/  /'
@@ -41,8 +46,8 @@ test-quick: $(INSTALLED) ## the same without the slow tests, about a minute
 	$(MAKE) check
 	pytest -m "not slow"
 
-unit: $(INSTALLED)
-	pytest --cov --cov-report=term
+unit: $(CLUSTER)
+	pytest -n 2 --cov --cov-report=term
 
 bench: $(INSTALLED) ## measure every phase beside the plain way, twelve minutes
 	python -m benchmarks

@@ -5,10 +5,9 @@
 
 DVC runs one stage at a time. This reads DVC's own graph, takes the stages that `cluster` in params.yaml lists
 and that are out of date, and hands every chain of them to Ray as one task. A task unpacks the working tree
-into a folder of its own, calls `dvc repro` there, and leaves its results in the cache that all share, or in
+into a folder of its own, calls DVC there, and leaves its results in the cache that all machines share, or in
 DVC's default remote (--remote). Which task runs where and when, and what happens when a machine is lost, is
-Ray's business. At the end `dvc repro` in this clone takes the results from DVC's run cache and runs what is
-left.
+Ray's business. What DVC wrote into dvc.lock there is then put into the one here; `dvc repro` runs the rest.
 """
 
 import argparse
@@ -42,7 +41,8 @@ from eos.pipeline import grid as side_by_side
 from eos.pipeline.paths import CHECKPOINTS, PARAMETERS
 
 AGAIN = "the same command goes on from here"
-PLACE = Path(".grid")  # logs, and the lock that keeps a second one out
+LOCK = Path("dvc.lock")
+PLACE = Path(".grid")  # logs, results that are not yet in dvc.lock, and what keeps a second one out
 SHOWN = 20  # lines of the log of what failed
 TELL = 10.0  # seconds between two lines of progress in a log
 
@@ -61,7 +61,7 @@ class Task:
     gpus: float
     retries: int
     after: tuple[str, ...] = ()  # names of tasks
-    needs: tuple[str, ...] = ()  # all stages before its own
+    needs: tuple[str, ...] = ()  # the stages whose results it reads, beside its own
     side_by_side: tuple[str, ...] = ()  # those of its stages that train in one process
 
     @property
@@ -190,7 +190,7 @@ def planned(
                     if first[one] != head
                 )
             ),
-            needs=tuple(sorted(ancestors(before, names) - set(names))),
+            needs=tuple(dict.fromkeys(one for name in names for one in before[name] if one not in names)),
             side_by_side=tuple(name for name in names if name in together),
         )
     return list(tasks.values())
@@ -242,6 +242,7 @@ class Outcome:
     state: State
     seconds: float
     log: str
+    entries: Mapping[str, Any] = field(default_factory=dict)  # of dvc.lock: its stages, and those before
     measured: Mapping[str, bytes] = field(default_factory=dict)  # data/seconds
 
 
@@ -252,23 +253,33 @@ def work(files: bytes, setting: Setting, task: Task, board: Any, *after: Outcome
     start = time.monotonic()
     board.started.remote(task.name)
     scratch = Path(setting.scratch or Path(tempfile.gettempdir()) / f"eos-grid-{os.getuid()}-{setting.key}")
-    clones = scratch / "clones"
-    clones.mkdir(parents=True, exist_ok=True)
+    clones, logs = scratch / "clones", Path(setting.logs or scratch / "logs")
+    for folder in (clones, logs):
+        folder.mkdir(parents=True, exist_ok=True)
     sweep(clones)
-    logs = Path(setting.logs or scratch / "logs")
-    logs.mkdir(parents=True, exist_ok=True)
     clone, log = clones / f"{task.name}.{os.uname().nodename}.{os.getpid()}", logs / f"{task.name}.log"
+    entries = {name: entry for one in after for name, entry in one.entries.items()}
     try:
-        unpack(files, setting, task, clone, scratch)
+        unpack(files, clone)
+        configure(clone / ".dvc" / "config.local", setting, scratch)
+        # A training that was killed goes on from its checkpoint, in whichever folder it runs next.
+        checkpoints = Path(setting.checkpoints or scratch / "checkpoints")
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        (clone / ".checkpoints").symlink_to(checkpoints)
+        # DVC writes the whole file after every stage: what the task does not need would only cost time.
+        known = lock_entries(clone / LOCK) | entries
+        known = {name: known[name] for name in (*task.needs, *task.stages) if name in known}
+        write_lock(clone / LOCK, known)
         with log.open("wb") as stream:
             succeeded = all(called(command, clone, stream) for command in commands(setting, task))
+        made = lock_entries(clone / LOCK)
         measured = seconds(clone)
-        state: State = "done" if succeeded else "failed"
     finally:
         shutil.rmtree(clone, ignore_errors=True)
-    return Outcome(
-        task.name, state, time.monotonic() - start, log.read_text("utf-8", "backslashreplace"), measured
-    )
+    if not succeeded:  # the stages before the one that failed
+        made = {name: entry for name, entry in made.items() if entry != known.get(name)}
+    elapsed, told = time.monotonic() - start, log.read_text("utf-8", "backslashreplace")
+    return Outcome(task.name, "done" if succeeded else "failed", elapsed, told, entries | made, measured)
 
 
 def sweep(clones: Path) -> None:
@@ -279,68 +290,75 @@ def sweep(clones: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def unpack(files: bytes, setting: Setting, task: Task, clone: Path, scratch: Path) -> None:
-    """Make the folder in which a task runs: a repository for DVC, not for git."""
+def unpack(files: bytes, clone: Path) -> None:
+    """Make the folder in which a task runs."""
     shutil.rmtree(clone, ignore_errors=True)
     with tarfile.open(fileobj=io.BytesIO(files)) as archive:
         archive.extractall(clone, filter="data")
+
+
+def configure(path: Path, setting: Setting, scratch: Path) -> None:
+    """Tell DVC that it has no git there, and which cache."""
     config = configparser.ConfigParser(interpolation=None)
     config.read_string(setting.config)
-    wanted = {
-        "core": {"no_scm": "true", "analytics": "false"},
-        "cache": {
-            "dir": setting.cache or str(scratch / "cache"),
-            "type": '"reflink,hardlink,symlink,copy"',
-        },
+    cache = {
+        "dir": setting.cache or str(scratch / "cache"),
+        "type": '"reflink,hardlink,symlink,copy"',
     }
-    for section, values in wanted.items():
+    for section, values in (("core", {"no_scm": "true", "analytics": "false"}), ("cache", cache)):
+        if not config.has_section(section):
+            config.add_section(section)
         for key, value in values.items():
-            if not config.has_section(section):
-                config.add_section(section)
             config.set(section, key, value)
-    with (clone / ".dvc" / "config.local").open("w") as stream:
+    with path.open("w", encoding="utf-8") as stream:
         config.write(stream)
-    # DVC writes the whole file after every stage. What the task does not need would only cost time.
-    lock = clone / "dvc.lock"
-    if lock.exists():
-        content = yaml.load(lock.read_bytes(), Loader=yaml.CSafeLoader)
-        keep = {*task.stages, *task.needs}
-        content["stages"] = {name: entry for name, entry in content["stages"].items() if name in keep}
-        lock.write_text(yaml.safe_dump(content, sort_keys=False))
-    # A training that was killed goes on from its checkpoint, in whichever folder it runs next.
-    checkpoints = Path(setting.checkpoints or scratch / "checkpoints")
-    checkpoints.mkdir(parents=True, exist_ok=True)
-    (clone / ".checkpoints").symlink_to(checkpoints)
 
 
 def commands(setting: Setting, task: Task) -> Iterator[list[str]]:
     """Yield what a task calls."""
+    carried = setting.cache is None
+    if task.needs:
+        yield ["-m", "dvc", "pull" if carried else "checkout", *task.needs]
     if task.side_by_side:
         yield ["-m", "eos", "train-grid", *task.side_by_side, "--together", str(len(task.side_by_side))]
-    carried = setting.cache is None
-    yield ["-m", "dvc", "repro", *(["--pull"] if carried else []), *task.stages]
+    yield ["-m", "dvc", "repro", "--single-item", *task.stages]
     if carried:
-        yield ["-m", "dvc", "push", "--run-cache", *task.stages]
+        yield ["-m", "dvc", "push", *task.stages]
 
 
 def called(command: Sequence[str], clone: Path, log: Any) -> bool:
-    """Call Python in a task's folder, with that folder's code; return whether it succeeded."""
+    """Call Python in a task's folder, with that folder's code; return whether it succeeded.
+
+    A worker that is killed takes what it called with it: a training that went on beside the one that Ray
+    starts in its place would write the same files. So a second process waits for the end of a pipe, which
+    comes with the end of the worker, and kills the first one's group.
+    """
     environment = os.environ | {
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "PYTHONPATH": str(clone / "src"),
     }
-    return (
-        subprocess.run(
+    reading, writing = os.pipe()
+    with (
+        os.fdopen(writing),
+        subprocess.Popen(
             [sys.executable, *command],
             cwd=clone,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
-        == 0
-    )
+            process_group=0,
+        ) as process,
+    ):
+        guard = subprocess.Popen(
+            ["sh", "-c", f"read line; kill -KILL -- -{process.pid}"], stdin=reading, process_group=0
+        )
+        os.close(reading)
+        try:
+            return process.wait() == 0
+        finally:
+            guard.kill()
+            guard.wait()
 
 
 def seconds(clone: Path) -> dict[str, bytes]:
@@ -349,6 +367,28 @@ def seconds(clone: Path) -> dict[str, bytes]:
         str(path.relative_to(clone)): path.read_bytes()
         for path in (clone / "data" / "seconds").glob("*/*.json")
     }
+
+
+def lock_entries(path: Path) -> dict[str, Any]:
+    """Return what DVC knows of each stage."""
+    if not path.exists():
+        return {}
+    from ruamel.yaml import YAML  # DVC's own: PyYAML takes 5e-05 for a text
+
+    entries: dict[str, Any] = YAML(typ="safe").load(path)["stages"]
+    return entries
+
+
+def write_lock(path: Path, entries: Mapping[str, Any]) -> None:
+    """Write dvc.lock, as a whole, in the layout in which DVC writes it."""
+    from ruamel.yaml import YAML
+
+    writer = YAML()
+    writer.default_flow_style = False
+    temporary = path.with_name(f".{path.name}.tmp")
+    with temporary.open("w", encoding="utf-8") as stream:
+        writer.dump({"schema": "2.0", "stages": dict(entries)}, stream)
+    temporary.replace(path)
 
 
 class Board:
@@ -479,46 +519,74 @@ def options() -> argparse.ArgumentParser:
 
 def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: argparse.Namespace) -> int:
     """Plan, run the tasks, and assemble."""
+    resources = parameters.cluster.stages
     gpu = {name: machine(parameters, name)["device"] != "cpu" for name in parameters.datasets}
+    known = list(lock_entries(LOCK))
     if not chosen.dry_run:
         start_ray(chosen)
         if not has_gpu():
             gpu = dict.fromkeys(gpu, False)
-        first = roots(before, parameters.cluster.stages)
-        if first and not repro(*first):
+        if (first := roots(before, resources)) and not repro(*first):
             return 1
-        if chosen.remote and first:
-            dvc("push", "--run-cache", *first)
+        take_in(through_remote=chosen.remote)  # what one before this had done when it was killed
     # Only now: that a stage before is out of date does not mean that its result is another one.
     changed = set(json.loads(dvc("status", "--json"))) & set(before)
-    trainings = [name for name in topological(before) if name.partition("@")[0] in side_by_side.KINDS]
-    groups = grouped(parameters, trainings, gpu)
-    tasks = planned(before, changed, parameters.cluster.stages, gpu=gpu, groups=groups)
+    groups = grouped(parameters, topological(before), gpu)
+    tasks = planned(before, changed, resources, gpu=gpu, groups=groups)
     if chosen.dry_run:
         for task in tasks:
             print(f"{task.name}: {' '.join(task.stages)}")
         return 0
-    outcomes = sent(tasks, chosen) if tasks else []
-    for outcome in outcomes:
-        for name, content in outcome.measured.items():
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            Path(name).write_bytes(content)
-    failed = [one for one in outcomes if one.state == "failed"]
-    pull = ["--pull"] if chosen.remote else []
-    if not failed:
-        return 0 if repro(*pull, *chosen.targets) else 1
-    done = {one.name for one in outcomes if one.state == "done"}
-    made = [name for task in tasks if task.name in done for name in task.stages]
-    if made:
-        repro(*pull, *made)
-    tell(outcomes)
-    return 1
+    costly = {name for task in tasks for name in task.stages}
+    if chosen.remote and (given := sorted({name for task in tasks for name in task.needs} - costly)):
+        dvc("push", *given)
+    outcomes = sent(tasks, chosen)
+    take_in(through_remote=chosen.remote)
+    if any(one.state != "done" for one in outcomes):
+        tell(outcomes)
+        return 1
+    if late := sorted(costly & set(json.loads(dvc("status", "--json", *costly)))) if costly else []:
+        raise InputError(
+            f"{late[0]} and {len(late) - 1} others are out of date again: what they are made from was "
+            f"changed while this ran; {AGAIN}"
+        )
+    if not repro(*chosen.targets):
+        return 1
+    arrange([*known, *topological(before)])
+    return 0
+
+
+def take_in(*, through_remote: bool) -> None:
+    """Put the results of tasks into dvc.lock and the working tree, all at once.
+
+    DVC writes the whole file for every stage that it takes from its run cache: for a grid of 2,000 cells that
+    would last hours.
+    """
+    kept = sorted((PLACE / "entries").glob("*.json"))
+    found: dict[str, Any] = {}
+    for path in kept:
+        found |= json.loads(path.read_text())
+    if left := kept and set(found) - set(graph()):  # of parameters that are no longer so
+        found = {name: entry for name, entry in found.items() if name not in left}
+    if found:
+        write_lock(LOCK, lock_entries(LOCK) | found)
+    for path in kept:
+        path.unlink()
+    if found:
+        dvc("pull" if through_remote else "checkout", "--force", *found)
+
+
+def arrange(order: Sequence[str]) -> None:
+    """Have dvc.lock list the stages as `dvc repro` alone does: old ones stay, new ones come in turn."""
+    entries = lock_entries(LOCK)
+    names = [name for name in dict.fromkeys([*order, *entries]) if name in entries]
+    if names != list(entries):
+        write_lock(LOCK, {name: entries[name] for name in names})
 
 
 def start_ray(chosen: argparse.Namespace) -> None:
     """Start Ray on this machine, or join the cluster."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_process_group_cleanup_enabled", "1")  # a killed worker's children end with it
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
@@ -580,7 +648,7 @@ def sent(tasks: Sequence[Task], chosen: argparse.Namespace) -> list[Outcome]:
             outcomes.append(outcome)
             if outcome.state != "done":
                 print(f"{name}: {outcome.state}", flush=True)
-            write_log(outcome)
+            keep(outcome, next(task for task in tasks if task.name == name))
         now = time.monotonic()
         if not names or now - told > TELL:
             told = now
@@ -588,11 +656,17 @@ def sent(tasks: Sequence[Task], chosen: argparse.Namespace) -> list[Outcome]:
     return outcomes
 
 
-def write_log(outcome: Outcome) -> None:
-    """Keep what a task printed."""
-    path = PLACE / "logs" / f"{outcome.name}.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(outcome.log)
+def keep(outcome: Outcome, task: Task) -> None:
+    """Keep what a task printed, what it measured, and what DVC is to know of its stages."""
+    contents = {str(PLACE / "logs" / f"{outcome.name}.log"): outcome.log.encode(), **outcome.measured}
+    if entries := {name: outcome.entries[name] for name in task.stages if name in outcome.entries}:
+        contents[str(PLACE / "entries" / f"{outcome.name}.json")] = json.dumps(entries).encode()
+    for name, content in contents.items():
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_bytes(content)
+        temporary.replace(path)
 
 
 def progress(total: int, outcomes: Sequence[Outcome], started: set[str], elapsed: float) -> str:
