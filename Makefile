@@ -20,7 +20,7 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@touch $@
 
 $(CLUSTER): $(INSTALLED)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements.txt --editable ".[cluster]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[cluster]"
 	@touch $@
 
 repro: $(INSTALLED) $(if $(JOBS),$(CLUSTER)) ## set up, make every table and figure, print Table II and name the rest; JOBS=2 on two processors
@@ -47,7 +47,7 @@ test-quick: $(INSTALLED) ## the same without the slow tests, about a minute
 	pytest -m "not slow"
 
 unit: $(CLUSTER)
-	pytest -n 2 --cov --cov-report=term
+	pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 bench: $(INSTALLED) ## measure every phase beside the plain way, twelve minutes
 	python -m benchmarks

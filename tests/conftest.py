@@ -1,6 +1,7 @@
 """Settings of the whole suite, and the device it runs on: `EOS_TEST_DEVICE`, "cpu" (default) or "cuda"."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -32,8 +33,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip on a GPU what is about the CPU."""
+    """Skip on a GPU what is about the CPU; put the files that take minutes first."""
     from tests.helpers import DEVICE
+
+    items.sort(key=lambda item: item.path.parent != Path(__file__).parent)
 
     for item in items:
         marker = item.get_closest_marker("cpu_only")

@@ -20,6 +20,7 @@ import logging
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tarfile
@@ -73,8 +74,13 @@ class Task:
 
 def graph() -> dict[str, list[str]]:
     """Return the stages of dvc.yaml in its order, each with those that it needs."""
+    return edges(dvc("dag", "--dot"))
+
+
+def edges(dot: str) -> dict[str, list[str]]:
+    """Read a graph as `dvc dag --dot` prints it."""
     before: dict[str, list[str]] = {}
-    for first, second in re.findall(r'^"([^"]+)"(?: -> "([^"]+)")?;$', dvc("dag", "--dot"), re.MULTILINE):
+    for first, second in re.findall(r'^"([^"]+)"(?: -> "([^"]+)")?;$', dot, re.MULTILINE):
         before.setdefault(first, [])
         if second:
             before.setdefault(second, []).append(first)
@@ -150,6 +156,12 @@ def planned(
         above = {one for need in before[name] for one in ({need} & costly) | every[need]}
         every[name] = above
         direct[name] = above - {one for near in above for one in every[near]}
+    for name in (name for name in order if name in costly):
+        if between := next((one for one in before[name] if every[one] and one not in costly), None):
+            raise InputError(
+                f"{PARAMETERS}: cluster.stages: {between.partition('@')[0]} is not in it, but lies between "
+                f"stages that are ({name} needs {between}); add it"
+            )
     needed_by: dict[str, list[str]] = {}
     for name in costly:
         for one in direct[name]:
@@ -492,7 +504,8 @@ def chosen_stages(before: Mapping[str, Sequence[str]], names: Sequence[str]) -> 
     for name in names:
         these = [one for one in before if name in (one, one.partition("@")[0])]
         if not these:
-            raise unknown_name(name, list(before), what="stage", place="dvc.yaml")
+            known = {*before, *(one.partition("@")[0] for one in before)}
+            raise unknown_name(name, known, what="stage", place="dvc.yaml")
         found += these
     return ancestors(before, found) if found else set(before)
 
@@ -592,12 +605,25 @@ def start_ray(chosen: argparse.Namespace) -> None:
         import ray
     except ImportError as error:
         raise InputError('ray is not installed; `pip install --editable ".[cluster]"`') from error
+    if chosen.address and chosen.address != "auto":
+        answers(chosen.address)
     local = {"num_cpus": chosen.jobs, "include_dashboard": False, "object_store_memory": 256 * 2**20}
     given = {"address": chosen.address} if chosen.address else local
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **given)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise InputError(f"--address {chosen.address}: {error}; `ray status` tells of the cluster") from error
+
+
+def answers(address: str) -> None:
+    """Refuse an address where nobody listens, for which Ray waits for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--address {address}: {error}; give HOST:PORT of a running cluster, or `auto`"
+        ) from error
 
 
 def has_gpu() -> bool:
