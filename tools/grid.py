@@ -278,7 +278,9 @@ def work(files: bytes, setting: Setting, task: Task, board: Any, *after: Outcome
         checkpoints = Path(setting.checkpoints or scratch / "checkpoints")
         checkpoints.mkdir(parents=True, exist_ok=True)
         (clone / ".checkpoints").symlink_to(checkpoints)
-        # DVC writes the whole file after every stage: what the task does not need would only cost time.
+        # DVC reads all stages at every start and writes them all after every stage: those that the task does
+        # not need would only cost time.
+        narrow(clone / "dvc.yaml", [*task.needs, *task.stages])
         known = lock_entries(clone / LOCK) | entries
         known = {name: known[name] for name in (*task.needs, *task.stages) if name in known}
         write_lock(clone / LOCK, known)
@@ -324,6 +326,21 @@ def configure(path: Path, setting: Setting, scratch: Path) -> None:
             config.set(section, key, value)
     with path.open("w", encoding="utf-8") as stream:
         config.write(stream)
+
+
+def narrow(path: Path, names: Sequence[str]) -> None:
+    """Leave these stages in dvc.yaml, by the entries that define them and the values of their matrices."""
+    content = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)["stages"]
+    cells: dict[str, list[list[str]]] = {}
+    for name in names:
+        kind, _, cell = name.partition("@")
+        cells.setdefault(kind, []).append(cell.split("-"))
+    kept = {kind: dict(content[kind]) for kind in cells}
+    for kind, entry in kept.items():
+        if "matrix" in entry:
+            columns = zip(*cells[kind], strict=True)
+            entry["matrix"] = dict(zip(entry["matrix"], map(list, map(dict.fromkeys, columns)), strict=True))
+    path.write_text(yaml.safe_dump({"stages": kept}, sort_keys=False))
 
 
 def commands(setting: Setting, task: Task) -> Iterator[list[str]]:
@@ -532,6 +549,7 @@ def options() -> argparse.ArgumentParser:
 
 def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: argparse.Namespace) -> int:
     """Plan, run the tasks, and assemble."""
+    start = time.monotonic()
     resources = parameters.cluster.stages
     gpu = {name: machine(parameters, name)["device"] != "cpu" for name in parameters.datasets}
     known = list(lock_entries(LOCK))
@@ -553,7 +571,9 @@ def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: arg
     costly = {name for task in tasks for name in task.stages}
     if chosen.remote and (given := sorted({name for task in tasks for name in task.needs} - costly)):
         dvc("push", *given)
+    planned_at = time.monotonic()
     outcomes = sent(tasks, chosen)
+    note(planned_at - start, time.monotonic() - planned_at, outcomes)
     take_in(through_remote=chosen.remote)
     if any(one.state != "done" for one in outcomes):
         tell(outcomes)
@@ -567,6 +587,13 @@ def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: arg
         return 1
     arrange([*known, *topological(before)])
     return 0
+
+
+def note(planned: float, ran: float, outcomes: Sequence[Outcome]) -> None:
+    """Keep how long what took, for benchmarks/grid.py."""
+    worked = sum(one.seconds for one in outcomes)
+    content = {"planned": planned, "ran": ran, "worked": worked, "tasks": len(outcomes)}
+    (PLACE / "seconds.json").write_text(json.dumps(content))
 
 
 def take_in(*, through_remote: bool) -> None:
