@@ -1,6 +1,6 @@
 """What tools/grid.py costs beside the work: grids of cells that only sleep.
 
-`python -m benchmarks.grid --cells 100 500 2000` makes projects of so many cells, two stages each, runs them, and
+`python -m benchmarks.grid --cells 100 500 2000` makes projects of so many cells of two stages, runs them and
 prints where the time goes. What a worker spends on a cell beside its sleep another machine would spend, too;
 the seconds before and after the tasks, in this clone, come once, however many machines there are.
 """
