@@ -257,7 +257,17 @@ def test_nothing_held_out(cv: Any) -> None:
         EOSCV(cv=cv).fit(X, y)
 
 
-def test_a_score_that_is_no_number() -> None:
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), None, "good"])
+def test_a_score_that_is_no_number(score: Any) -> None:
     X, y = blobs([48, 16], spread=1)
-    with pytest.raises(InputError, match="scoring: a score is not finite"):
-        EOSCV(k_neighbors=["all"], cv=3, scoring=lambda *given: float("nan")).fit(X, y)
+    with pytest.raises(InputError, match=f"scoring: the score {score!r} is not finite"):
+        EOSCV(k_neighbors=["all"], cv=3, scoring=lambda *given: score).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "split", [3, (np.arange(40),), (np.arange(64), []), (np.arange(64), [64]), (np.arange(64), [0.5])]
+)
+def test_a_split_that_is_no_pair_of_row_numbers(split: Any) -> None:
+    X, y = blobs([48, 16], spread=1)
+    with pytest.raises(InputError, match="cv: split 0 is no pair of row numbers from 0 to 63; give"):
+        EOSCV(k_neighbors=["all"], cv=[split]).fit(X, y)

@@ -149,7 +149,14 @@ class Classifier:
             return own
         if "center" in self._head:
             features = unit_rows(features, self._head["center"])
-        return linear(features, self._head["weight"], self._head["bias"])
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = linear(features, self._head["weight"], self._head["bias"])
+        if not np.isfinite(outputs).all():
+            raise InputError(
+                f"inputs: outputs of features as large as {np.abs(features).max():g} overflow float32; scale "
+                "them as those of the training were"
+            )
+        return outputs
 
     def predict_proba(self, inputs: Inputs) -> np.ndarray:
         """Return the softmax of the logits, float64 of shape (n, n_classes).
@@ -199,7 +206,8 @@ class Classifier:
                 f"{wanted}"
             )
         if "mean" in self._head:
-            features = (features - self._head["mean"]) / self._head["deviation"]
+            with np.errstate(over="ignore"):  # which the outputs show
+                features = (features - self._head["mean"]) / self._head["deviation"]
         return features
 
     def _images(self, inputs: Any) -> np.ndarray:
