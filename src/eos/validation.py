@@ -131,12 +131,12 @@ def check_rows(estimator: Any, X: Any, y: Any = None, **options: Any) -> Any:
     Raises
     ------
     InputError
-        If `X` holds dates, durations, or whole numbers beyond float64; if labels are missing or of several
-        kinds. It is a ValueError, as scikit-learn's own errors are, or TypeErrors.
+        If `X` holds dates, durations, text, or whole numbers beyond float64; if labels are missing or of
+        several kinds. It is a ValueError. Those of scikit-learn are ValueErrors or TypeErrors.
     """
     from sklearn.utils.validation import validate_data
 
-    refuse_dates(X, "X")
+    _refuse_other_kinds(X, "X")
     labels = {} if y is None and options.get("reset") is False else {"y": y}
     if y is not None:
         labels_of_one_kind(y, "y")
@@ -147,23 +147,21 @@ def check_rows(estimator: Any, X: Any, y: Any = None, **options: Any) -> Any:
         raise InputError(f"X: {error}; give values that float64 can hold") from error
 
 
-def refuse_dates(features: Any, name: str) -> None:
-    """Raise the error that says that features are dates or durations, in an array or in a frame's column."""
+def _refuse_other_kinds(features: Any, name: str) -> None:
+    """Raise the error that says that an array, or a frame's column, holds dates, durations or text."""
     if hasattr(features, "dtypes") and hasattr(features, "columns"):
         for column, dtype in zip(features.columns, features.dtypes, strict=True):
             if getattr(dtype, "kind", "") in ("m", "M"):
-                raise InputError(
-                    f"{name}: column {column!r} holds {dtype}; give numbers, days since some day say"
-                )
+                raise InputError(f"{name}: column {column!r} holds {dtype}; make numbers of it first")
         return
     dtype = getattr(features, "dtype", None)
-    if dtype is None and isinstance(features, list | tuple):
+    if isinstance(features, list | tuple):
         try:
             dtype = np.asarray(features).dtype
-        except ValueError:  # which scikit-learn tells of
+        except ValueError:  # rows of several lengths, which scikit-learn tells of
             return
-    if getattr(dtype, "kind", "") in ("m", "M"):
-        raise InputError(f"{name}: holds {dtype}; give numbers, days since some day say")
+    if getattr(dtype, "kind", "") in ("m", "M", "U", "S"):
+        raise InputError(f"{name}: holds {dtype}; make numbers of it first")
 
 
 def check_squares(values: np.ndarray, name: str) -> None:

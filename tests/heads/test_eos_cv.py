@@ -265,9 +265,21 @@ def test_a_score_that_is_no_number(score: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "split", [3, (np.arange(40),), (np.arange(64), []), (np.arange(64), [64]), (np.arange(64), [0.5])]
+    ("cv", "message"),
+    [
+        ([3], "cannot unpack .*; give splits of the 64 rows"),
+        ([(np.arange(40),)], "not enough values .*; give splits of the 64 rows"),
+        (65, "Cannot have number of splits n_splits=65 .*; give splits of the 64 rows"),
+        *(
+            (
+                [(np.arange(64), held_out)],
+                "split 0 is not numbers from 0 to 63 of rows to train on and of rows",
+            )
+            for held_out in ([], [64], [-65], [0.5], [[1]], ["a"])
+        ),
+    ],
 )
-def test_a_split_that_is_no_pair_of_row_numbers(split: Any) -> None:
+def test_splits_that_are_none(cv: Any, message: str) -> None:
     X, y = blobs([48, 16], spread=1)
-    with pytest.raises(InputError, match="cv: split 0 is no pair of row numbers from 0 to 63; give"):
-        EOSCV(k_neighbors=["all"], cv=[split]).fit(X, y)
+    with pytest.raises(InputError, match=f"cv: {message}"):
+        EOSCV(k_neighbors=["all"], cv=cv).fit(X, y)

@@ -80,7 +80,7 @@ def test_string_labels() -> None:
 def test_class_smaller_than_its_neighborhood_is_refused_by_name(k_neighbors: Any) -> None:
     X, y = overlapping()
     keep = np.concatenate([np.flatnonzero(y != 7), np.flatnonzero(y == 7)[:3]])
-    with pytest.raises(InputError, match="k_neighbors: 5 nearest members of class 7 .* give at most 2"):
+    with pytest.raises(InputError, match=r"k_neighbors: 5 nearest members of class 7 .* give at most 2"):
         BalancedSVM(random_state=0, k_neighbors=k_neighbors).fit_resample(X[keep], y[keep])
     only_5 = BalancedSVM(random_state=0, sampling_strategy={5: 40}, k_neighbors=k_neighbors)
     assert len(only_5.fit_resample(X[keep], y[keep])[0]) == len(keep) + 15  # no member of 7 is searched for

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, ClassVar, Self
 
@@ -188,8 +188,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         scorer = check_scoring(head, scoring=scoring)
         splitter = check_cv(self.cv, labels, classifier=True)
         scores = []
-        for number, split in enumerate(splitter.split(features, labels)):
-            train, test = _row_numbers(split, number, len(labels))
+        for number, (train, test) in enumerate(_splits(splitter, features, labels)):
             if len(np.unique(labels[train])) < 2:
                 raise InputError(
                     f"cv: split {number} has rows of one class only to train on; use fewer folds, or hold "
@@ -289,24 +288,33 @@ def _steps(grid: Iterable[Any]) -> list[Any]:
     return [step if isinstance(step, str) else float(step) for step in values]
 
 
-def _row_numbers(split: Any, number: int, n_rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to train on and those held out, or raise the error that says what is wrong."""
-    pair = [np.asarray(rows) for rows in split] if isinstance(split, tuple | list) else []
-    # Masks of all rows are row numbers to NumPy too.
-    pair = [np.flatnonzero(rows) if rows.dtype == bool and len(rows) == n_rows else rows for rows in pair]
-    if len(pair) != 2 or not all(
+def _splits(splitter: Any, X: Any, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the numbers of the rows to train on and of those held out, or say what is wrong with them."""
+    try:
+        for number, split in enumerate(splitter.split(X, y)):
+            pair = [np.asarray(rows) for rows in split]
+            # A mask of all rows is as good as their numbers.
+            pair = [np.flatnonzero(rows) if rows.dtype == bool else rows for rows in pair]
+            if not all(_are_row_numbers(rows, len(y)) for rows in pair):
+                raise InputError(
+                    f"cv: split {number} is not numbers from 0 to {len(y) - 1} of rows to train on and of "
+                    "rows held out; give at least one of each"
+                )
+            yield pair[0], pair[1]
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:  # not as many rows as folds, no pairs
+        raise InputError(f"cv: {str(error).rstrip('.')}; give splits of the {len(y)} rows") from error
+
+
+def _are_row_numbers(rows: np.ndarray, n_rows: int) -> bool:
+    return bool(
         rows.ndim == 1
         and rows.size
         and rows.dtype.kind in "iu"
         and -n_rows <= rows.min()
         and rows.max() < n_rows
-        for rows in pair
-    ):
-        raise InputError(
-            f"cv: split {number} is no pair of row numbers from 0 to {n_rows - 1}; give those to train on and "
-            "those held out, at least one each"
-        )
-    return pair[0], pair[1]
+    )
 
 
 def _score(score: Any) -> float:

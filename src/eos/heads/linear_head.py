@@ -287,7 +287,8 @@ def linear_scores(X: Any, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         scores: np.ndarray = X @ weight.T + bias
-    if not np.isfinite(scores).all():
+    # Differences of outputs are taken later.
+    if not np.abs(scores).max(initial=0) <= np.finfo(scores.dtype).max / 4:  # nor is NaN
         largest = largest_magnitude(X.data if sparse.issparse(X) else X)
         raise InputError(
             f"X: outputs of values as large as {largest:g} overflow {scores.dtype}; scale the features as "
@@ -307,8 +308,8 @@ def checked_weights(sample_weight: npt.ArrayLike, X: Any) -> np.ndarray:
         total = weights.sum()
     if not np.isfinite(total):
         raise InputError(
-            f"sample_weight: the sum of weights as large as {weights.max():g} overflows {weights.dtype}; scale "
-            "them down, only their ratios count"
+            f"sample_weight: the sum of weights as large as {weights.max():g} overflows {weights.dtype}; "
+            "scale them down, only their ratios count"
         )
     return weights
 
