@@ -218,11 +218,13 @@ class Classifier:
                 f"{wanted}"
             )
         if "mean" in self._head:
+            given_largest = np.abs(features).max()
             with np.errstate(over="ignore"):
                 features = (features - self._head["mean"]) / self._head["deviation"]
             if not np.isfinite(features).all():
                 raise InputError(
-                    "inputs: standardized by the training rows they overflow float32; scale them as those"
+                    f"inputs: features as large as {given_largest:g} overflow float32 when they are "
+                    "standardized; scale them as the training rows were"
                 )
         return features
 

@@ -219,7 +219,9 @@ class PostHocLogitAdjustment(_AroundClassifier):
             )
         numbers = np.searchsorted(self.classes_, labels)
         self.log_prior_ = log_prior(numbers, len(self.classes_), weights)
-        if not np.isfinite(float(self.tau) * self.log_prior_).all():
+        with np.errstate(over="ignore"):
+            shifts = float(self.tau) * self.log_prior_
+        if not np.isfinite(shifts).all():
             raise InputError(
                 f"tau: {self.tau:g} times the logarithms of the classes' shares overflows; give a smaller one"
             )
