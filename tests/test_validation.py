@@ -88,5 +88,5 @@ def test_squares_that_overflow_or_vanish() -> None:
         InputError, match=r"X: values as large as 2e\+150 cannot be squared in float64; scale"
     ):
         check_squares(np.array([[1.0, -2e150]]), "X")
-    with pytest.raises(InputError, match="X: no value is larger than 2e-151, .*; scale the features up"):
+    with pytest.raises(InputError, match=r"X: no value is larger than 2e-151, .*; scale the features up"):
         check_squares(np.array([[1e-160, -2e-151]]), "X")

@@ -191,7 +191,7 @@ def test_weights_of_another_architecture(network: Network) -> None:
 
 @pytest.mark.parametrize("place", [1, None, b"model", "x" * 5000])
 def test_folders_that_are_none(place: Any) -> None:
-    with pytest.raises(InputError, match="folder: .*; name "):
+    with pytest.raises(InputError, match=r"folder: .*; name "):
         eos.load(place)
 
 
@@ -219,7 +219,7 @@ def test_outputs_that_overflow_are_refused(without_backbone: Path, tmp_path: Pat
     "inputs", [None, 3, {"a.png"}, {"a": 1}, iter(IMAGES), ["a.png", IMAGES[0]]], ids=repr
 )
 def test_images_that_are_neither_array_nor_paths(folder: Path, inputs: Any) -> None:
-    with pytest.raises(InputError, match="inputs: (an array of object|an array of int64|no array)"):
+    with pytest.raises(InputError, match=r"inputs: (an array of object|an array of int64|no array)"):
         eos.load(folder).predict(inputs)
 
 

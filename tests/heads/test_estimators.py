@@ -1,5 +1,6 @@
 """Rival estimators: scikit-learn's own checks, and the formulas written out another way."""
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any

@@ -1,8 +1,8 @@
 """The generalization gap: the formula written as a loop, and the properties that it must have."""
 
 import doctest
-import re
 import math
+import re
 from random import Random
 from typing import Any
 

@@ -132,7 +132,7 @@ def test_labels_and_samplers_that_are_none_are_named() -> None:
     with pytest.raises(InputError, match="labels: 1 are missing, the first in row 1"):
         BalancedBatchSampler(labels, 2, 0)
     sampler: Any = EOS
-    with pytest.raises(InputError, match="sampler: .*; give an EOS"):
+    with pytest.raises(InputError, match=r"sampler: .*; give an EOS"):
         BalancedDataset(*imbalanced(), sampler)
 
 

@@ -129,7 +129,7 @@ def test_what_was_not_fitted_is_named() -> None:
     with pytest.raises(InputError, match="X: 23 columns, but 24 were fitted"):
         search.kneighbors(embeddings()[:, :23])
     for rows in ([50], [-1], [0.5], [], [[1]]):
-        with pytest.raises(InputError, match="rows: .*; give numbers of fitted rows, 0 to 49"):
+        with pytest.raises(InputError, match=r"rows: .*; give numbers of fitted rows, 0 to 49"):
             search.kneighbors_of_rows(np.array(rows))
     with pytest.raises(NotFittedError):
         DeviceNeighbors(2, device="cpu").kneighbors(embeddings())

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch  # noqa: F401 - before memory is bounded: it may take GBs of addresses
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.neighbors import NearestNeighbors
