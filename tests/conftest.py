@@ -4,14 +4,14 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # The arrays of the tests are small: more threads only wait for each other, on a busy machine for minutes.
 # Set before NumPy or torch is loaded.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# No test depends on the clock.
-settings.register_profile("clockless", deadline=None)
+# No test depends on the clock. One health check does: how long it takes to make input.
+settings.register_profile("clockless", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("clockless")
 
 

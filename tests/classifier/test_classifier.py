@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +187,46 @@ def test_weights_of_another_architecture(network: Network) -> None:
     other = description()["backbone"] | {"architecture": "resnet20"}
     with pytest.raises(InputError, match="weights: not those of a resnet20"):
         Classifier(description(backbone=other), {"weight": WEIGHT, "bias": BIAS}, parts(network)[0])
+
+
+@pytest.mark.parametrize("place", [1, None, b"model", "x" * 5000])
+def test_folders_that_are_none(place: Any) -> None:
+    with pytest.raises(InputError, match=r"folder: .*; name "):
+        eos.load(place)
+
+
+@pytest.mark.parametrize("device", ["gpu", "", 1])
+def test_an_unknown_device(without_backbone: Path, device: Any) -> None:
+    with pytest.raises(InputError, match=f"device: unknown device {device!r}"):
+        eos.load(without_backbone, device=device)
+
+
+def test_outputs_that_overflow_are_refused(without_backbone: Path, tmp_path: Path) -> None:
+    largest = np.full((1, 64), 3.4e38)
+    with pytest.raises(
+        InputError, match=r"inputs: outputs of features as large as 3\.4e\+38 overflow float32"
+    ):
+        eos.load(without_backbone).predict_proba(largest)
+    scaled = {"mean": np.zeros(64, np.float32), "deviation": np.full(64, 0.1, np.float32)}
+    write_folder(
+        tmp_path / "s", description(backbone=None), {HEAD: {"weight": WEIGHT, "bias": BIAS} | scaled}
+    )
+    with pytest.raises(InputError, match=r"inputs: features as large as 3\.4e\+38 overflow float32 when"):
+        eos.load(tmp_path / "s").embed(largest)
+
+
+@pytest.mark.parametrize(
+    "inputs", [None, 3, {"a.png"}, {"a": 1}, iter(IMAGES), ["a.png", IMAGES[0]]], ids=repr
+)
+def test_images_that_are_neither_array_nor_paths(folder: Path, inputs: Any) -> None:
+    with pytest.raises(InputError, match=r"inputs: (an array of object|an array of int64|no array)"):
+        eos.load(folder).predict(inputs)
+
+
+def test_images_as_views_that_run_backwards_and_cannot_be_written_to(folder: Path) -> None:
+    classifier, stored = eos.load(folder), IMAGES[::-1, :, ::-1].copy()
+    stored.flags.writeable = False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        same(classifier.logits(stored[::-1, :, ::-1]), classifier.logits(IMAGES))
+        same(classifier.logits(stored), classifier.logits(stored.copy()))

@@ -257,7 +257,29 @@ def test_nothing_held_out(cv: Any) -> None:
         EOSCV(cv=cv).fit(X, y)
 
 
-def test_a_score_that_is_no_number() -> None:
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), None, "good"])
+def test_a_score_that_is_no_number(score: Any) -> None:
     X, y = blobs([48, 16], spread=1)
-    with pytest.raises(InputError, match="scoring: a score is not finite"):
-        EOSCV(k_neighbors=["all"], cv=3, scoring=lambda *given: float("nan")).fit(X, y)
+    with pytest.raises(InputError, match=f"scoring: the score {score!r} is not finite"):
+        EOSCV(k_neighbors=["all"], cv=3, scoring=lambda *given: score).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    ("cv", "message"),
+    [
+        ([3], "cannot unpack .*; give splits of the 64 rows"),
+        ([(np.arange(40),)], "not enough values .*; give splits of the 64 rows"),
+        (65, "Cannot have number of splits n_splits=65 .*; give splits of the 64 rows"),
+        *(
+            (
+                [(np.arange(64), held_out)],
+                "split 0 is not numbers from 0 to 63 of rows to train on and of rows",
+            )
+            for held_out in ([], [64], [-65], [0.5], [[1]], ["a"])
+        ),
+    ],
+)
+def test_splits_that_are_none(cv: Any, message: str) -> None:
+    X, y = blobs([48, 16], spread=1)
+    with pytest.raises(InputError, match=f"cv: {message}"):
+        EOSCV(k_neighbors=["all"], cv=cv).fit(X, y)

@@ -1,5 +1,6 @@
 """Rival estimators: scikit-learn's own checks, and the formulas written out another way."""
 
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -196,3 +197,27 @@ def test_labels_that_a_fitted_estimator_does_not_know() -> None:
     frozen = FrozenEstimator(LogisticRegression().fit(X[y != 1], y[y != 1]))
     with pytest.raises(InputError, match="y: 1 is none of the classes of the fitted estimator"):
         PostHocLogitAdjustment(frozen).fit(X, y)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [TauNormalized(LinearHead(random_state=0), tau=1e300), PostHocLogitAdjustment(LinearHead(), tau=1.7e308)],
+    ids=repr,
+)
+def test_an_absurd_tau_is_named(model: Any) -> None:
+    X, y = make_blobs(n_samples=[60, 20, 10], random_state=0)
+    with pytest.raises(InputError, match=rf"tau: .*{re.escape(f'{model.tau:g}')}"):
+        model.fit(X, y)
+
+
+def test_nearest_class_mean_of_values_whose_squares_vanish_or_overflow() -> None:
+    X, y = make_blobs(n_samples=90, centers=3, random_state=0, cluster_std=0.5)
+    expected = NearestClassMean().fit(X, y)
+    tiny = NearestClassMean().fit(X * 2.0**-1000, y)  # about 1e-301
+    np.testing.assert_allclose(
+        tiny.decision_function(X * 2.0**-1000), expected.decision_function(X), rtol=1e-9
+    )
+    with pytest.raises(InputError, match=r"X: values as large as .* cannot be brought to unit length"):
+        NearestClassMean().fit(X * 1e200, y)
+    with pytest.raises(InputError, match=r"X: values as large as .* cannot be brought to unit length"):
+        expected.predict(X * 1e200)

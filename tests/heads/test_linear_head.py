@@ -242,3 +242,30 @@ def test_a_scaler_is_worth_what_the_warning_says() -> None:
     with pytest.warns(UserWarning, match="far from 1"):
         bare = LinearHead(random_state=0).fit(X[:300], y[:300]).score(X[300:], y[300:])
     assert scaled > bare + 0.1
+
+
+def test_outputs_that_overflow_are_refused() -> None:
+    X, y = make_blobs(n_samples=60, centers=3, random_state=0)
+    head = LinearHead(random_state=0).fit(X / 10, y)
+    head.coef_ = head.coef_ * 10
+    for ask in (head.predict, head.predict_proba, head.decision_function):
+        with pytest.raises(InputError, match=r"X: outputs of values as large as 1\.7e\+308 overflow float64"):
+            ask(np.full((1, 2), 1.7e308))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"logit_adjustment": 1.7e308}, r"logit_adjustment: 1\.7e\+308 times .* overflows float64"),
+        ({"weight_decay": 1e300}, r"diverged in epoch \d.* weight_decay \(1e\+300\)"),
+    ],
+)
+def test_absurd_parameters_are_named(parameters: dict[str, Any], message: str) -> None:
+    y = np.repeat([0, 1], [40, 20])
+    with pytest.raises(InputError, match=message):
+        LinearHead(random_state=0, **parameters).fit(np.eye(60), y)
+
+
+def test_a_sum_of_weights_that_overflows_is_refused() -> None:
+    with pytest.raises(InputError, match=r"sample_weight: the sum of weights as large as 1e\+308 overflows"):
+        LinearHead(random_state=0).fit(np.eye(6), [0, 0, 0, 1, 1, 1], sample_weight=[1e308] * 6)

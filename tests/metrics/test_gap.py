@@ -2,6 +2,7 @@
 
 import doctest
 import math
+import re
 from random import Random
 from typing import Any
 
@@ -207,3 +208,13 @@ def test_labels_that_cannot_be_compared(labels: Any, message: str) -> None:
 def test_features_that_are_no_matrix(features: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         generalization_gap(features, [0, 0, 1, 1], np.eye(4), [0, 0, 1, 1])
+
+
+@pytest.mark.parametrize("largest", [1.7e308, 1e308])
+def test_a_gap_beyond_float64_is_refused(largest: float) -> None:
+    train = np.array([[-largest], [0.0]])
+    with pytest.raises(
+        InputError, match=rf"test_features: values as large as {re.escape(f'{largest:g}')} reach"
+    ):
+        generalization_gap(train, [0, 1], np.array([[largest], [0.0]]), [0, 1])
+    assert generalization_gap(train, [0, 1], train, [0, 1]).tolist() == [0.0, 0.0]

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 from imblearn.over_sampling import SMOTE
 from scipy import sparse
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils._param_validation import InvalidParameterError
 
+from eos.errors import InputError
 from eos.samplers.balanced_svm import BalancedSVM, fitted_svm, predicted_labels
 
 
@@ -74,11 +76,30 @@ def test_string_labels() -> None:
     assert set(words) == {"two", "five", "seven"}
 
 
-def test_class_smaller_than_its_neighborhood_is_refused_as_by_smote() -> None:
+@pytest.mark.parametrize("k_neighbors", [5, NearestNeighbors(n_neighbors=6)])
+def test_class_smaller_than_its_neighborhood_is_refused_by_name(k_neighbors: Any) -> None:
     X, y = overlapping()
     keep = np.concatenate([np.flatnonzero(y != 7), np.flatnonzero(y == 7)[:3]])
-    with pytest.raises(ValueError, match="n_neighbors"):
-        BalancedSVM(random_state=0).fit_resample(X[keep], y[keep])
+    with pytest.raises(InputError, match=r"k_neighbors: 5 nearest members of class 7 .* give at most 2"):
+        BalancedSVM(random_state=0, k_neighbors=k_neighbors).fit_resample(X[keep], y[keep])
+    only_5 = BalancedSVM(random_state=0, sampling_strategy={5: 40}, k_neighbors=k_neighbors)
+    assert len(only_5.fit_resample(X[keep], y[keep])[0]) == len(keep) + 15  # no member of 7 is searched for
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.int64, bool, np.float16])
+def test_whole_numbers_and_truths_become_float64(dtype: type) -> None:
+    X, y = overlapping()
+    X = np.abs(X / X.max(axis=0) * 120).astype(dtype)
+    rows, _ = BalancedSVM(random_state=3).fit_resample(X, y)
+    assert rows.dtype == np.float64
+    np.testing.assert_array_equal(rows, SMOTE(random_state=3).fit_resample(X.astype(float), y)[0])
+
+
+@pytest.mark.parametrize(("factor", "message"), [(1e150, "as large as"), (1e-200, "no value is larger than")])
+def test_values_whose_squares_are_of_no_use_are_refused(factor: float, message: str) -> None:
+    X, y = overlapping()
+    with pytest.raises(InputError, match=f"X: .*{message} .*; scale the features"):
+        BalancedSVM(random_state=0).fit_resample(X * factor, y)
 
 
 @pytest.mark.parametrize("parameters", [{"relabel": "none"}, {"k_neighbors": 0}])

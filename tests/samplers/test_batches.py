@@ -113,3 +113,30 @@ def test_mistakes_are_named() -> None:
 def test_labels_of_the_sampler_are_one_per_row() -> None:
     with pytest.raises(InputError, match=r"labels: shape \(3, 3\); give one per row"):
         BalancedBatchSampler(np.eye(3), batch_size=2, random_state=0)
+
+
+@pytest.mark.parametrize("value", [2.5, float("nan"), "x", None, -1])
+def test_numbers_that_are_none_are_named(value: Any) -> None:
+    with pytest.raises(InputError, match=f"batch_size: {value!r}; give"):
+        BalancedBatchSampler([0, 1], value, 0)
+    with pytest.raises(InputError, match=f"random_state: {value!r}; give"):
+        BalancedBatchSampler([0, 1], 2, value)
+    batches = BalancedBatchSampler([0, 1], 2, 0)
+    batches.epoch = value
+    with pytest.raises(InputError, match=f"epoch: {value!r}; set"):
+        list(batches)
+
+
+def test_labels_and_samplers_that_are_none_are_named() -> None:
+    labels: Any = [0, None]
+    with pytest.raises(InputError, match="labels: 1 are missing, the first in row 1"):
+        BalancedBatchSampler(labels, 2, 0)
+    sampler: Any = EOS
+    with pytest.raises(InputError, match=r"sampler: .*; give an EOS"):
+        BalancedDataset(*imbalanced(), sampler)
+
+
+def test_values_that_float32_cannot_hold_are_refused() -> None:
+    X, y = imbalanced()
+    with pytest.raises(InputError, match=r"X: values as large as .* cannot be made into batches of float32"):
+        BalancedDataset(X * 1e39, y, EOS())

@@ -1,7 +1,10 @@
 """The search with PyTorch, here on a processor: in step with scikit-learn's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
+from sklearn.exceptions import NotFittedError
 from sklearn.neighbors import NearestNeighbors
 
 from eos import EOS
@@ -90,3 +93,46 @@ def test_values_beyond_float32_are_refused(wrong: float) -> None:
 def test_other_precisions_are_refused() -> None:
     with pytest.raises(InputError, match="precision: 'float16' is neither"):
         DeviceNeighbors(5, device="cpu", precision="float16").fit(embeddings())
+
+
+@pytest.mark.parametrize("value", [0, -1, 2.5, float("nan"), "x"])
+def test_numbers_that_are_none_are_named(value: Any) -> None:
+    rows = embeddings()[:50]
+    for search, n_neighbors, name in (
+        (DeviceNeighbors(value, device="cpu"), None, "n_neighbors"),
+        (DeviceNeighbors(3, device="cpu"), value, "n_neighbors"),
+        (DeviceNeighbors(3, device="cpu", candidates=value), None, "candidates"),
+    ):
+        with pytest.raises(InputError, match=f"{name}: {value!r}; give"):
+            search.fit(rows).kneighbors(rows, n_neighbors)
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (np.zeros((0, 24)), "there are no rows"),
+        (np.zeros((3, 0)), r"shape \(3, 0\)"),
+        (np.zeros(24), r"shape \(24,\)"),
+        (np.zeros((3, 24), dtype=complex), "a complex128"),
+        (np.zeros((3, 24)).astype(str), "a <U"),
+    ],
+)
+def test_rows_that_are_none_are_named(rows: np.ndarray, message: str) -> None:
+    with pytest.raises(InputError, match=f"X: .*{message}"):
+        DeviceNeighbors(2, device="cpu").fit(rows)
+    with pytest.raises(InputError, match=f"X: .*{message}"):
+        DeviceNeighbors(2, device="cpu").fit(embeddings()[:50]).kneighbors(rows)
+
+
+def test_what_was_not_fitted_is_named() -> None:
+    search = DeviceNeighbors(2, device="cpu").fit(embeddings()[:50])
+    with pytest.raises(InputError, match="X: 23 columns, but 24 were fitted"):
+        search.kneighbors(embeddings()[:, :23])
+    for rows in ([50], [-1], [0.5], [], [[1]]):
+        with pytest.raises(InputError, match=r"rows: .*; give numbers of fitted rows, 0 to 49"):
+            search.kneighbors_of_rows(np.array(rows))
+    with pytest.raises(NotFittedError):
+        DeviceNeighbors(2, device="cpu").kneighbors(embeddings())
+    for device in ("nowhere", "cuda:99"):
+        with pytest.raises(InputError, match=f"device: '{device}' cannot be used"):
+            DeviceNeighbors(2, device=device).fit(embeddings())

@@ -575,3 +575,51 @@ def test_values_too_large_for_a_step_are_refused(dtype: type[np.floating]) -> No
     for made in (paper_eos().fit_resample, paper_eos().fit_interpolations):
         with pytest.raises(ValueError, match=r"values as large as .* cannot be interpolated.*scale"):
             made(X, [0, 0, 1])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize(("factor", "message"), [(1e200, "as large as"), (1e-200, "no value is larger than")])
+def test_a_search_refuses_values_whose_squares_are_of_no_use(
+    metric: str, factor: float, message: str
+) -> None:
+    X, y = blobs([12, 4])
+    with pytest.raises(InputError, match=f"X: .*{message} "):
+        paper_eos(k_neighbors=3, metric=metric).fit_resample(X * factor, y)
+    assert np.isfinite(EOS().fit_resample(X * factor, y)[0]).all()  # which searches for nothing
+
+
+@pytest.mark.parametrize("k_neighbors", [3, "all"])
+def test_dates_as_labels(k_neighbors: Any) -> None:
+    X, y = blobs([12, 4])
+    days = np.datetime64("2020-01-01", "ns") + y.astype("timedelta64[D]")
+    expected, numbers = EOS(k_neighbors=k_neighbors, random_state=0).fit_resample(X, y)
+    rows, labels = EOS(k_neighbors=k_neighbors, random_state=0).fit_resample(X, days)
+    np.testing.assert_array_equal(rows, expected)
+    np.testing.assert_array_equal(
+        labels, np.datetime64("2020-01-01", "ns") + numbers.astype("timedelta64[D]")
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (10.5, "10.5 samples of class 1; give a whole"),
+        ("x", "'x' samples"),
+        (10**21, f"{10**21} samples .* fewer"),
+    ],
+)
+def test_numbers_of_samples_that_cannot_be(size: Any, message: str) -> None:
+    X, y = blobs([12, 4])
+    for made in (
+        EOS(sampling_strategy={1: size}).fit_resample,
+        EOS(sampling_strategy={1: size}).fit_interpolations,
+    ):
+        with pytest.raises(InputError, match=f"sampling_strategy: {message}"):
+            made(X, y)
+
+
+def test_triples_of_fractions_as_labels_are_refused_as_by_fit_resample() -> None:
+    X, y = blobs([12, 4])
+    for made in (EOS().fit_resample, EOS().fit_interpolations):
+        with pytest.raises(ValueError, match="Unknown label type: continuous"):
+            made(X, y + 0.5)

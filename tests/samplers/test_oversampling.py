@@ -12,7 +12,7 @@ from imblearn.over_sampling import ADASYN, SMOTE, BorderlineSMOTE
 from sklearn.neighbors import NearestNeighbors
 
 from eos.errors import InputError
-from eos.registry import Entry
+from eos.registry import SAMPLERS, Entry
 from eos.samplers.balanced_svm import BalancedSVM
 from eos.samplers.eos import EOS
 from eos.samplers.oversampling import Oversampled, adasyn, oversample
@@ -263,6 +263,13 @@ def test_bad_values_are_refused(name: str, parameters: dict[str, Any]) -> None:
     (parameter,) = parameters
     with pytest.raises(InputError, match=f"sampler {name}: .*{parameter}"):
         balanced(name, *blobs({0: 20, 1: 8}), **parameters)
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_features_of_whole_numbers_are_refused(name: str) -> None:
+    X, y = blobs({0: 20, 1: 8})
+    with pytest.raises(InputError, match=f"sampler {name}: features of uint8; give float32 or float64"):
+        oversample(name, np.abs(X).astype(np.uint8), y, random_state=0, **given("sampler", name))
 
 
 def test_a_sampler_that_moves_real_rows_is_caught() -> None:

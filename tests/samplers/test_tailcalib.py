@@ -130,3 +130,15 @@ def test_named_function_is_the_sampler_and_notes_fewer_classes() -> None:
     table = {"tailcalib": Entry("eos.samplers.oversampling:tailcalib", "TailCalib")}
     made = oversample("tailcalib", X, y, random_state=5, samplers=table, n_neighbors=9, alpha=0.1)
     assert made.notes == ("n_neighbors was reduced from 9 to 3, because there are 3 classes",)
+
+
+def test_samples_beyond_float32_are_refused() -> None:
+    X, y = classes()
+    with pytest.raises(ValueError, match=r"X: samples of values as large as .* overflow float32; scale"):
+        TailCalib(random_state=0).fit_resample((X / np.abs(X).max() * 3e38).astype(np.float32), y)
+
+
+def test_an_alpha_of_any_kind_of_number() -> None:
+    X, y = classes()
+    rows, _ = TailCalib(random_state=0, alpha=10**21).fit_resample(X, y)
+    np.testing.assert_array_equal(rows, TailCalib(random_state=0, alpha=1e21).fit_resample(X, y)[0])

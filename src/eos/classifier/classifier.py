@@ -1,6 +1,7 @@
 """A classifier that was exported, at work."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ import numpy as np
 from scipy.special import softmax
 
 from eos.classifier.folder import BACKBONE, DESCRIPTION, HEAD, read_arrays, read_description
-from eos.errors import InputError
+from eos.errors import InputError, unknown_name
 from eos.heads.rules import unit_rows
 from eos.heads.softmax import logits as linear
 
 Inputs = np.ndarray | str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 
+_DEVICES = ("auto", "cpu", "cuda")
 INSTALL = "install what prediction needs: pip install 'eos-imbalanced[predict]'"
 
 
@@ -46,8 +48,13 @@ def load(folder: str | os.PathLike[str], *, device: str | None = None) -> "Class
     ModuleNotFoundError
         If a library is missing that prediction needs.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise InputError(f"folder: {folder!r} is no path; name a folder that `python -m eos export` wrote")
     place = Path(folder)
-    description = read_description(place)
+    try:
+        description = read_description(place)
+    except OSError as error:  # a name that no file can have, a folder that may not be read
+        raise InputError(f"folder: {error.strerror}: {place!s:.200}; name another") from error
     try:
         head = read_arrays(place, HEAD, description)
         backbone = read_arrays(place, BACKBONE, description) if description["backbone"] else None
@@ -107,7 +114,9 @@ class Classifier:
         self.class_names: list[str] = list(description["class_names"])
         self.n_features: int = description["n_features"]
         self._head = dict(head)
-        self._device = device or description["computing"]["device"]
+        if device is not None and device not in _DEVICES:
+            raise unknown_name(device, _DEVICES, what="device", place="device")
+        self._device: str = description["computing"]["device"] if device is None else device
         self._network: Any = None
         kind, size = description["head"]["classifier"], len(self.class_names)
         expected = {"weight": (size, self.n_features)} | ({"bias": (size,)} if kind == "linear" else {})
@@ -149,7 +158,14 @@ class Classifier:
             return own
         if "center" in self._head:
             features = unit_rows(features, self._head["center"])
-        return linear(features, self._head["weight"], self._head["bias"])
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = linear(features, self._head["weight"], self._head["bias"])
+        if not np.isfinite(outputs).all():
+            raise InputError(
+                f"inputs: outputs of features as large as {np.abs(features).max():g} overflow float32; scale "
+                "them as those of the training were"
+            )
+        return outputs
 
     def predict_proba(self, inputs: Inputs) -> np.ndarray:
         """Return the softmax of the logits, float64 of shape (n, n_classes).
@@ -172,20 +188,23 @@ class Classifier:
         from eos.models.devices import pick_device, repeated_precision
         from eos.models.inference import extract
 
-        known = self.description["backbone"]
-        return extract(
-            self._network,
-            self._images(inputs),
-            known["mean"],
-            known["std"],
-            device=self._device,
-            precision=repeated_precision(
-                self.description["computing"]["precision"], pick_device(self._device)
-            ),
-        )
+        known, images = self.description["backbone"], self._images(inputs)
+        with warnings.catch_warnings():
+            # torch warns of arrays that cannot be written to. Nothing writes to these.
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writ")
+            return extract(
+                self._network,
+                images,
+                known["mean"],
+                known["std"],
+                device=self._device,
+                precision=repeated_precision(
+                    self.description["computing"]["precision"], pick_device(self._device)
+                ),
+            )
 
     def _features(self, inputs: Any) -> np.ndarray:
-        features = np.asarray(inputs)
+        features = _array(inputs)
         wanted = f"features of shape (n, {self.n_features}), n at least 1"
         if features.ndim != 2 or features.shape[1] != self.n_features or not len(features):
             raise InputError(f"inputs: an array of shape {features.shape}; this classifier takes {wanted}")
@@ -199,25 +218,42 @@ class Classifier:
                 f"{wanted}"
             )
         if "mean" in self._head:
-            features = (features - self._head["mean"]) / self._head["deviation"]
+            given_largest = np.abs(features).max()
+            with np.errstate(over="ignore"):
+                features = (features - self._head["mean"]) / self._head["deviation"]
+            if not np.isfinite(features).all():
+                raise InputError(
+                    f"inputs: features as large as {given_largest:g} overflow float32 when they are "
+                    "standardized; scale them as the training rows were"
+                )
         return features
 
     def _images(self, inputs: Any) -> np.ndarray:
         size, channels = (self.description["backbone"][key] for key in ("image_size", "channels"))
         if isinstance(inputs, str | os.PathLike):
             inputs = [inputs]
-        if len(inputs) > 0 and all(isinstance(one, str | os.PathLike) for one in inputs):
+        listed_paths = isinstance(inputs, Sequence) or getattr(inputs, "ndim", None) == 1
+        if listed_paths and len(inputs) > 0 and all(isinstance(one, str | os.PathLike) for one in inputs):
             from eos.data.image_files import listed, read_paths
 
+            inputs = list(inputs)
             images, bad = read_paths(inputs, image_size=size, channels=channels)
             if bad:
                 told = listed([f"{inputs[row]}: {reason}" for row, reason in bad.items()], separator="\n  ")
                 raise InputError(f"{len(bad)} of {len(inputs)} pictures cannot be read:\n  {told}")
             return images
-        images = np.asarray(inputs)
+        images = _array(inputs)
         if images.dtype != np.uint8 or images.shape[1:] != (size, size, channels) or not len(images):
             raise InputError(
                 f"inputs: an array of {images.dtype} of shape {images.shape}; this classifier takes uint8 of "
                 f"shape (n, {size}, {size}, {channels}), n at least 1, or paths of pictures, which it resizes"
             )
-        return images
+        # torch takes no views that run backwards.
+        return np.ascontiguousarray(images) if min(images.strides) < 0 else images
+
+
+def _array(inputs: Any) -> np.ndarray:
+    try:
+        return np.asarray(inputs)
+    except ValueError as error:  # rows of several lengths, paths beside arrays
+        raise InputError(f"inputs: no array ({error}); give all of one kind and shape") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numbers
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from typing import Any, ClassVar, Self
 
@@ -18,13 +18,14 @@ from sklearn.utils import check_random_state, get_tags
 from sklearn.utils._param_validation import HasMethods, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from eos.errors import InputError
 from eos.heads.linear_head import LinearHead
 from eos.metrics.calibration import class_mean_loss
 from eos.samplers.eos import EOS, FallbackWarning
 from eos.samplers.neighbors import ExactNeighbors, SharedLists
+from eos.validation import check_rows
 
 
 def _head_has(method: str) -> Any:
@@ -171,7 +172,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             If the grid has a value that EOS does not know, or a split leaves one class to train on. It is a
             ValueError, as are scikit-learn's own errors.
         """
-        features, labels = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        features, labels = check_rows(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(labels)
         classes = np.unique(labels)
         if len(classes) < 2:
@@ -187,7 +188,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         scorer = check_scoring(head, scoring=scoring)
         splitter = check_cv(self.cv, labels, classifier=True)
         scores = []
-        for number, (train, test) in enumerate(splitter.split(features, labels)):
+        for number, (train, test) in enumerate(_splits(splitter, features, labels)):
             if len(np.unique(labels[train])) < 2:
                 raise InputError(
                     f"cv: split {number} has rows of one class only to train on; use fewer folds, or hold "
@@ -195,16 +196,12 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 )
             scores.append(
                 [
-                    scorer(clone(head).fit(*rows), features[test], labels[test])
+                    _score(scorer(clone(head).fit(*rows), features[test], labels[test]))
                     for rows in _balanced(features[train], labels[train], neighbors, steps, seed)
                 ]
             )
         if not scores:
             raise InputError("cv: no row is held out; give a split with held-out rows, or use EOS()")
-        if not np.isfinite(scores).all():
-            raise InputError(
-                "scoring: a score is not finite; give a scorer that returns a number for every split"
-            )
         grid = [{"k_neighbors": k, "step_size": step} for k, step in product(neighbors, steps)]
         self.cv_results_ = _results(grid, np.array(scores))
         self.n_splits_ = len(scores)
@@ -238,7 +235,7 @@ class EOSCV(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _asked(self, method: str, X: npt.ArrayLike) -> np.ndarray:
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
+        X = check_rows(self, X, accept_sparse="csr", dtype=[np.float64, np.float32], reset=False)
         return getattr(self.head_, method)(X)
 
 
@@ -289,6 +286,43 @@ def _steps(grid: Iterable[Any]) -> list[Any]:
     if not values:
         raise InputError("step_size: the grid is empty; give at least one value")
     return [step if isinstance(step, str) else float(step) for step in values]
+
+
+def _splits(splitter: Any, X: Any, y: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield the numbers of the rows to train on and of those held out, or say what is wrong with them."""
+    try:
+        for number, split in enumerate(splitter.split(X, y)):
+            pair = [np.asarray(rows) for rows in split]
+            # A mask of all rows is as good as their numbers.
+            pair = [np.flatnonzero(rows) if rows.dtype == bool else rows for rows in pair]
+            if not all(_are_row_numbers(rows, len(y)) for rows in pair):
+                raise InputError(
+                    f"cv: split {number} is not numbers from 0 to {len(y) - 1} of rows to train on and of "
+                    "rows held out; give at least one of each"
+                )
+            yield pair[0], pair[1]
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:  # not as many rows as folds, no pairs
+        raise InputError(f"cv: {str(error).rstrip('.')}; give splits of the {len(y)} rows") from error
+
+
+def _are_row_numbers(rows: np.ndarray, n_rows: int) -> bool:
+    return bool(
+        rows.ndim == 1
+        and rows.size
+        and rows.dtype.kind in "iu"
+        and -n_rows <= rows.min()
+        and rows.max() < n_rows
+    )
+
+
+def _score(score: Any) -> float:
+    if not isinstance(score, numbers.Real) or not np.isfinite(float(score)):
+        raise InputError(
+            f"scoring: the score {score!r} is not finite; give a scorer that returns a number for every split"
+        )
+    return float(score)
 
 
 def _balanced(

@@ -10,16 +10,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, _fi
 from sklearn.utils import get_tags
 from sklearn.utils._param_validation import HasMethods, Interval
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_is_fitted,
-    column_or_1d,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from eos.errors import InputError
+from eos.heads.linear_head import checked_weights, linear_scores
 from eos.heads.rules import nearest_mean_layer, tau_normalized, unit_rows
 from eos.heads.softmax import log_prior
+from eos.validation import LARGEST_SQUARED, check_magnitude, check_rows, labels_of_one_kind
 
 
 class _Decider(ClassifierMixin, BaseEstimator):
@@ -91,7 +88,8 @@ class NearestClassMean(_Decider):
         InputError
             If there is only one class.
         """
-        features, labels = validate_data(self, X, y, dtype=[np.float64, np.float32])
+        features, labels = check_rows(self, X, y, dtype=[np.float64, np.float32])
+        check_magnitude(features, "X", LARGEST_SQUARED, "brought to unit length")
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -113,7 +111,8 @@ class NearestClassMean(_Decider):
             One score per class; with two classes the second's less the first's.
         """
         check_is_fitted(self)
-        rows: np.ndarray = validate_data(self, X, dtype=np.float64, reset=False)
+        rows: np.ndarray = check_rows(self, X, dtype=np.float64, reset=False)
+        check_magnitude(rows, "X", LARGEST_SQUARED, "brought to unit length")
         scores = unit_rows(rows, self.center_) @ self.coef_.T + self.intercept_
         return scores[:, 1] - scores[:, 0] if len(self.classes_) == 2 else scores
 
@@ -124,6 +123,8 @@ class _AroundClassifier(MetaEstimatorMixin, _Decider):
     estimator: Any
 
     def _fit_estimator(self, X: npt.ArrayLike, y: npt.ArrayLike, weights: npt.ArrayLike | None) -> None:
+        if y is not None:
+            labels_of_one_kind(y, "y")
         given = {} if weights is None else {"sample_weight": weights}
         self.estimator_ = clone(self.estimator).fit(X, y, **given)
         self.classes_ = self.estimator_.classes_
@@ -209,7 +210,7 @@ class PostHocLogitAdjustment(_AroundClassifier):
         """
         self._fit_estimator(X, y, sample_weight)
         labels = column_or_1d(y)
-        weights = None if sample_weight is None else _check_sample_weight(sample_weight, labels)
+        weights = None if sample_weight is None else checked_weights(sample_weight, labels)
         unknown = np.setdiff1d(labels, self.classes_)
         if len(unknown):
             raise InputError(
@@ -218,6 +219,12 @@ class PostHocLogitAdjustment(_AroundClassifier):
             )
         numbers = np.searchsorted(self.classes_, labels)
         self.log_prior_ = log_prior(numbers, len(self.classes_), weights)
+        with np.errstate(over="ignore"):
+            shifts = float(self.tau) * self.log_prior_
+        if not np.isfinite(shifts).all():
+            raise InputError(
+                f"tau: {self.tau:g} times the logarithms of the classes' shares overflows; give a smaller one"
+            )
         return self
 
     def decision_function(self, X: npt.ArrayLike) -> np.ndarray:
@@ -330,7 +337,13 @@ class TauNormalized(_AroundClassifier):
             raise InputError(
                 "estimator: SVC and NuSVC have one row of coef_ per pair of classes; use LinearSVC"
             )
-        self.coef_ = tau_normalized(weight, self.tau)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            self.coef_ = tau_normalized(weight, float(self.tau))
+        if not np.isfinite(self.coef_).all() or (weight.any(axis=1) & ~self.coef_.any(axis=1)).any():
+            raise InputError(
+                f"tau: the norms of the weights raised to {self.tau:g} leave the range of float64; give a "
+                "smaller power"
+            )
         self.intercept_ = np.zeros(rows)
         return self
 
@@ -343,6 +356,6 @@ class TauNormalized(_AroundClassifier):
             One score per class; with two classes a single one, positive for the second class.
         """
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
-        scores = X @ self.coef_.T
+        X = check_rows(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        scores = linear_scores(X, self.coef_, self.intercept_)
         return scores[:, 0] if len(self.classes_) == 2 else scores

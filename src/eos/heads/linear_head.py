@@ -14,12 +14,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 from threadpoolctl import threadpool_limits
 
 from eos.errors import InputError
 from eos.heads.rows import SparseRows
 from eos.heads.softmax import HeadConfig, fit
+from eos.validation import check_rows, largest_magnitude
 
 # Root mean squares between which the recipe works well. Below, ten epochs are too few steps: at 0.1, layers
 # without a sampler on five data sets lost 7 to 62 points of balanced accuracy against their best scale.
@@ -189,7 +190,7 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         UserWarning
             If the features are far from unit scale.
         """
-        features, labels = validate_data(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        features, labels = check_rows(self, X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
         check_classification_targets(labels)
         self.classes_, numbers = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
@@ -199,14 +200,13 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         _warn_of_scale(features)
         weights = None
         if sample_weight is not None:
-            weights = _check_sample_weight(
-                sample_weight, features, ensure_non_negative=True, allow_all_zero_weights=False
-            )
+            weights = checked_weights(sample_weight, features)
             # A row of no weight takes no place in a batch either.
             features, numbers, weights = features[weights > 0], numbers[weights > 0], weights[weights > 0]
             weights = weights / weights.mean()
         config = self.get_params()
         config["milestones"] = _epochs(config["milestones"])
+        config["batch_size"] = int(config["batch_size"])  # True is a whole number too
         seed = config.pop("random_state")
         if not isinstance(seed, Integral):
             seed = check_random_state(seed).randint(np.iinfo(np.int32).max)
@@ -241,8 +241,8 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         # In float64, so that a row's score does not depend on which rows it is computed with.
-        X = validate_data(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
-        scores = X @ self.coef_.T + self.intercept_
+        X = check_rows(self, X, accept_sparse="csr", dtype=np.float64, reset=False)
+        scores = linear_scores(X, self.coef_, self.intercept_)
         return scores[:, 0] if len(self.classes_) == 2 else scores
 
     def predict_proba(self, X: npt.ArrayLike) -> np.ndarray:
@@ -275,6 +275,43 @@ class LinearHead(ClassifierMixin, BaseEstimator):
         """Return one output for each class, also of two: (n_samples, n_classes)."""
         scores = self.decision_function(X)
         return np.column_stack([np.zeros_like(scores), scores]) if scores.ndim == 1 else scores
+
+
+def linear_scores(X: Any, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Return the outputs of a linear layer (C, d), (C,) for rows (n, d), dense or sparse: (n, C).
+
+    Raises
+    ------
+    InputError
+        If they overflow.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        scores: np.ndarray = X @ weight.T + bias
+    # Differences of outputs are taken later.
+    if not np.abs(scores).max(initial=0) <= np.finfo(scores.dtype).max / 4:  # nor is NaN
+        largest = largest_magnitude(X.data if sparse.issparse(X) else X)
+        raise InputError(
+            f"X: outputs of values as large as {largest:g} overflow {scores.dtype}; scale the features as "
+            "those of `fit` were"
+        )
+    return scores
+
+
+def checked_weights(sample_weight: npt.ArrayLike, X: Any) -> np.ndarray:
+    """Return the weights of the rows of `X`, or raise the error that says why they cannot be used."""
+    if isinstance(sample_weight, Real):
+        sample_weight = float(sample_weight)
+    weights: np.ndarray = _check_sample_weight(
+        sample_weight, X, ensure_non_negative=True, allow_all_zero_weights=False
+    )
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not np.isfinite(total):
+        raise InputError(
+            f"sample_weight: the sum of weights as large as {weights.max():g} overflows {weights.dtype}; "
+            "scale them down, only their ratios count"
+        )
+    return weights
 
 
 def _epochs(milestones: Any) -> tuple[int, ...]:

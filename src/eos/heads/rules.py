@@ -7,11 +7,19 @@ are computed in float64.
 import numpy as np
 import numpy.typing as npt
 
+from eos.validation import SMALLEST_SQUARED
+
 
 def unit_rows(features: np.ndarray, center: np.ndarray) -> np.ndarray:
     """Return features (n, d) less their center (d,), each row at unit length; a row that is 0 stays so."""
     rows = features.astype(np.float64) - center
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+    # Squares of such values vanish, or lose digits.
+    tiny = np.flatnonzero(lengths < SMALLEST_SQUARED)
+    tiny = tiny[rows[tiny].any(axis=1)]
+    if tiny.size:
+        rows[tiny] /= np.abs(rows[tiny]).max(axis=1, keepdims=True)
+        lengths[tiny] = np.linalg.norm(rows[tiny], axis=1, keepdims=True)
     return np.divide(rows, lengths, out=rows, where=lengths > 0)
 
 

@@ -107,7 +107,13 @@ def fit(
     momentum_buffer = np.zeros_like(layer)
     offset = None
     if config.logit_adjustment:
-        offset = (config.logit_adjustment * log_prior(labels, n_classes, sample_weight)).astype(dtype)
+        with np.errstate(over="ignore"):
+            offset = (config.logit_adjustment * log_prior(labels, n_classes, sample_weight)).astype(dtype)
+        if not np.isfinite(offset).all():
+            raise InputError(
+                f"logit_adjustment: {config.logit_adjustment:g} times the logarithms of the classes' shares "
+                f"overflows {np.dtype(dtype)}; give a smaller factor, 1 is that of the paper"
+            )
     draw = class_balanced_draw(labels) if config.class_balanced else None
     for epoch in range(1, config.epochs + 1):
         order = rng.permutation(n_samples) if draw is None else draw(rng)
@@ -123,9 +129,12 @@ def fit(
             config=config,
         )
         if not np.isfinite(layer).all():
+            # A step shrinks the weights by learning_rate * weight_decay of themselves.
+            decays = config.learning_rate * config.weight_decay > 1
+            also = f", weight_decay ({config.weight_decay:g})" if decays else ""
             raise InputError(
                 f"training diverged in epoch {epoch}: the weights are no longer finite; "
-                f"lower learning_rate ({config.learning_rate:g}) or standardise the features"
+                f"lower learning_rate ({config.learning_rate:g}){also} or standardise the features"
             )
         if on_epoch is not None:
             on_epoch(epoch, *_weight_and_bias(layer), loss)

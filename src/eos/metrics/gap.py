@@ -1,13 +1,12 @@
 """The generalization gap: how far the test embeddings of a class reach beyond its training embeddings."""
 
-import math
 from typing import Any, Literal, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from eos.errors import InputError
-from eos.validation import finite_features
+from eos.validation import finite_features, labels_of_one_kind, largest_magnitude
 
 Ranges = tuple[np.ndarray, np.ndarray]
 
@@ -74,7 +73,8 @@ def generalization_gap(
     ------
     InputError
         If a matrix holds NaN or infinity, widths or lengths do not match, a label is missing or of another
-        kind than the others, or a test class has no training rows, and so no range to compare with.
+        kind than the others, a test class has no training rows, and so no range to compare with, or values
+        are so large that a gap overflows.
 
     References
     ----------
@@ -141,7 +141,14 @@ def net_gap(per_class: npt.ArrayLike) -> float:
 def _excess(train_ranges: Ranges, rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:
     """Sum over features how far the classes of test rows reach beyond the training ranges; NaN stays NaN."""
     (train_low, train_high), (low, high) = train_ranges, _ranges(rows, numbers, len(train_ranges[0]))
-    return (np.maximum(0.0, high - train_high) + np.maximum(0.0, train_low - low)).sum(axis=1)
+    with np.errstate(over="ignore"):
+        gaps: np.ndarray = (np.maximum(0.0, high - train_high) + np.maximum(0.0, train_low - low)).sum(axis=1)
+    if np.isinf(gaps).any():
+        raise InputError(
+            f"test_features: values as large as {largest_magnitude(rows):g} reach so far beyond those of "
+            "train_features that their gap overflows float64; scale both down"
+        )
+    return gaps
 
 
 def _ranges(features: np.ndarray, numbers: np.ndarray, n_classes: int) -> Ranges:
@@ -186,24 +193,7 @@ def _checked(
 
 
 def _labels(labels: npt.ArrayLike, name: str, n_samples: int) -> np.ndarray:
-    array = np.asarray(labels)
-    if array.dtype.kind == "U" and not isinstance(labels, np.ndarray):
-        plain = np.asarray(labels, dtype=object)  # NumPy makes text of NaN and of numbers beside text
-        array = array if all(isinstance(label, str) for label in plain.ravel()) else plain
+    array = labels_of_one_kind(labels, name)
     if array.shape != (n_samples,):
         raise InputError(f"{name}: shape {array.shape}; give one per row of features, shape ({n_samples},)")
-    if array.dtype.kind in "fO":
-        values = array.tolist()
-        missing = [
-            row
-            for row, label in enumerate(values)
-            if label is None or (isinstance(label, float) and math.isnan(label))
-        ]
-        if missing:
-            raise InputError(
-                f"{name}: {len(missing)} are missing, the first in row {missing[0]}; drop such rows"
-            )
-        kinds = sorted({type(label).__name__ for label in values})
-        if len(kinds) > 1:
-            raise InputError(f"{name}: {' and '.join(kinds)} among each other; give labels of one kind")
     return array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,11 +14,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.utils._param_validation import StrOptions
 
+from eos.errors import InputError
+from eos.samplers.rows import FloatingRows
+from eos.validation import check_magnitude, check_squares
+
 # Rows whose kernel values are in memory at a time.
 _CHUNK = 512
 
 
-class BalancedSVM(BaseSampler):
+class BalancedSVM(FloatingRows, BaseSampler):
     """Over-sample with SMOTE, then replace labels by the predictions of an SVM.
 
     The classes are first balanced by SMOTE. A multi-class support-vector machine with an RBF kernel
@@ -57,7 +62,9 @@ class BalancedSVM(BaseSampler):
 
     Notes
     -----
-    Sparse input is accepted, but is made dense for the SVM, which needs centred features.
+    Features that are not floating point are sampled as float64; float32 stays float32. A pandas frame gets
+    its own dtypes back, so convert one of whole numbers first. Sparse input is accepted, but is made dense
+    for the SVM, which needs centred features.
 
     References
     ----------
@@ -101,6 +108,10 @@ class BalancedSVM(BaseSampler):
             random_state=self.random_state,
             k_neighbors=self.k_neighbors,
         )
+        values = X.data if sparse.issparse(X) else X
+        check_squares(values, "X")
+        check_magnitude(values, "X", float(np.finfo(X.dtype).max) / 4, f"interpolated in {X.dtype}")
+        self._check_neighbors(y)
         X_balanced, y_balanced = smote.fit_resample(X, y)
         rows = X_balanced.toarray() if sparse.issparse(X_balanced) else X_balanced
         self.svm_ = fitted_svm(rows, y_balanced)
@@ -108,6 +119,21 @@ class BalancedSVM(BaseSampler):
         if first < len(rows):
             y_balanced[first:] = predicted_labels(self.svm_, rows[first:])
         return X_balanced, y_balanced
+
+    def _check_neighbors(self, y: np.ndarray) -> None:
+        """Raise the error that says which class to be filled is too small for SMOTE's search."""
+        k = self.k_neighbors
+        if not isinstance(k, numbers.Integral):
+            k = getattr(k, "n_neighbors", None)  # of an object, which counts the point itself
+            k = k - 1 if isinstance(k, numbers.Integral) else 0
+        for label, n_samples in self.sampling_strategy_.items():
+            others = np.count_nonzero(y == label) - 1
+            if n_samples and k > others:
+                raise InputError(
+                    f"k_neighbors: {k} nearest members of class {label} are looked for, but a member has "
+                    f"{others} others; "
+                    + (f"give at most {others}" if others else "leave the class out, or give it more samples")
+                )
 
 
 def fitted_svm(rows: np.ndarray, labels: np.ndarray) -> Pipeline:

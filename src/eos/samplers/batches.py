@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.utils import check_X_y
 
 from eos.errors import InputError
 from eos.samplers.eos import EOS, Interpolations
+from eos.validation import check_magnitude, check_rows, labels_of_one_kind
 
 
 class BalancedDataset:
@@ -45,7 +46,13 @@ class BalancedDataset:
     """
 
     def __init__(self, X: Any, y: npt.ArrayLike, sampler: EOS) -> None:
-        self._features, labels = check_X_y(X, y, accept_sparse="csr", dtype=[np.float64, np.float32])
+        if not isinstance(sampler, EOS):
+            raise InputError(f"sampler: {sampler!r}; give an EOS, EOS(random_state=0) say")
+        self._features, labels = check_rows(
+            sampler, X, y, accept_sparse="csr", dtype=[np.float64, np.float32]
+        )
+        values = self._features.data if sparse.issparse(self._features) else self._features
+        check_magnitude(values, "X", float(np.finfo(np.float32).max) / 4, "made into batches of float32")
         made = sampler.fit_interpolations(self._features, labels)
         own = np.arange(len(labels))
         self.classes, self.labels = np.unique(np.concatenate([labels, made.labels]), return_inverse=True)
@@ -103,9 +110,11 @@ class BalancedBatchSampler:
     """
 
     def __init__(self, labels: npt.ArrayLike, batch_size: int, random_state: int) -> None:
-        if batch_size < 1:
-            raise InputError(f"batch_size: {batch_size}; give a number of rows, at least 1")
-        array = np.asarray(labels)
+        if not _whole(batch_size) or batch_size < 1:
+            raise InputError(f"batch_size: {batch_size!r}; give a number of rows, at least 1")
+        if not _whole(random_state) or random_state < 0:
+            raise InputError(f"random_state: {random_state!r}; give a whole number, 0 or more")
+        array = labels_of_one_kind(labels, "labels")
         if array.ndim != 1:
             raise InputError(f"labels: shape {array.shape}; give one per row, shape (n_samples,)")
         numbers = np.unique(array, return_inverse=True)[1]
@@ -119,12 +128,18 @@ class BalancedBatchSampler:
         return math.ceil(self._n_rows / self.batch_size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        if not _whole(self.epoch) or self.epoch < 0:
+            raise InputError(f"epoch: {self.epoch!r}; set it to a whole number, 0 or more")
         rng = np.random.default_rng([self.random_state, self.epoch])
         self.epoch += 1
         per_class = self._n_rows // len(self._members)
         # A row of this matrix has one row of every class, in any order.
         turns = np.column_stack([_shuffled(members, per_class, rng) for members in self._members])
         yield from np.array_split(rng.permuted(turns, axis=1).ravel(), len(self))
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, Integral)
 
 
 def _shuffled(members: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

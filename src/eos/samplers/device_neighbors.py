@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
 
 from eos.errors import InputError
+from eos.validation import numeric_matrix
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +67,19 @@ class DeviceNeighbors(BaseEstimator):
 
         if self.precision not in ("bfloat16", "float32"):
             raise InputError(f"precision: {self.precision!r} is neither 'bfloat16' nor 'float32'")
-        self._rows = self._sent(X)
+        _at_least_one(self.candidates, "candidates")
+        try:
+            torch.empty(0, device=self.device)
+        except (
+            RuntimeError,
+            AssertionError,
+            TypeError,
+        ) as error:  # torch's words for an unknown or a missing one
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"device: {self.device!r} cannot be used ({reason}); give 'cuda' or 'cpu'"
+            ) from error
+        self._rows = self._sent(_some_rows(X))
         self.n_samples_fit_, n_features = self._rows.shape
         # Around their middle the products are smaller, and so is their rounding.
         self._middle = self._rows.mean(dim=0)
@@ -81,7 +96,11 @@ class DeviceNeighbors(BaseEstimator):
 
     def kneighbors(self, X: Any, n_neighbors: int | None = None, return_distance: bool = True) -> Any:
         """Return the distances, unless not asked for, and the numbers of the nearest rows, nearest first."""
-        distances, rows = self._found(len(X), lambda part: self._sent(X[part]), n_neighbors)
+        check_is_fitted(self)
+        queries = _some_rows(X)
+        if queries.shape[1] != self._rows.shape[1]:
+            raise InputError(f"X: {queries.shape[1]} columns, but {self._rows.shape[1]} were fitted")
+        distances, rows = self._found(len(queries), lambda part: self._sent(queries[part]), n_neighbors)
         return (distances, rows) if return_distance else rows
 
     def kneighbors_of_rows(self, rows: np.ndarray, n_neighbors: int | None = None) -> np.ndarray:
@@ -91,6 +110,14 @@ class DeviceNeighbors(BaseEstimator):
         """
         import torch
 
+        check_is_fitted(self)
+        rows = np.asarray(rows)
+        # On a GPU a number out of range would end the process's use of it.
+        if rows.ndim != 1 or rows.dtype.kind not in "iu" or not rows.size or not self._has(rows):
+            raise InputError(
+                f"rows: {rows.dtype} of shape {rows.shape}; give numbers of fitted rows, 0 to "
+                f"{self.n_samples_fit_ - 1}, at least one"
+            )
         numbers = torch.as_tensor(rows, device=self.device)
         return self._found(len(rows), lambda part: self._rows[numbers[part]], n_neighbors)[1]
 
@@ -99,6 +126,9 @@ class DeviceNeighbors(BaseEstimator):
         rows = self.kneighbors(X, n_neighbors, return_distance=False)
         starts = np.arange(0, rows.size + 1, rows.shape[1])
         return csr_matrix((np.ones(rows.size), rows.ravel(), starts), shape=(len(rows), self.n_samples_fit_))
+
+    def _has(self, rows: np.ndarray) -> bool:
+        return bool(rows.min() >= 0 and rows.max() < self.n_samples_fit_)
 
     def _sent(self, rows: np.ndarray) -> torch.Tensor:
         import torch
@@ -118,9 +148,10 @@ class DeviceNeighbors(BaseEstimator):
         """Return distances and row numbers, (n_queries, n_neighbors) both, a block of queries at a time."""
         import torch
 
-        n_neighbors = n_neighbors or self.n_neighbors
+        n_neighbors = self.n_neighbors if n_neighbors is None else n_neighbors
+        _at_least_one(n_neighbors, "n_neighbors")
         if n_neighbors > self.n_samples_fit_:
-            raise ValueError(f"n_neighbors: {n_neighbors} asked for among {self.n_samples_fit_} rows")
+            raise InputError(f"n_neighbors: {n_neighbors} asked for among {self.n_samples_fit_} rows")
         n_candidates = min(self.n_samples_fit_, max(self.candidates, 2 * n_neighbors))
         n_features = self._rows.shape[1]
         length = max(1, min(_DISTANCES // len(self._low), _DIFFERENCES // (n_candidates * n_features)))
@@ -154,3 +185,15 @@ class DeviceNeighbors(BaseEstimator):
         columns = (groups[:, :, None] * _GROUP + within).flatten(1)
         nearest = far.gather(1, columns).topk(n_candidates, dim=1, largest=False, sorted=False).indices
         return columns.gather(1, nearest).sort(dim=1).values
+
+
+def _at_least_one(value: Any, name: str) -> None:
+    if not isinstance(value, Integral) or value < 1:
+        raise InputError(f"{name}: {value!r}; give a whole number from 1")
+
+
+def _some_rows(X: Any) -> np.ndarray:
+    rows = numeric_matrix(X, "X")
+    if not len(rows):
+        raise InputError("X: there are no rows; give at least one")
+    return rows

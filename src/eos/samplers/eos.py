@@ -10,15 +10,17 @@ from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy, check_target_type
+from imblearn.utils import check_sampling_strategy
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
-from sklearn.utils.validation import validate_data
+from sklearn.utils.multiclass import check_classification_targets
 
 from eos.errors import InputError
-from eos.samplers.neighbors import ExactNeighbors, largest_magnitude
+from eos.samplers.neighbors import ExactNeighbors
+from eos.samplers.rows import FloatingRows
+from eos.validation import check_magnitude, check_squares, labels_of_one_kind
 
 # Of the rows that are searched for, this many values are copied at once: at most 256 MB.
 _QUERIED_VALUES = 2**25
@@ -83,7 +85,7 @@ class Interpolations:
         return difference
 
 
-class EOS(BaseOverSampler):
+class EOS(FloatingRows, BaseOverSampler):
     """Over-sample each class towards its nearest enemies (Expansive Over-Sampling).
 
     A synthetic sample lies on the segment from a member of its class (the base) towards one of the
@@ -246,12 +248,6 @@ class EOS(BaseOverSampler):
         self.step_size = step_size
         self.metric = metric
 
-    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, np.ndarray, bool]:  # noqa: N802 - imbalanced-learn's name
-        # Steps are fractions: on whole-number features they would be cut off, or wrap around.
-        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-        X, y = validate_data(self, X=X, y=y, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32])
-        return X, y, binarize_y
-
     def fit_interpolations(self, X: Any, y: Any) -> Interpolations:
         """Draw the samples as triples, without making their rows.
 
@@ -282,6 +278,8 @@ class EOS(BaseOverSampler):
         True
         """
         self._validate_params()
+        labels_of_one_kind(y, "y")  # before anything compares them
+        check_classification_targets(y)
         X, y, _ = self._check_X_y(X, y)
         self.sampling_strategy_ = check_sampling_strategy(self.sampling_strategy, y, self._sampling_type)
         return self._interpolations(X, y)
@@ -293,12 +291,8 @@ class EOS(BaseOverSampler):
         return stacked, np.concatenate([y, made.labels])
 
     def _interpolations(self, X: Any, y: np.ndarray) -> Interpolations:
-        values, limit = (X.data if sparse.issparse(X) else X), np.finfo(X.dtype).max / 4
-        if (largest := largest_magnitude(values)) > limit:
-            raise ValueError(
-                f"X: values as large as {largest:g} cannot be interpolated, the steps overflow {X.dtype}; "
-                f"scale the features down (to {limit:g} at most)"
-            )
+        values = X.data if sparse.issparse(X) else X
+        check_magnitude(values, "X", float(np.finfo(X.dtype).max) / 4, f"interpolated in {X.dtype}")
         random_state = check_random_state(self.random_state)
         members_of = _members(y)
         filled = {label: count for label, count in self.sampling_strategy_.items() if count}
@@ -362,6 +356,7 @@ class EOS(BaseOverSampler):
         random_state: np.random.RandomState,
     ) -> list[Triples]:
         """Draw bases, enemies among their neighbors, and steps in [0, 1) for each class."""
+        check_squares(X.data if sparse.issparse(X) else X, "X")
         self._fit_neighbors(X)
         neighbors = self._nearest_rows(X, [members_of[label] for label in filled])
         fallback_classes, drawn = [], []
@@ -512,7 +507,7 @@ def _members(y: np.ndarray) -> dict[Any, np.ndarray]:
     """Return the row numbers of each label, ascending."""
     order = np.argsort(y, kind="stable")
     labels, starts = np.unique(y[order], return_index=True)
-    return dict(zip(labels.tolist(), np.split(order, starts[1:]), strict=True))
+    return dict(zip(labels, np.split(order, starts[1:]), strict=True))
 
 
 def _places(uniform: np.ndarray, counts: np.ndarray) -> np.ndarray:

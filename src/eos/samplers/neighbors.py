@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from eos.samplers.progress import reported
+from eos.validation import largest_magnitude
 
 # Distances are computed of this many rows at a time, and this many in all: 4 MB of float32 stay in the cache.
 _WIDTH, _BLOCK = 2048, 2**20
@@ -285,11 +286,6 @@ def _error(bound: np.ndarray, own: np.ndarray, n_features: int) -> np.ndarray:
     length = np.sqrt(own)
     reach = length + np.sqrt(np.maximum(bound + own, 0) + 8 * (n_features + 4) * unit * own)
     return 1.1 * unit * reach * (n_features + 7) * (2 * length + reach) + n_features * single.tiny
-
-
-def largest_magnitude(values: np.ndarray) -> float:
-    """Return the largest magnitude; `np.abs` would be a second array of the size of the first."""
-    return max(float(values.max(initial=0)), -float(values.min(initial=0)))
 
 
 def _squares(rows: np.ndarray) -> np.ndarray:

@@ -66,9 +66,12 @@ def oversample(
     Raises
     ------
     InputError
-        If the sampler is unknown or cannot work with the data: a class is too small, say.
+        If the sampler is unknown or cannot work with the data: a class is too small, say, or features are no
+        floating-point numbers, in which samplers would compute with whole ones.
     """
     sampler = find(samplers, name, what="sampler").load()
+    if features.dtype.kind != "f":
+        raise InputError(f"sampler {name}: features of {features.dtype}; give float32 or float64")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:

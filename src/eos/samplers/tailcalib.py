@@ -7,20 +7,20 @@ from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_target_type
 from scipy import sparse
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import validate_data
 from threadpoolctl import threadpool_limits
 
 from eos.errors import InputError
+from eos.samplers.rows import FloatingRows
+from eos.validation import LARGEST_SQUARED, largest_magnitude
 
 # What the published code adds to the diagonal of every covariance, so that it has a Cholesky factor.
 _JITTER = 1e-4
 
 
-class TailCalib(BaseOverSampler):
+class TailCalib(FloatingRows, BaseOverSampler):
     """Over-sample each class by Gaussians that are calibrated by the nearest classes (TailCalib).
 
     A sample x of a class to be filled gets a Gaussian of its own: its mean is the mean of x and the
@@ -104,12 +104,6 @@ class TailCalib(BaseOverSampler):
         self.n_neighbors = n_neighbors
         self.alpha = alpha
 
-    def _check_X_y(self, X: Any, y: Any) -> tuple[Any, np.ndarray, bool]:  # noqa: N802 - imbalanced-learn's name
-        # Samples are fractions: on whole-number features they would be cut off.
-        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-        X, y = validate_data(self, X=X, y=y, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32])
-        return X, y, binarize_y
-
     def _fit_resample(self, X: Any, y: np.ndarray) -> tuple[Any, np.ndarray]:
         random_state = check_random_state(self.random_state)
         rows = X.toarray() if sparse.issparse(X) else X
@@ -123,6 +117,11 @@ class TailCalib(BaseOverSampler):
                 new = self._draw(members, factors, n_samples, random_state)
                 with np.errstate(over="ignore"):
                     new = new.astype(X.dtype)
+                if not np.isfinite(new).all():
+                    raise InputError(
+                        f"X: samples of values as large as {largest_magnitude(rows):g} with alpha "
+                        f"{self.alpha:g} overflow {X.dtype}; scale the features down, or lower alpha"
+                    )
                 made.append(type(X)(new) if sparse.issparse(X) else new)
         stacked = sparse.vstack(made, format=X.format) if sparse.issparse(X) else np.concatenate(made)
         labels = [np.full(n_samples, label, dtype=y.dtype) for label, n_samples in filled.items()]
@@ -130,6 +129,12 @@ class TailCalib(BaseOverSampler):
 
     def _fit_classes(self, rows: np.ndarray, y: np.ndarray) -> np.ndarray:
         """Set the classes' means and covariances; return the Cholesky factors of the latter."""
+        # As squares of distances between classes are taken later, a class that does not spread is no help.
+        if (largest := largest_magnitude(rows)) > LARGEST_SQUARED:
+            raise InputError(
+                f"X: covariances of values as large as {largest:g} overflow; scale the features down (to "
+                f"{LARGEST_SQUARED:g} at most)"
+            )
         means, covariances = [], []
         for label in np.unique(y):
             members = rows[y == label]
@@ -137,11 +142,6 @@ class TailCalib(BaseOverSampler):
             centred = members - means[-1]
             covariances.append(centred.T @ centred / max(1, len(members) - 1))
         self.means_, self.covariances_ = np.stack(means), np.stack(covariances)
-        if not np.isfinite(self.covariances_).all():
-            raise InputError(
-                f"X: covariances of values as large as {np.abs(rows).max():g} overflow; scale the features "
-                "down"
-            )
         # The jitter has to be more than what rounding can make negative.
         largest = self.covariances_.diagonal(axis1=1, axis2=2).max(initial=0)
         jitter = max(_JITTER, 1e-10 * largest)
@@ -164,5 +164,5 @@ class TailCalib(BaseOverSampler):
             for number in np.unique(source):
                 chosen = source == number
                 new[chosen] += normal[chosen] @ factors[number].T / np.sqrt(k)
-        new += np.sqrt(self.alpha) * random_state.standard_normal((n_samples, 1))
+        new += np.sqrt(float(self.alpha)) * random_state.standard_normal((n_samples, 1))
         return new
