@@ -90,6 +90,6 @@ def test_the_extras_are_what_requirements_pin() -> None:
     named = [*project["dependencies"], *extras["pipeline"], *extras["backbones"], *extras["dev"]]
     listed = {re.split(r"[\[<>=]", name)[0].lower() for name in named} - {project["name"]}
     lines = (ROOT / "requirements.txt").read_text().lower().splitlines()
-    pinned = {line.split("==")[0] for line in lines if "==" in line}
+    pinned = {re.split(r"\[|==", line)[0] for line in lines if "==" in line}
     assert listed <= pinned
     assert pinned <= listed | {"kiwisolver", "ruamel.yaml.clib"}
