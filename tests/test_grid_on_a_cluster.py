@@ -260,3 +260,18 @@ def test_a_lost_node_a_lost_worker_and_a_cell_that_fails(cluster: Any, tmp_path:
     assert "1 of 1 tasks done" in output
     assert [line for line in output.splitlines() if "Running stage" in line] == ["Running stage 'score':"]
     assert json.loads(project.succeed("dvc", "status", "--json")) == {}
+
+
+@pytest.mark.parametrize(
+    ("url", "message"), [(None, "DVC has no default remote"), ("../store", "counts from this clone")]
+)
+def test_a_remote_that_tasks_would_not_find(url: str | None, message: str, tmp_path: Path) -> None:
+    project = Project(tmp_path / "project", tmp_path / "journal.txt")
+    if url:
+        project.succeed("dvc", "remote", "add", "--default", "store", url)
+    running = project.start("--remote")
+    output, _ = running.communicate(timeout=60)
+    assert running.returncode == 1
+    assert output.startswith("error: --remote: ")
+    assert message in output
+    assert len(output.splitlines()) == 1

@@ -477,6 +477,21 @@ def packed() -> bytes:
     return buffer.getvalue()
 
 
+def check_remote() -> None:
+    """Refuse a default remote that a task would not find."""
+    names = subprocess.run(
+        [sys.executable, "-m", "dvc", "config", "core.remote"], capture_output=True, text=True, check=False
+    ).stdout.split()
+    if not names:
+        raise InputError("--remote: DVC has no default remote; `dvc remote add --default NAME URL` names one")
+    url = dvc("config", f"remote.{names[0]}.url").strip()
+    if "://" not in url and not Path(url).is_absolute():
+        raise InputError(
+            f"--remote: the url of {names[0]}, {url}, counts from this clone, and tasks run elsewhere; give "
+            f"an absolute path: `dvc remote modify {names[0]} url ...`"
+        )
+
+
 def local_config() -> str:
     """Return what DVC was told for this clone alone: a remote's credentials, say."""
     path = Path(".dvc", "config.local")
@@ -553,6 +568,8 @@ def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: arg
     resources = parameters.cluster.stages
     gpu = {name: machine(parameters, name)["device"] != "cpu" for name in parameters.datasets}
     known = list(lock_entries(LOCK))
+    if chosen.remote:
+        check_remote()
     if not chosen.dry_run:
         start_ray(chosen)
         if not has_gpu():
