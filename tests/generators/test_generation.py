@@ -205,6 +205,18 @@ def test_saves_are_some_time_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     assert saved == [None, None, 3, 3]
 
 
+@EVERY
+def test_images_of_weights_that_the_last_step_broke_are_an_error(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(self: base.Model, label: int, count: int) -> torch.Tensor:
+        return torch.full((count, 1, 8, 8), torch.nan)
+
+    monkeypatch.setattr(GENERATORS[name].load(), "draw", draw)
+    with pytest.raises(InputError, match="training diverged: the images of class 1 are not finite; lower le"):
+        run(name, *ramps((12, 5, 3)))
+
+
 def test_gamo_mixes_members_of_the_class() -> None:
     images, labels = ramps((20, 4, 1))
     made = run("gamo", images, labels)
