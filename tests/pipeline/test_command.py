@@ -180,14 +180,19 @@ command.run(main)
 """
 
 
-def start(folder: Path, *, shell: bool = True, session: bool = False, **more: str) -> subprocess.Popen[str]:
-    """Start that stage as the child of a shell which stands for DVC, or of this process."""
+DVC_STAGE = "DVC_STAGE=train@digits-0-ce"
+
+
+def start(folder: Path, *, between: str = "", session: bool = False) -> subprocess.Popen[str]:
+    """Start that stage by this process, or by a shell which stands for DVC and has a command between them."""
     script = folder / "stage.py"
     script.write_text(STAGE.replace("SOURCE", repr(str(helpers.ROOT / "src"))))
     command = [sys.executable, str(script)]
-    if shell:
-        command = ["sh", "-c", "$0 $1; true", *command]
-    environment = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"} | more
+    if between:
+        command = ["sh", "-c", f'{between} "$0" "$1"; true', *command]
+    environment = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"}
+    if session:
+        environment["DVC_STAGE"] = "train@digits-0-ce"
     return subprocess.Popen(
         command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=session
     )
@@ -199,12 +204,16 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("deaf", [False, True])
-def test_a_stage_ends_with_the_dvc_that_started_it(deaf: bool, tmp_path: Path) -> None:
-    """Also within a computation that Python does not interrupt."""
+@pytest.mark.parametrize(
+    ("between", "deaf"),
+    [("env", False), ("env", True), ('sh -c \'"$0" "$1"; true\'', False)],
+    ids=["none between", "deaf", "a shell between"],
+)
+def test_a_stage_ends_with_the_dvc_that_started_it(between: str, deaf: bool, tmp_path: Path) -> None:
+    """Also within a computation that Python does not interrupt, and where DVC's shell outlives DVC."""
     if deaf:
         (tmp_path / "deaf").touch()
-    dvc = start(tmp_path, DVC_STAGE="train@digits-0-ce")
+    dvc = start(tmp_path, between=f"{DVC_STAGE} {between}")
     wait_for(tmp_path / "runs", dvc)
     dvc.kill()
     _, told = dvc.communicate(timeout=60)  # until the stage has ended, too
@@ -214,13 +223,13 @@ def test_a_stage_ends_with_the_dvc_that_started_it(deaf: bool, tmp_path: Path) -
 
 def test_a_stage_whose_dvc_died_before_it_looked_ends(tmp_path: Path) -> None:
     """Its parent is then another process, which started neither, in another session."""
-    stage = start(tmp_path, shell=False, session=True, DVC_STAGE="train@digits-0-ce")
+    stage = start(tmp_path, session=True)
     _, told = stage.communicate(timeout=60)
     assert (stage.returncode, told) == (1, "interrupted; the same command goes on from here\n")
 
 
 def test_a_stage_that_was_started_by_hand_goes_on_alone(tmp_path: Path) -> None:
-    shell = start(tmp_path)
+    shell = start(tmp_path, between="env")
     wait_for(tmp_path / "runs", shell)
     shell.kill()
     (tmp_path / "go on").touch()
@@ -230,7 +239,7 @@ def test_a_stage_that_was_started_by_hand_goes_on_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_stage_with_one_line(number: signal.Signals, tmp_path: Path) -> None:
-    stage = start(tmp_path, shell=False)
+    stage = start(tmp_path)
     wait_for(tmp_path / "runs", stage)
     stage.send_signal(number)
     _, told = stage.communicate(timeout=60)

@@ -6,6 +6,7 @@ one line.
 """
 
 import _thread
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -67,7 +68,7 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
     ):
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         if "DVC_STAGE" in os.environ and os.name == "posix":
-            Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+            Thread(target=_end_with_dvc, args=(os.environ["DVC_STAGE"],), daemon=True).start()
         from eos.config.cells import is_portable
 
         arguments = {
@@ -81,16 +82,31 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
         write_seconds(stage, "-".join(sys.argv[1:]) or "all", time.perf_counter() - start, measured or {})
 
 
-def _end_with(dvc: int) -> None:
+def _end_with_dvc(stage: str) -> None:
     """Stop this process, as Ctrl-C does, once DVC has died: the next one starts the same stage beside it.
 
     A parent in another session is none that has started it: that one died before this looked.
     """
-    while os.getppid() == dvc and os.getsid(dvc) == os.getsid(0):
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+    first = _up_to_dvc(stage)
+    with contextlib.suppress(OSError):  # it died just now
+        while _up_to_dvc(stage) == first and os.getsid(first[-1]) == os.getsid(0):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
     _thread.interrupt_main(signal.SIGTERM)
     time.sleep(SECONDS_TO_STOP)
     os._exit(1)  # within a long computation of a library, which Python does not interrupt
+
+
+def _up_to_dvc(stage: str) -> list[int]:
+    """Return the processes from the parent up to DVC: some shells stay between, and have DVC's variable, too.
+
+    Where there is no /proc, the parent is as far as it goes.
+    """
+    found = [os.getppid()]
+    with contextlib.suppress(OSError):
+        while f"DVC_STAGE={stage}".encode() in Path(f"/proc/{found[-1]}/environ").read_bytes().split(b"\0"):
+            state = Path(f"/proc/{found[-1]}/stat").read_text(encoding="utf-8", errors="replace")
+            found.append(int(state.rpartition(")")[2].split()[1]))
+    return found
 
 
 def write_seconds(stage: str, cell: str, elapsed: float, measured: Mapping[str, Any]) -> None:
