@@ -80,7 +80,7 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path: Path) -> No
         with replacing(path):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as write() has it, without a name
 
-    with pytest.raises(OSError, match=rf"No space left on device: '{path}'"):
+    with pytest.raises(OSError, match=rf"No space left on device: '{path}'$"):
         fill_the_disk()
     assert read_arrays(path)["x"].tolist() == [0, 1, 2]
 
@@ -90,7 +90,7 @@ def test_an_error_of_the_system_tells_of_the_file_itself(tmp_path: Path) -> None
     path.mkdir()
     with pytest.raises(IsADirectoryError) as caught:
         write_text(path, "new")
-    assert (caught.value.filename, caught.value.filename2) == (str(path), None)
+    assert str(caught.value) == f"[Errno {errno.EISDIR}] Is a directory: '{path}'"
     with pytest.raises(FileNotFoundError, match=r"other\.txt"), replacing(tmp_path / "b.txt"):
         (tmp_path / "other.txt").read_text()
 

@@ -67,7 +67,7 @@ def naming(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
         yield
     except OSError as error:
         if error.filename is None or error.filename == os.fspath(instead_of or ""):
-            error.filename, error.filename2 = os.fspath(path), None
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         raise
 
 
