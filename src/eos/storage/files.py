@@ -175,7 +175,7 @@ def read_weights(path: Path, sha256: str) -> Arrays:
     require_file(path)
     raw = path.read_bytes()
     if hashlib.sha256(raw).hexdigest() != sha256:
-        raise InputError(f"{path}: damaged or changed: its digest is not the one that was noted; {REPLACE}")
+        raise InputError(f"{path}: damaged or changed: its SHA-256 is not {sha256[:8]}..; {REPLACE}")
     try:
         return load(raw)
     except SafetensorError as error:
