@@ -161,8 +161,9 @@ def test_a_defect_of_ours_keeps_its_traceback(error: Exception, monkeypatch: pyt
 
 # A stage of its own process. It says that it runs; what it then does is its first argument.
 STAGE = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 sys.path.insert(0, SOURCE)
 from eos.pipeline import command
 command.SECONDS_BETWEEN_LOOKS, command.SECONDS_TO_STOP = 0.02, 0.2
