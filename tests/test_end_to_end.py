@@ -417,7 +417,7 @@ def test_bad_parameters_stop_with_one_error_and_lose_nothing(
     clone.succeed("dvc", "checkout")
 
 
-def test_a_network_that_lacks_what_goes_with_it_is_named(clone: Clone) -> None:
+def test_a_network_whose_description_was_changed_is_named(clone: Clone) -> None:
     path = clone.folder / "models/networks/digits-0/ce/network.json"
     whole = path.read_bytes()
     path.unlink()  # it may be a link into the cache
@@ -426,7 +426,7 @@ def test_a_network_that_lacks_what_goes_with_it_is_named(clone: Clone) -> None:
     path.write_bytes(whole)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "error: models/networks/digits-0/ce/network.json: does not hold 'last'; run"
+        "error: models/networks/digits-0/ce/network.json: damaged or changed: its content is not what its "
     )
 
 

@@ -44,6 +44,32 @@ def outputs(path: Path) -> dict[str, Any]:
     return {name: {out["path"]: out["md5"] for out in stage["outs"]} for name, stage in stages.items()}
 
 
+def test_entries_of_the_run_cache_at_which_dvc_would_end_are_removed(
+    lock: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stage = yaml.safe_load(lock.read_bytes())["stages"]["train@digits-0-ce"]
+    entry = yaml.safe_dump(stage, sort_keys=False).encode()
+    before_outs = entry[: entry.index(b"outs:")]
+    runs = lock.parent / ".dvc/cache/runs"
+    contents = {
+        "ab/1/whole": entry,
+        "ab/1/cut": before_outs,
+        "ab/2/empty": b"",
+        "cd/3/bytes": b"\xff" + entry,
+    }
+    for name, content in contents.items():
+        (runs / name).parent.mkdir(parents=True, exist_ok=True)
+        (runs / name).write_bytes(content)
+    (runs / "cd/4").mkdir()
+    told = mend(capsys)
+    # Nor is a folder left that has no entry.
+    assert {str(path.relative_to(runs)) for path in runs.glob("*/*")} == {"ab/1"}
+    assert [path.name for path in (runs / "ab/1").iterdir()] == ["whole"]
+    for name in ("ab/1/cut", "ab/2/empty", "cd/3/bytes"):
+        assert f".dvc/cache/runs/{name} is damaged: removed, its stage runs again" in told
+    assert mend(capsys) == ""
+
+
 @pytest.mark.slow
 def test_a_lock_file_that_was_cut_off_anywhere_is_mended(
     lock: Path, capsys: pytest.CaptureFixture[str]

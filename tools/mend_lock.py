@@ -1,9 +1,14 @@
-"""Take the committed dvc.lock where the one in the working tree is missing, empty or cut off.
+"""Mend dvc.lock and DVC's run cache, where something has damaged them.
 
+The committed dvc.lock is taken where the one in the working tree is missing, empty or cut off.
 DVC rewrites the file in place after every stage. Whoever stops it at that moment has a part of the file, with
 which DVC ends at once, or forgets what was made. `make repro` runs this first; what the committed file does
 not know then comes back from DVC's run cache. So do entries that were taken out on purpose, until that is
 committed.
+
+A disk may damage entries of the run cache. DVC drops most of these by itself; at the others it ends, at every
+run, with `'outs'` or `unable to read`, and at a folder without an entry, with `join() argument must be str`.
+They are removed, and their stages run again.
 """
 
 import subprocess
@@ -13,10 +18,17 @@ from typing import Any
 import yaml
 
 LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
+RUNS = Path(".dvc/cache/runs")  # where `dvc config cache.dir` says nothing else
 
 
 def main() -> None:
-    """Mend the file if it needs it, and say so."""
+    """Mend what needs it, and say so."""
+    for path in unreadable(RUNS):
+        path.unlink()
+        print(f"{path} is damaged: removed, its stage runs again", flush=True)
+    for folder in RUNS.glob("*/*"):
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
     show = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
     if show.returncode != 0:
         return  # no commit, or none with a lock: there is nothing to take, and nothing that could be missed
@@ -26,6 +38,19 @@ def main() -> None:
         temporary.write_bytes(show.stdout)
         temporary.replace(LOCK)
         print(f"{LOCK} {reason}: the committed one was taken", flush=True)
+
+
+def unreadable(runs: Path) -> list[Path]:
+    """Return the entries of a run cache at which DVC would end: those without outputs, or no text."""
+    found = []
+    for path in sorted(runs.glob("*/*/*")):
+        try:
+            whole = "\nouts:\n" in path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            whole = False
+        if not whole:
+            found.append(path)
+    return found
 
 
 def damage(content: bytes | None, committed: bytes) -> str | None:

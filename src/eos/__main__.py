@@ -27,7 +27,12 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name; `sys.argv` has them by default."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    # Also what a command imports: who stops it there is told so in one line.
+    with ending_in_one_line(interrupted="nothing was written", lower="give less at a time"):
+        _run(sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: Sequence[str]) -> None:
     parser = _Parser(
         prog="python -m eos", description="Imbalanced images or embeddings in, a classifier out."
     )
@@ -43,12 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser.parse_args(arguments)
     assert module is not None  # the parser has refused every other name
     try:
-        with ending_in_one_line(interrupted="nothing was written", lower="give less at a time"):
-            try:
-                module.run(parsed)
-                sys.stdout.flush()
-            except BrokenPipeError:  # who reads the lines has seen enough
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        module.run(parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:  # who reads the lines has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ModuleNotFoundError as error:
         extra = COMMANDS[parsed.command][1]
         sys.exit(f"error: no library {error.name!r}; pip install 'eos-imbalanced[{extra}]'")

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +19,7 @@ from eos.generators.base import Progress
 from eos.generators.generation import Generated, generate
 from eos.registry import GENERATORS
 from eos.storage.files import Arrays
+from eos.training.checkpoints import FileCheckpoint
 from tests.helpers import DEVICE, given, same
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -171,6 +173,23 @@ def test_resumed_is_uninterrupted(name: str, stops: tuple[int, ...]) -> None:
     assert told[-1].done == told[-1].total
 
 
+@pytest.mark.usefixtures("often")
+def test_a_damaged_checkpoint_costs_the_epochs_only(tmp_path: Path) -> None:
+    images, labels = ramps((12, 5, 3))
+    checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
+
+    def stop(progress: Progress) -> None:
+        raise StoppedError
+
+    with pytest.raises(StoppedError):
+        run("gamo", images, labels, checkpoint=checkpoint, on_progress=stop)
+    # The state after an epoch is saved before it is told of, so that there is one.
+    content = bytearray(checkpoint.path.read_bytes())
+    content[len(content) // 2] ^= 16
+    checkpoint.path.write_bytes(content)
+    assert_same(run("gamo", images, labels), run("gamo", images, labels, checkpoint=checkpoint))
+
+
 def test_saves_are_some_time_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock by which every epoch takes seven seconds, the first twenty have passed after the third."""
     ticks = count(0, 7)
@@ -184,6 +203,18 @@ def test_saves_are_some_time_apart(monkeypatch: pytest.MonkeyPatch) -> None:
 
     run("gamo", images, labels, checkpoint=checkpoint, on_progress=look, epochs=4)
     assert saved == [None, None, 3, 3]
+
+
+@EVERY
+def test_images_of_weights_that_the_last_step_broke_are_an_error(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def draw(self: base.Model, label: int, count: int) -> torch.Tensor:
+        return torch.full((count, 1, 8, 8), torch.nan)
+
+    monkeypatch.setattr(GENERATORS[name].load(), "draw", draw)
+    with pytest.raises(InputError, match="training diverged: the images of class 1 are not finite; lower le"):
+        run(name, *ramps((12, 5, 3)))
 
 
 def test_gamo_mixes_members_of_the_class() -> None:

@@ -1,6 +1,7 @@
 """A network comes back from its files as it was, or the file that is wrong is named."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,14 @@ def network() -> Network:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, network: Network) -> Path:
+def weights(network: Network) -> dict[str, dict[str, Any]]:
     other = build_network("resnet8", channels=1, n_classes=3, classifier="cosine")
-    save_network(tmp_path / "new", {"last": network.state_dict(), "test": other.state_dict()}, DESCRIPTION)
+    return {"last": network.state_dict(), "test": other.state_dict()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, weights: dict[str, dict[str, Any]]) -> Path:
+    save_network(tmp_path / "new", weights, DESCRIPTION)
     return tmp_path / "new"
 
 
@@ -48,9 +54,10 @@ def test_what_was_saved_comes_back(folder: Path, network: Network) -> None:
 
 
 @pytest.mark.parametrize("name", DESCRIPTION)
-def test_a_description_that_lacks_something_is_named(folder: Path, name: str) -> None:
-    path = folder / "network.json"
-    path.write_text(json.dumps({key: value for key, value in DESCRIPTION.items() if key != name}))
+def test_a_description_that_lacks_something_is_named(
+    folder: Path, weights: dict[str, dict[str, Any]], name: str
+) -> None:
+    save_network(folder, weights, {key: value for key, value in DESCRIPTION.items() if key != name})
     with pytest.raises(InputError, match=rf"network\.json: does not hold '{name}'; run `dvc repro`"):
         load_saved(folder, "last")
 
@@ -64,9 +71,9 @@ def test_a_description_that_lacks_something_is_named(folder: Path, name: str) ->
     ],
 )
 def test_a_description_of_another_network_is_named(
-    folder: Path, changed: dict[str, Any], message: str
+    folder: Path, weights: dict[str, dict[str, Any]], changed: dict[str, Any], message: str
 ) -> None:
-    (folder / "network.json").write_text(json.dumps(DESCRIPTION | changed))
+    save_network(folder, weights, DESCRIPTION | changed)
     with pytest.raises(InputError, match=message):
         load_saved(folder, "last")
 
@@ -77,4 +84,52 @@ def test_missing_and_damaged_weights_are_named(folder: Path) -> None:
     path = folder / "last.safetensors"
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match=r"last\.safetensors: damaged"):
+        load_saved(folder, "last")
+
+
+def flip(path: Path, place: int, bit: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1 << bit
+    path.write_bytes(content)
+
+
+def test_one_wrong_bit_anywhere_in_the_weights_is_refused(folder: Path) -> None:
+    path, draw = folder / "last.safetensors", random.Random(0)
+    size = path.stat().st_size
+    for place in (0, 7, 8, 20, size - 1, *(draw.randrange(size) for _ in range(40))):
+        bit = draw.randrange(8)
+        flip(path, place, bit)
+        with pytest.raises(InputError, match=r"last\.safetensors: damaged or changed: .*; remove it and run"):
+            load_saved(folder, "last")
+        flip(path, place, bit)
+    assert load_saved(folder, "last").epoch == 9
+
+
+def test_the_weights_of_another_rule_in_their_place_are_refused(folder: Path) -> None:
+    (folder / "test.safetensors").replace(folder / "last.safetensors")
+    with pytest.raises(InputError, match=r"last\.safetensors: damaged or changed"):
+        load_saved(folder, "last")
+
+
+def test_one_wrong_bit_anywhere_in_the_description_is_refused_or_says_the_same(folder: Path) -> None:
+    path = folder / "network.json"
+    whole, draw, refused = json.loads(path.read_text()), random.Random(0), 0
+    for place in range(0, path.stat().st_size, 3):
+        bit = draw.randrange(8)
+        flip(path, place, bit)
+        try:
+            load_saved(folder, "last")
+        except InputError as error:
+            refused += 1
+            assert str(error).startswith(f"{path}: "), place  # noqa: PT017
+        else:
+            assert json.loads(path.read_text()) == whole, place  # a space that became a line feed, say
+        flip(path, place, bit)
+    assert refused > 0.3 * path.stat().st_size
+
+
+def test_a_description_without_digests_is_refused(folder: Path) -> None:
+    """Of a network that was trained before there were any."""
+    (folder / "network.json").write_text(json.dumps(DESCRIPTION))
+    with pytest.raises(InputError, match=r"network\.json: does not hold 'sha256'; run `dvc repro`"):
         load_saved(folder, "last")

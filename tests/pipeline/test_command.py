@@ -1,7 +1,11 @@
 """How a stage's script is run: its arguments, the switches, what ends it, and the seconds."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -153,3 +157,99 @@ def test_a_defect_of_ours_keeps_its_traceback(error: Exception, monkeypatch: pyt
 
     with pytest.raises(type(error), match="a defect"):
         run(main, monkeypatch)
+
+
+# A stage of its own process. It says that it runs; what it then does is its first argument.
+STAGE = """
+import signal, sys, time
+from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+sys.path.insert(0, SOURCE)
+from eos.pipeline import command
+command.SECONDS_BETWEEN_LOOKS, command.SECONDS_TO_STOP = 0.02, 0.2
+def main():
+    Path("runs").touch()
+    while not Path("go on").exists():
+        try:
+            time.sleep(0.01)
+        except KeyboardInterrupt:
+            if not Path("deaf").exists():
+                raise
+    time.sleep(0.2)
+    Path("done").touch()
+command.run(main)
+"""
+
+
+DVC_STAGE = "DVC_STAGE=train@digits-0-ce"
+
+
+def start(folder: Path, *, between: str = "", session: bool = False) -> subprocess.Popen[str]:
+    """Start that stage by this process, or by a shell which stands for DVC and has a command between them."""
+    script = folder / "stage.py"
+    script.write_text(STAGE.replace("SOURCE", repr(str(helpers.ROOT / "src"))))
+    command = [sys.executable, str(script)]
+    if between:
+        command = ["sh", "-c", f'{between} "$0" "$1"; true', *command]
+    environment = {key: value for key, value in os.environ.items() if key != "DVC_STAGE"}
+    if session:
+        environment["DVC_STAGE"] = "train@digits-0-ce"
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=session
+    )
+
+
+def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
+    while not path.exists():
+        assert process.poll() is None, "it ended before"
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("between", "deaf"),
+    [("env", False), ("env", True), ('sh -c \'"$0" "$1"; true\'', False)],
+    ids=["none between", "deaf", "a shell between"],
+)
+def test_a_stage_ends_with_the_dvc_that_started_it(between: str, deaf: bool, tmp_path: Path) -> None:
+    """Also within a computation that Python does not interrupt, and where DVC's shell outlives DVC."""
+    if deaf:
+        (tmp_path / "deaf").touch()
+    dvc = start(tmp_path, between=f"{DVC_STAGE} {between}")
+    wait_for(tmp_path / "runs", dvc)
+    dvc.kill()
+    _, told = dvc.communicate(timeout=60)  # until the stage has ended, too
+    assert told == ("" if deaf else "interrupted; the same command goes on from here\n")
+    assert not (tmp_path / "done").exists()
+
+
+def test_a_stage_whose_dvc_died_before_it_looked_ends(tmp_path: Path) -> None:
+    """Its parent is then another process, which started neither, in another session."""
+    stage = start(tmp_path, session=True)
+    _, told = stage.communicate(timeout=60)
+    assert (stage.returncode, told) == (1, "interrupted; the same command goes on from here\n")
+
+
+def test_a_stage_that_was_started_by_hand_goes_on_alone(tmp_path: Path) -> None:
+    shell = start(tmp_path, between="env")
+    wait_for(tmp_path / "runs", shell)
+    shell.kill()
+    (tmp_path / "go on").touch()
+    assert shell.communicate(timeout=60)[1] == ""
+    assert (tmp_path / "done").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_stage_with_one_line(number: signal.Signals, tmp_path: Path) -> None:
+    stage = start(tmp_path)
+    wait_for(tmp_path / "runs", stage)
+    stage.send_signal(number)
+    _, told = stage.communicate(timeout=60)
+    assert (stage.returncode, told) == (1, "interrupted; the same command goes on from here\n")
+
+
+def test_nothing_that_takes_time_is_loaded_before_a_signal_is_told_of() -> None:
+    code = "import sys, eos.pipeline.command; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"pydantic", "ruamel", "numpy", "torch"}
+    assert "eos.config" not in done.stdout.split()

@@ -1,5 +1,8 @@
 """Phase 1 for a cell: what is written, that it goes together, and what the epochs print."""
 
+import errno
+import os
+import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -197,10 +200,31 @@ def test_warnings_are_printed_at_the_end(
 
 def test_the_time_left_is_on_the_clock_also_side_by_side(capsys: pytest.CaptureFixture[str]) -> None:
     record = EpochRecord(1, 0.1, 2.0, 0.3, seconds=10.0)
-    live: Any = SimpleNamespace(step=0, log_metric=lambda *given: None, next_step=lambda: None)
+    live: Any = SimpleNamespace(dir="", step=0, log_metric=lambda *given: None, next_step=lambda: None)
     for beside in (1, 4):
         fitting.EpochLog(5, live, label=f"{beside} beside: ", beside=beside)(record)
     assert [line.rpartition("  ")[2] for line in capsys.readouterr().out.splitlines()] == [
         "40 s left",
         "160 s left",
     ]
+
+
+def test_a_disk_that_is_full_for_the_history_is_told_with_its_folder() -> None:
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    live: Any = SimpleNamespace(dir="models/networks/digits-0/ce/history", log_metric=full)
+    log = fitting.EpochLog(5, live)
+    with pytest.raises(OSError, match="No space left on device: 'models/networks/digits-0/ce/history'"):
+        log(EpochRecord(1, 0.1, 2.0, 0.3, seconds=10.0))
+
+
+def test_a_disk_that_is_full_for_the_database_of_dvc_is_told(
+    cell: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object, **settings: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(fitting, "Live", full)
+    with pytest.raises(OSError, match=r"DVC's own database .* database or disk is full"):
+        fitting.fit_network(parameters(), fitting.Job("digits", 0, "ce", FOLDER))

@@ -1,5 +1,8 @@
 """Results are whole or absent, and the same bytes for the same content."""
 
+import errno
+import os
+import subprocess
 import zipfile
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from eos.storage.files import (
     write_arrays,
     write_json,
     write_table,
+    write_text,
 )
 
 
@@ -68,6 +72,40 @@ def test_a_failed_write_leaves_the_old_file_alone(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    write_arrays(path, {"x": np.arange(3)})
+
+    def fill_the_disk() -> None:
+        with replacing(path):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))  # as write() has it, without a name
+
+    with pytest.raises(OSError, match=rf"No space left on device: '{path}'$"):
+        fill_the_disk()
+    assert read_arrays(path)["x"].tolist() == [0, 1, 2]
+
+
+def test_an_error_of_the_system_tells_of_the_file_itself(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError) as caught:
+        write_text(path, "new")
+    assert str(caught.value) == f"[Errno {errno.EISDIR}] Is a directory: '{path}'"
+    with pytest.raises(FileNotFoundError, match=r"other\.txt"), replacing(tmp_path / "b.txt"):
+        (tmp_path / "other.txt").read_text()
+
+
+def test_what_a_killed_process_has_left_is_removed_and_that_of_a_living_one_is_not(tmp_path: Path) -> None:
+    process = subprocess.Popen(["true"])
+    process.wait()
+    dead, living = (tmp_path / f".a.txt.{number}.tmp" for number in (process.pid, os.getppid()))
+    others = [living, tmp_path / f".b.txt.{process.pid}.tmp", tmp_path / ".a.txt.x.tmp"]
+    for path in (dead, *others):
+        path.write_text("half")
+    write_text(tmp_path / "a.txt", "whole")
+    assert set(tmp_path.iterdir()) == {tmp_path / "a.txt", *others}
+
+
 @pytest.mark.parametrize("kept", [0, 1, 100, 250])
 def test_truncated_arrays(tmp_path: Path, kept: int) -> None:
     path = tmp_path / "a.npz"
@@ -77,13 +115,51 @@ def test_truncated_arrays(tmp_path: Path, kept: int) -> None:
         read_arrays(path, "x")
 
 
-def test_flipped_bytes_are_found(tmp_path: Path) -> None:
+def test_one_wrong_bit_is_refused_or_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
-    write_arrays(path, {"x": np.zeros(1000)})
+    arrays = {"x": np.arange(4.0), "name": np.array("ab")}
+    write_arrays(path, arrays)
+    whole, refused = path.read_bytes(), 0
+    for place in range(len(whole)):
+        content = bytearray(whole)
+        content[place] ^= 1 << place % 8
+        path.write_bytes(content)
+        try:
+            back = read_arrays(path, *arrays)
+        except InputError as error:
+            refused += 1
+            assert str(error).startswith(f"{path}: "), place  # noqa: PT017
+            continue
+        for name, array in arrays.items():  # where it is in a date, say
+            assert (back[name].dtype, back[name].shape) == (array.dtype, array.shape), place
+            assert back[name].tobytes() == array.tobytes(), place
+    assert refused > len(whole) * 0.7
+
+
+@pytest.mark.parametrize(("told", "damaged"), [(b"(9000,)", b"(8000,)"), (b"<f8", b"<f4")])
+def test_a_header_that_tells_of_less_than_there_is_is_found(
+    tmp_path: Path, told: bytes, damaged: bytes
+) -> None:
+    """Reading by it would end before the checksum."""
+    path = tmp_path / "a.npz"
+    write_arrays(path, {"x": np.zeros(9000)})
+    content = path.read_bytes()
+    path.write_bytes(content.replace(told, damaged, 1))
+    assert path.read_bytes() != content
+    with pytest.raises(InputError, match=r"a\.npz: damaged"):
+        read_arrays(path, "x")
+
+
+@pytest.mark.parametrize(("place", "value"), [(8, 1), (10, 99)])
+def test_an_archive_whose_header_asks_for_a_password_or_another_method_is_damaged(
+    tmp_path: Path, place: int, value: int
+) -> None:
+    path = tmp_path / "a.npz"
+    write_arrays(path, {"x": np.arange(4.0)})
     content = bytearray(path.read_bytes())
-    content[1000] ^= 0xFF
+    content[content.index(b"PK\x01\x02") + place] = value  # of the directory at the end
     path.write_bytes(content)
-    with pytest.raises(InputError, match="damaged"):
+    with pytest.raises(InputError, match=r"a\.npz: damaged"):
         read_arrays(path, "x")
 
 

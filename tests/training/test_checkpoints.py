@@ -1,5 +1,6 @@
 """A training that was stopped, anywhere, ends with the bytes of one that was not."""
 
+import random
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from sklearn.datasets import load_digits
 
 from eos.storage.files import Arrays
@@ -135,13 +137,55 @@ def test_without_momentum(tmp_path: Path, parts: list[Images]) -> None:
     same_training(run(parts, None, config=config)[0], run(parts, checkpoint, config=config)[0])
 
 
-def test_a_damaged_checkpoint_costs_the_epochs_only(tmp_path: Path, parts: list[Images]) -> None:
-    checkpoint = FileCheckpoint(tmp_path / "c.safetensors")
+def flipped(content: bytes, place: int, bit: int = 4) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1 << bit]) + content[place + 1 :]
+
+
+def test_a_damaged_checkpoint_costs_the_epochs_only(
+    tmp_path: Path, parts: list[Images], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One bit of a weight, say, with which the training could go on to other weights."""
+    config, checkpoint = replace(CONFIG, epochs=2), FileCheckpoint(tmp_path / "c.safetensors")
     with pytest.raises(StoppedError):
-        run(parts, checkpoint, stop_after=2)
-    checkpoint.path.write_bytes(checkpoint.path.read_bytes()[:1000])
+        run(parts, checkpoint, stop_after=1, config=config)
+    content = checkpoint.path.read_bytes()
+    checkpoint.path.write_bytes(flipped(content, len(content) // 2))
+    resumed, records = run(parts, checkpoint, config=config)
+    same_training(run(parts, None, config=config)[0], resumed)
+    assert [record.epoch for record in records] == [1, 2]
+    told = capsys.readouterr().out.splitlines()
+    assert told == [f"{checkpoint.path}: damaged, or not of this training, which starts anew"]
+
+
+def test_every_damage_of_a_checkpoint_is_noticed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    checkpoint, other = (FileCheckpoint(tmp_path / name) for name in ("c.safetensors", "d.safetensors"))
+    other.save({"x": np.arange(50)})
+    checkpoint.save({"x": np.arange(50), "done": np.array(4), "none": np.zeros((0, 3))})
+    content, draw = checkpoint.path.read_bytes(), random.Random(0)
+    safetensors.numpy.save_file({"x": np.arange(50)}, tmp_path / "foreign")
+    wrong = [flipped(content, place, draw.randrange(8)) for place in range(len(content))]
+    wrong += [content[:kept] for kept in (0, 1, 8, 100, len(content) - 1)]
+    wrong += [content + b"\0", content.replace(b"done", b"gone"), bytes(len(content)), b"<html>"]
+    wrong += [other.path.read_bytes(), (tmp_path / "foreign").read_bytes()]
+    for damaged in wrong:
+        checkpoint.path.write_bytes(damaged)
+        assert checkpoint.load() is None
+    assert capsys.readouterr().out.count(f"{checkpoint.path}: damaged, or not of this") == len(wrong)
+    checkpoint.path.unlink()
+    checkpoint.path.mkdir()  # cannot be read
     assert checkpoint.load() is None
-    same_training(run(parts, None)[0], run(parts, checkpoint)[0])
+    assert f"{checkpoint.path}': the training starts anew" in capsys.readouterr().out
+    checkpoint.path.rmdir()
+    assert checkpoint.load() is None
+    assert capsys.readouterr().out == ""  # nothing there, nothing to tell
+    checkpoint.path.write_bytes(content)
+    loaded = checkpoint.load()
+    assert loaded is not None
+    assert {name: array.tolist() for name, array in loaded.items()} == {
+        "x": list(range(50)),
+        "done": 4,
+        "none": [],
+    }
 
 
 def test_clearing(tmp_path: Path) -> None:

@@ -220,6 +220,16 @@ def test_divergence_is_an_error(parts: list[Images]) -> None:
         run(*parts[:2], config=replace(SMALL, learning_rate=1e20))
 
 
+def test_a_last_step_that_overflows_is_an_error(parts: list[Images]) -> None:
+    """The loss before it is finite, and there is no step after it to tell."""
+    whole = replace(SMALL, epochs=1, warmup=0.0, batch_size=10**9, learning_rate=1e30)
+    with pytest.raises(
+        InputError,
+        match=r"diverged: the outputs are no longer finite after epoch 1, the last; lower .* \(1e\+30\)",
+    ):
+        run(*parts[:2], config=whole)
+
+
 def test_class_without_images(parts: list[Images]) -> None:
     train_part, test_part, _ = parts
     kept = train_part.labels != 1

@@ -18,7 +18,7 @@ from eos.registry import ARCHITECTURES, AUGMENTATIONS, LOSSES, MIXINGS
 from eos.training.checkpoints import FileCheckpoint
 from eos.training.loop import EpochRecord, Images, Trained, Training, train, train_together
 from eos.training.step import Step, phase_of
-from tests.helpers import ROOT, given, train_config
+from tests.helpers import ROOT, given, same_training, train_config
 
 CONFIG = train_config(epochs=3, batch_size=16, learning_rate=0.02, crop_padding=1, precision="fp32")
 
@@ -258,6 +258,42 @@ def test_side_by_side_on_a_gpu(images: list[Images]) -> None:
         assert isinstance(beside, Trained)
         alone = train(*images, **settings)
         assert losses(alone) == pytest.approx(losses(beside), rel=1e-3)
+
+
+def test_a_damaged_checkpoint_costs_the_epochs_of_its_training_only(
+    images: list[Images], tmp_path: Path
+) -> None:
+    class StoppedError(Exception):
+        pass
+
+    def stop(record: EpochRecord) -> None:
+        if record.epoch == 2:
+            raise StoppedError
+
+    several = [options(loss=loss) for loss in ("ce", "ldam")]
+    checkpoints = [FileCheckpoint(tmp_path / f"{number}.safetensors") for number in range(2)]
+    for settings, checkpoint in zip(several, checkpoints, strict=True):
+        with pytest.raises(StoppedError):
+            train(*images, checkpoint=checkpoint, on_epoch=stop, **settings)
+    content = bytearray(checkpoints[0].path.read_bytes())
+    content[len(content) // 2] ^= 16
+    checkpoints[0].path.write_bytes(content)
+    done: list[int] = []
+    together = train_together(
+        [
+            Training(
+                *images,
+                checkpoint=checkpoint,
+                on_resume=done.append,
+                **settings,
+            )
+            for settings, checkpoint in zip(several, checkpoints, strict=True)
+        ]
+    )
+    assert done == [2]  # of one of them
+    for settings, resumed in zip(several, together, strict=True):
+        assert isinstance(resumed, Trained)
+        same_training(train(*images, **settings), resumed)
 
 
 @needs_gpu

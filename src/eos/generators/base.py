@@ -139,12 +139,22 @@ class Model(ABC):
 
     @torch.no_grad()
     def drawn(self, label: int, count: int) -> np.ndarray:
-        """Return new images of a class, drawn in evaluation mode, as uint8 (count, side, side, channels)."""
+        """Return new images of a class, drawn in evaluation mode, as uint8 (count, side, side, channels).
+
+        Raises
+        ------
+        InputError
+            If they are not finite, of weights that the last step broke: the losses do not tell of it.
+        """
         self.networks.eval()
-        parts = [
-            to_uint8(self.draw(label, min(_DRAWN_AT_ONCE, count - start)))
-            for start in range(0, count, _DRAWN_AT_ONCE)
-        ]
+        parts = []
+        for start in range(0, count, _DRAWN_AT_ONCE):
+            images = self.draw(label, min(_DRAWN_AT_ONCE, count - start))
+            if not torch.isfinite(images).all():
+                raise InputError(
+                    f"training diverged: the images of class {label} are not finite; lower learning_rate"
+                )
+            parts.append(to_uint8(images))
         return np.concatenate(parts)
 
     def batches(self) -> tuple[Tensor, ...]:

@@ -1,5 +1,7 @@
 """A trained network as files: its weights, and a description with all that is needed to use them."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,15 @@ from torch import Tensor
 from eos.errors import InputError, placed
 from eos.models.inference import load_network
 from eos.models.network import Network
-from eos.storage.files import REMAKE, read_json, read_weights, write_json, write_weights
+from eos.storage.files import (
+    REMAKE,
+    REPLACE,
+    read_json,
+    read_weights,
+    require_file,
+    write_json,
+    write_weights,
+)
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ def save_network(
 ) -> None:
     """Write the weights that each selection rule chose, and `network.json` with what goes with them.
 
+    `network.json` also holds the SHA-256 of every file of weights and, of all its other content, its own.
+
     Parameters
     ----------
     folder
@@ -53,10 +65,12 @@ def save_network(
     description
         architecture, classifier, channels, class_names, mean, std, precision, and epochs by rule.
     """
+    digests = {}
     for rule, state_dict in weights.items():
         arrays = {name: value.numpy() for name, value in state_dict.items()}
-        write_weights(folder / f"{rule}.safetensors", arrays)
-    write_json(folder / "network.json", description)
+        digests[rule] = write_weights(folder / f"{rule}.safetensors", arrays)
+    content = {**description, "weights_sha256": digests}
+    write_json(folder / "network.json", {**content, "sha256": _digest(content)})
 
 
 def load_saved(folder: Path, rule: str) -> SavedNetwork:
@@ -68,8 +82,15 @@ def load_saved(folder: Path, rule: str) -> SavedNetwork:
         If a file is missing or damaged, or the weights are not those of the network described.
     """
     path = folder / f"{rule}.safetensors"
-    weights, known = read_weights(path), read_json(folder / "network.json")
+    require_file(path)
+    known = read_json(folder / "network.json")
     try:
+        if known.pop("sha256") != _digest(known):
+            raise InputError(
+                f"{folder / 'network.json'}: damaged or changed: its content is not what its digest says; "
+                f"{REPLACE}"
+            )
+        weights = read_weights(path, known["weights_sha256"][rule])
         with placed(str(path)):
             network = load_network(
                 {name: torch.from_numpy(value) for name, value in weights.items()},
@@ -88,3 +109,7 @@ def load_saved(folder: Path, rule: str) -> SavedNetwork:
         )
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / 'network.json'}: does not hold {error}; {REMAKE}") from error
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -1,29 +1,40 @@
 """Running a stage: its arguments, the processor switches, errors and seconds.
 
 A stage script imports NumPy, torch and all that needs them inside its `main`: `run` may have to set the
-processor switches first.
+processor switches first. `eos.config` is imported late, too: who stops a stage while it loads is told so in
+one line.
 """
 
+import _thread
+import contextlib
 import functools
 import hashlib
 import inspect
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from threading import Thread
+from typing import TYPE_CHECKING, Any, get_args
 
-from eos.config.cells import is_portable
-from eos.config.loading import load
-from eos.config.schema import Parameters
 from eos.errors import InputError, ending_in_one_line, unknown_name
 from eos.pipeline.paths import PARAMETERS, seconds_file
 from eos.pipeline.processor import hold_to_portable_code
 
+if TYPE_CHECKING:
+    from eos.config.schema import Parameters
+
+SECONDS_BETWEEN_LOOKS = 0.5
+SECONDS_TO_STOP = 2.0
+
 
 @functools.cache
-def parameters() -> Parameters:
+def parameters() -> "Parameters":
     """Read and check `params.yaml`, once."""
+    from eos.config.loading import load
+
     return load(PARAMETERS)
 
 
@@ -40,6 +51,9 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
     input ends with one message and exit status 1. The seconds that the work took go to
     `data/seconds/<stage>/<cell>.json`, with what else `main` returns as measured. That is no output that DVC
     knows of: results, and with them dvc.lock, are the same bytes in every clone.
+
+    Ctrl-C and SIGTERM end a stage with one line. One that DVC has started ends where DVC alone was killed,
+    too; one that was started by hand goes on without the terminal that it came from.
     """
     stage = Path(sys.argv[0]).stem
     signature = inspect.signature(main).parameters
@@ -52,6 +66,11 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
         interrupted="the same command goes on from here",
         lower=f"lower the sizes in {PARAMETERS} (batch_size, image_size, width)",
     ):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        if "DVC_STAGE" in os.environ and os.name == "posix":
+            Thread(target=_end_with_dvc, args=(os.environ["DVC_STAGE"],), daemon=True).start()
+        from eos.config.cells import is_portable
+
         arguments = {
             name: _convert(name, parameter.annotation, text, embeddings=embeddings)
             for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=False)
@@ -61,6 +80,33 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
             hold_to_portable_code()
         measured = main(**arguments)
         write_seconds(stage, "-".join(sys.argv[1:]) or "all", time.perf_counter() - start, measured or {})
+
+
+def _end_with_dvc(stage: str) -> None:
+    """Stop this process, as Ctrl-C does, once DVC has died: the next one starts the same stage beside it.
+
+    A parent in another session is none that has started it: that one died before this looked.
+    """
+    first = _up_to_dvc(stage)
+    with contextlib.suppress(OSError):  # it died just now
+        while _up_to_dvc(stage) == first and os.getsid(first[-1]) == os.getsid(0):
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    _thread.interrupt_main(signal.SIGTERM)
+    time.sleep(SECONDS_TO_STOP)
+    os._exit(1)  # within a long computation of a library, which Python does not interrupt
+
+
+def _up_to_dvc(stage: str) -> list[int]:
+    """Return the processes from the parent up to DVC: some shells stay between, and have DVC's variable, too.
+
+    Where there is no /proc, the parent is as far as it goes.
+    """
+    found = [os.getppid()]
+    with contextlib.suppress(OSError):
+        while f"DVC_STAGE={stage}".encode() in Path(f"/proc/{found[-1]}/environ").read_bytes().split(b"\0"):
+            state = Path(f"/proc/{found[-1]}/stat").read_text(encoding="utf-8", errors="replace")
+            found.append(int(state.rpartition(")")[2].split()[1]))
+    return found
 
 
 def write_seconds(stage: str, cell: str, elapsed: float, measured: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from eos.models.saved import load_saved, save_network
 from eos.pipeline import paths
 from eos.pipeline.command import digest
 from eos.registry import AUGMENTATIONS, MIXINGS, Table
-from eos.storage.files import Arrays, write_table
+from eos.storage.files import Arrays, naming, write_table
 from eos.storage.layouts import BALANCED, IMAGES, NOTES_BETWEEN, SPLIT, SYNTHETIC, read_stored
 from eos.training.augmentation import normalization_of
 from eos.training.checkpoints import FileCheckpoint, fingerprint, library_code
@@ -165,7 +166,10 @@ class _Fit:
             flush=True,
         )
         with placed(self.place):
-            self.live = Live(str(job.folder / "history"), dvcyaml=None, save_dvc_exp=False)
+            try:
+                self.live = Live(str(job.folder / "history"), dvcyaml=None, save_dvc_exp=False)
+            except sqlite3.OperationalError as error:  # a full disk
+                raise OSError(f"DVC's own database (.dvc/tmp, its site cache): {error}") from error
             log = EpochLog(self.settings.epochs, self.live, label=self.label, beside=beside)
             self.training = Training(
                 images,
@@ -261,11 +265,12 @@ class EpochLog:
     def __call__(self, record: EpochRecord) -> None:
         """Report one epoch."""
         self.live.step = record.epoch
-        for name in LOGGED:
-            value = getattr(record, name)
-            if value is not None:
-                self.live.log_metric(name, value)
-        self.live.next_step()
+        with naming(Path(self.live.dir)):
+            for name in LOGGED:
+                value = getattr(record, name)
+                if value is not None:
+                    self.live.log_metric(name, value)
+            self.live.next_step()
         self.seconds += record.seconds
         last = record.epoch == self.epochs
         if record.epoch <= self.done or (record.epoch % max(1, self.epochs // 10) and not last):

@@ -1,9 +1,12 @@
 """Reading and writing results: whole files or none, equal bytes for equal content, never a pickle."""
 
+import glob
+import hashlib
 import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,18 +23,52 @@ Arrays = dict[str, np.ndarray]
 
 # What to do about a file that cannot be used.
 REMAKE = "run `dvc repro` to make it again (`dvc checkout` if it was tracked)"
+# And about one that was changed behind DVC's back, which takes it for what it was while it is there.
+REPLACE = (
+    "remove it and run `dvc repro`, which brings it back or makes it again; where it comes back damaged, "
+    "DVC's cache is, too (docs/reliability.md)"
+)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it over `path` when the block ends without an error."""
+    """Yield a temporary path beside `path`; rename it over `path` when the block ends without an error.
+
+    An error of the operating system tells of `path`.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    _remove_those_of_the_dead(path)
     try:
-        yield temporary
-        os.replace(temporary, path)
+        with naming(path, instead_of=temporary):
+            yield temporary
+            os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _remove_those_of_the_dead(path: Path) -> None:
+    """Remove what processes that were killed have left of the same file."""
+    if os.name != "posix":
+        return  # where asking for a process ends it
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        try:
+            os.kill(int(left.name.split(".")[-2]), 0)
+        except ProcessLookupError:
+            left.unlink(missing_ok=True)
+        except (ValueError, OSError):  # not ours
+            continue
+
+
+@contextmanager
+def naming(path: Path, *, instead_of: Path | None = None) -> Iterator[None]:
+    """Let an OSError of the block, of a full disk say, tell of `path` where it names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or error.filename == os.fspath(instead_of or ""):
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+        raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -57,7 +94,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InputError(f"{path}: not valid JSON ({error}); {REMAKE}") from error
+        raise InputError(f"{path}: not valid JSON ({error}); {REPLACE}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, not a JSON object; {REMAKE}")
     return content
@@ -94,8 +131,9 @@ def read_arrays(path: Path, *names: str) -> Arrays:
         with zipfile.ZipFile(path) as archive:
             held = [member.removesuffix(".npy") for member in archive.namelist()]
             arrays = {name: _read_array(archive, name) for name in names or held if name in held}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: damaged or not an .npz archive ({error}); {REMAKE}") from error
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        # A RuntimeError where a damaged header asks for a password, or for what zipfile cannot do.
+        raise InputError(f"{path}: damaged or not an .npz archive ({error}); {REPLACE}") from error
     for name in names:
         if name not in held:
             raise InputError(f"{path}: has no array {name!r} (it holds {', '.join(held)}); {REMAKE}")
@@ -104,35 +142,44 @@ def read_arrays(path: Path, *names: str) -> Arrays:
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     with archive.open(f"{name}.npy") as member:
-        return np.lib.format.read_array(member, allow_pickle=False)
+        array = np.lib.format.read_array(member, allow_pickle=False)
+        # The checksum is compared where a member ends, which a damaged shape or type may not reach.
+        if member.read():
+            raise ValueError(f"{name} is longer than its header says")
+        return array
 
 
-def write_weights(path: Path, weights: Mapping[str, np.ndarray]) -> None:
-    """Write a network's named weights as safetensors."""
+def write_weights(path: Path, weights: Mapping[str, np.ndarray]) -> str:
+    """Write a network's named weights as safetensors; return the SHA-256 of the file, in hexadecimal."""
     from safetensors.numpy import save
 
     # The format is C order, and `save` takes the memory as it lies.
     ordered = {name: np.asarray(value, order="C") for name, value in weights.items()}
+    raw = save(ordered)
     with replacing(path) as temporary:
-        temporary.write_bytes(save(ordered))
+        temporary.write_bytes(raw)
+    return hashlib.sha256(raw).hexdigest()
 
 
-def read_weights(path: Path) -> Arrays:
-    """Read a safetensors file.
+def read_weights(path: Path, sha256: str) -> Arrays:
+    """Read a safetensors file that has this SHA-256: the format itself has no checksum.
 
     Raises
     ------
     InputError
-        If the file is missing, truncated or of another format.
+        If the file is missing, damaged or another one.
     """
     from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     require_file(path)
+    raw = path.read_bytes()
+    if hashlib.sha256(raw).hexdigest() != sha256:
+        raise InputError(f"{path}: damaged or changed: its SHA-256 is not {sha256[:8]}..; {REPLACE}")
     try:
-        return load_file(path)
+        return load(raw)
     except SafetensorError as error:
-        raise InputError(f"{path}: damaged or not safetensors ({error}); {REMAKE}") from error
+        raise InputError(f"{path}: not safetensors ({error}); {REPLACE}") from error
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:

@@ -1,6 +1,7 @@
 """Checkpoints: a training that was stopped goes on from its last epoch, as if it had not been stopped."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -9,26 +10,49 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from eos.errors import InputError
-from eos.storage.files import Arrays, read_weights, write_weights
+from eos.storage.files import Arrays, replacing
+
+_BLANK = b"0" * 64
 
 
 class FileCheckpoint:
-    """What a training needs to go on, in one file, replaced as a whole: a kill while writing does no harm."""
+    """What a training needs to go on, in one file, replaced as a whole: a kill while writing does no harm.
+
+    The file is safetensors. Its metadata hold a SHA-256 of its name and of its bytes, with zeros where the
+    digest stands: a file that was damaged, or is another training's, costs the epochs, not the training.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def load(self) -> Arrays | None:
-        """Return what was saved last; None where there is nothing, or nothing that can be read."""
+        """Return what was saved last; None where there is nothing, and, with a line, where it is damaged."""
+        from safetensors.numpy import load
+
         try:
-            return read_weights(self.path)
-        except InputError:
-            return None  # a damaged disk costs the epochs, not the training
+            raw = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            print(f"{error}: the training starts anew", flush=True)
+            return None
+        told = re.search(rb'"sha256":"([0-9a-f]{64})"', raw)
+        if told is None or told[1] != self._digest(raw[: told.start(1)] + _BLANK + raw[told.end(1) :]):
+            print(f"{self.path}: damaged, or not of this training, which starts anew", flush=True)
+            return None
+        return load(raw)
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Replace what was saved before."""
-        write_weights(self.path, arrays)
+        from safetensors.numpy import save
+
+        ordered = {name: np.asarray(value, order="C") for name, value in arrays.items()}
+        raw = save(ordered, metadata={"sha256": _BLANK.decode()})
+        with replacing(self.path) as temporary:
+            temporary.write_bytes(raw.replace(_BLANK, self._digest(raw), 1))
+
+    def _digest(self, raw: bytes) -> bytes:
+        return hashlib.sha256(self.path.name.encode() + raw).hexdigest().encode()
 
     def clear(self) -> None:
         """Remove the file."""

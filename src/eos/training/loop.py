@@ -346,7 +346,19 @@ class Training:
                 start = time.perf_counter()
 
     def result(self) -> Trained:
-        """Return what the finished training has made."""
+        """Return what the finished training has made.
+
+        Raises
+        ------
+        InputError
+            If the last step has made weights whose outputs are no longer finite numbers.
+        """
+        logits = self._logits(self.images.images)
+        if not torch.isfinite(logits).all():
+            raise InputError(
+                f"training diverged: the outputs are no longer finite after epoch {self.config.epochs}, the "
+                f"last; lower learning_rate ({self.config.learning_rate:g}) or lengthen warmup"
+            )
         return Trained(
             weights=self.weights,
             epochs={rule: self.best.epoch(rule) + 1 for rule in self.weights},
@@ -355,7 +367,7 @@ class Training:
             std=self.std,
             precision=self.precision,
             n_parameters=sum(weight.numel() for weight in self.network.parameters()),
-            settled_BAC=self._score(self._logits(self.images.images), self.labels)["BAC"],
+            settled_BAC=self._score(logits, self.labels)["BAC"],
         )
 
     def _send(self, epoch: int) -> Generator[None, None, _Sent]:
