@@ -477,25 +477,30 @@ def packed() -> bytes:
     return buffer.getvalue()
 
 
-def check_remote() -> None:
-    """Refuse a default remote that a task would not find."""
+def local_config() -> str:
+    """Return what DVC was told for this clone alone: a remote's keys, say."""
+    path = Path(".dvc", "config.local")
+    return path.read_text() if path.exists() else ""
+
+
+def remote_config() -> str:
+    """Return that, and the default remote's place where it counts from this clone: tasks run elsewhere."""
     names = subprocess.run(
         [sys.executable, "-m", "dvc", "config", "core.remote"], capture_output=True, text=True, check=False
     ).stdout.split()
     if not names:
         raise InputError("--remote: DVC has no default remote; `dvc remote add --default NAME URL` names one")
     url = dvc("config", f"remote.{names[0]}.url").strip()
-    if "://" not in url and not Path(url).is_absolute():
-        raise InputError(
-            f"--remote: the url of {names[0]}, {url}, counts from this clone, and tasks run elsewhere; give "
-            f"an absolute path: `dvc remote modify {names[0]} url ...`"
-        )
-
-
-def local_config() -> str:
-    """Return what DVC was told for this clone alone: a remote's credentials, say."""
-    path = Path(".dvc", "config.local")
-    return path.read_text() if path.exists() else ""
+    config = configparser.ConfigParser(interpolation=None)
+    config.read_string(local_config())
+    if "://" not in url:
+        section = f"'remote \"{names[0]}\"'"
+        if not config.has_section(section):
+            config.add_section(section)
+        config.set(section, "url", str(Path(".dvc", url).resolve()))
+    buffer = io.StringIO()
+    config.write(buffer)
+    return buffer.getvalue()
 
 
 @contextmanager
@@ -568,8 +573,7 @@ def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: arg
     resources = parameters.cluster.stages
     gpu = {name: machine(parameters, name)["device"] != "cpu" for name in parameters.datasets}
     known = list(lock_entries(LOCK))
-    if chosen.remote:
-        check_remote()
+    config = remote_config() if chosen.remote else local_config()
     if not chosen.dry_run:
         start_ray(chosen)
         if not has_gpu():
@@ -589,7 +593,7 @@ def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: arg
     if chosen.remote and (given := sorted({name for task in tasks for name in task.needs} - costly)):
         dvc("push", *given)
     planned_at = time.monotonic()
-    outcomes = sent(tasks, chosen)
+    outcomes = sent(tasks, chosen, config)
     note(planned_at - start, time.monotonic() - planned_at, outcomes)
     take_in(through_remote=chosen.remote)
     if any(one.state != "done" for one in outcomes):
@@ -677,7 +681,7 @@ def has_gpu() -> bool:
     return ray.cluster_resources().get("GPU", 0) > 0
 
 
-def sent(tasks: Sequence[Task], chosen: argparse.Namespace) -> list[Outcome]:
+def sent(tasks: Sequence[Task], chosen: argparse.Namespace, config: str) -> list[Outcome]:
     """Hand the tasks to Ray, tell how they go on, and return how they ended."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -685,7 +689,7 @@ def sent(tasks: Sequence[Task], chosen: argparse.Namespace) -> list[Outcome]:
     here = str(Path.cwd().resolve())
     setting = Setting(
         key=hashlib.sha256(here.encode()).hexdigest()[:12],
-        config=local_config(),
+        config=config,
         cache=None if chosen.remote else dvc("cache", "dir").strip(),
         checkpoints=None if chosen.remote else str(Path(here, CHECKPOINTS)),
         logs=None if chosen.remote else str(Path(here, PLACE, "logs")),
