@@ -4,6 +4,7 @@ Nothing is filled in silently, so what the file says is all there is. Definition
 parameters that `eos.registry` lists. `eos.config.loading` reads a file.
 """
 
+from collections import Counter
 from functools import reduce
 from operator import or_
 from pathlib import PurePosixPath
@@ -87,16 +88,15 @@ def _defined(*sections: str, what: str = "") -> AfterValidator:
 
     def check(name: str, info: ValidationInfo) -> str:
         tables = [info.context.get(section) for section in sections] if info.context else []
-        known = [str(key) for table in tables if isinstance(table, dict) for key in table]
-        if tables and all(isinstance(table, dict) for table in tables) and name not in known:
-            raise PydanticCustomError("unknown_name", "", {"known": known, "what": called})
+        if tables and all(isinstance(table, dict) and name not in table for table in tables):
+            raise PydanticCustomError("unknown_name", "", {"tables": tables, "what": called})
         return name
 
     return AfterValidator(check)
 
 
 def _without_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    repeated = [value for value in values if values.count(value) > 1]
+    repeated = [value for value, times in Counter(values).items() if times > 1]
     if repeated:
         raise ValueError(f"{repeated[0]!r} is listed twice; remove one")
     return values
