@@ -200,7 +200,7 @@ class Training(_Section):
     warmup: Fraction
     milestones: tuple[Fraction, ...]
     factors: tuple[NonNegative, ...]
-    crop_padding: Count
+    crop_padding: registry.Padding
     horizontal_flip: bool
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     score_every: Positive
@@ -245,7 +245,7 @@ class ExponentialImbalance(_Section):
     """Class sizes that fall exponentially from the first class to the last, `ratio` between the two."""
 
     profile: Literal["exponential"]
-    ratio: Annotated[float, Field(ge=1)]
+    ratio: registry.AtLeastOne
 
 
 class NoImbalance(_Section):
@@ -257,7 +257,7 @@ class NoImbalance(_Section):
 class Normalization(_Section):
     """Mean and standard deviation of each channel, of pixel values between 0 and 1."""
 
-    mean: tuple[float, ...]
+    mean: tuple[registry.ZeroToOne, ...]
     std: tuple[Rate, ...]
 
     @model_validator(mode="after")
