@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Interval, Len
+from annotated_types import Interval, Len
 
 from eos.errors import unknown_name
 
-# The types of parameters.
+# The types of parameters. All have an upper bound, far above what makes sense: beyond it numbers overflow in
+# some library, with a message that names no parameter.
 AtLeastTwo = Annotated[int, Interval(ge=2, le=10**9)]
 Positive = Annotated[int, Interval(ge=1, le=10**9)]
 Count = Annotated[int, Interval(ge=0, le=10**9)]
@@ -23,10 +24,13 @@ Fraction = Annotated[float, Interval(ge=0, lt=1)]
 OpenFraction = Annotated[float, Interval(gt=0, lt=1)]
 ZeroToOne = Annotated[float, Interval(ge=0, le=1)]
 Share = Annotated[float, Interval(gt=0, le=1)]
-Rate = Annotated[float, Interval(gt=0)]
-AtLeastOne = Annotated[float, Ge(1)]
-NonNegative = Annotated[float, Ge(0)]
-Text = Annotated[str, Len(1)]
+Rate = Annotated[float, Interval(gt=0, le=10**6)]
+AtLeastOne = Annotated[float, Interval(ge=1, le=10**6)]
+NonNegative = Annotated[float, Interval(ge=0, le=10**6)]
+Side = Annotated[int, Interval(ge=1, le=4096)]  # of an image, in pixels
+Padding = Annotated[int, Interval(ge=0, le=256)]
+Width = Annotated[int, Interval(ge=1, le=4096)]  # of a layer
+Text = Annotated[str, Len(1, 4096)]
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ SOURCES: Table = {
         "Folder",
         {
             "path": Text,
-            "image_size": Positive,
+            "image_size": Side,
             "channels": Literal[1, 3],
             "test_fraction": OpenFraction,
             "seed": Seed,
@@ -140,7 +144,7 @@ MIXINGS: Table = {
 #: What changes the images of a batch beside crops and flips: called with their parameters, they return an
 #: `eos.training.policies.Augmentation`.
 AUGMENTATIONS: Table = {
-    "cutout": Entry("eos.training.policies:Cutout", "Cutout", {"size": Positive}),
+    "cutout": Entry("eos.training.policies:Cutout", "Cutout", {"size": Side}),
     "autoaugment": Entry(
         "eos.training.policies:AutoAugment",
         "AutoAugment",
@@ -246,7 +250,7 @@ GENERATORS: Table = {
     "gamo": Entry(
         "eos.generators.gamo:Gamo",
         "GAMO",
-        {"epochs": Count, "batch_size": AtLeastTwo, "learning_rate": Rate, "latent_size": Positive},
+        {"epochs": Count, "batch_size": AtLeastTwo, "learning_rate": Rate, "latent_size": Width},
     ),
     "bagan": Entry(
         "eos.generators.bagan:Bagan",
@@ -257,8 +261,8 @@ GENERATORS: Table = {
             "batch_size": AtLeastTwo,
             "learning_rate": Rate,
             "autoencoder_learning_rate": Rate,
-            "latent_size": Positive,
-            "width": Positive,
+            "latent_size": Width,
+            "width": Width,
             "prior_size": Rate,
         },
     ),
@@ -269,8 +273,8 @@ GENERATORS: Table = {
             "steps": Count,
             "batch_size": AtLeastTwo,
             "learning_rate": Rate,
-            "latent_size": Positive,
-            "width": Positive,
+            "latent_size": Width,
+            "width": Width,
         },
     ),
 }

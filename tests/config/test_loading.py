@@ -1,5 +1,6 @@
 """Every wrong entry of params.yaml stops with its path and what would be valid."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -315,6 +316,16 @@ def test_a_dataset_leaves_steps_to_its_size_and_starts_from_weights(tmp_path: Pa
         ("figures.figure6.classes.digits", ["1", "2", "3"], "is not possible: give 2 values at most"),
         ("networks.ce.heads", ["own", 1], "networks.ce.heads[1]: 1 is a number; a name is text: quote it"),
         ("selection", ["last"], "selection: unknown value ['last']; did you mean 'last'?"),
+        ("training.crop_padding", 10**21, "training.crop_padding: 1000000000000000000000 is not possible"),
+        ("training.crop_padding", 4 * 10**9, "crop_padding: 4000000000 is not possible: it should be less"),
+        ("datasets.digits.training.crop_padding", 257, "datasets.digits.training.crop_padding: 257 is not"),
+        ("datasets.digits.source", OWN | {"image_size": 10**9}, "source.image_size: 1000000000 is not"),
+        ("datasets.cifar10.normalization.mean", [1e39, 0.5, 0.5], "normalization.mean[0]: 1e+39 is not"),
+        ("training.learning_rate", 1e39, "training.learning_rate: 1e+39 is not possible"),
+        ("generators.cgan.width", 10**9, "generators.cgan.width: 1000000000 is not possible"),
+        ("datasets.digits.imbalance.ratio", 1e300, "datasets.digits.imbalance.ratio: 1e+300 is not possible"),
+        ("networks.ce.heads", ["own"] * 2000, "networks.ce.heads: \"['own', 'own', 'own',"),
+        ("heads.two\nlines\x1b", {"sampler": "own"}, "the name 'two\\nlines\\x1b' must begin"),
         ("trainings", {}, "params.yaml: unknown key 'trainings'; did you mean 'training'?"),
     ],
 )
@@ -388,6 +399,54 @@ def test_all_problems_are_told_at_once(tmp_path: Path, content: Any) -> None:
     content["training"]["epochs"] = 0
     content["heads"]["eos"]["step_size"] = 2.0
     assert len(message(tmp_path, content).splitlines()) == 2
+
+
+def test_one_mistake_that_makes_many_problems_is_told_in_a_few_lines(tmp_path: Path, content: Any) -> None:
+    lines = message(tmp_path, change(content, "heads", {})).splitlines()
+    assert len(lines) == 11
+    assert "embeddings.photographs.heads[0]: unknown head 'own'" in lines[0]
+    assert int(lines[-1].removeprefix("params.yaml: and ").removesuffix(" more")) > 50
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: &a [*a]", "an alias (`*name`) stands inside of what it names"),
+        ("a: &a {b: *a}", "an alias (`*name`) stands inside of what it names"),
+        (
+            "\n".join(["a0: &a0 [1]", *(f"a{n}: &a{n} [{f'*a{n - 1},' * 9}]" for n in range(1, 12))]),
+            "more than 100,000 values",
+        ),
+        ("a: " + "[" * 1000, "nested too deeply"),
+        ("#" * 2**20 + "#", "larger than 1,048,576 bytes"),
+        ("axes:\n\tcuts: [0]", "line 2, column 1: found character '\\t'"),
+        ("a: 1\na: 2", "line 2, column 1: found duplicate key"),
+        ("a: !!python/object/apply:os.system [true]", "could not determine a constructor"),
+        ("? [a]\n: 1\n? {b: 1}\n: 2", "unhashable"),
+    ],
+)
+def test_text_that_would_not_end_well(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        load(path)
+    assert expected in str(caught.value)
+    assert str(caught.value).startswith(f"{path}: ")
+    assert "`git checkout params.yaml`" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_what_is_no_file_of_text_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "text.yaml").write_bytes("axes: größe".encode("latin-1"))
+    for path, expected in (
+        (tmp_path, "not a file"),
+        (tmp_path / "pipe.yaml", "not a file"),
+        (Path("/dev/zero"), "not a file"),
+        (tmp_path / "text.yaml", "not UTF-8 text: byte 0xf6 at place 8"),
+    ):
+        with pytest.raises(InputError, match=expected):
+            load(path)
 
 
 def test_numbers_are_read_as_dvc_writes_them(tmp_path: Path) -> None:

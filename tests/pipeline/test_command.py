@@ -59,6 +59,15 @@ def test_arguments_are_converted_and_the_switches_set_for_a_portable_dataset(
     assert len(held) == times
 
 
+def test_a_cell_may_be_given_as_dvc_writes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    run(cell, monkeypatch, "--dataset", "digits", "--cut", "10", "--network", "ldam")
+    run(balanced, monkeypatch, "generated", "--generator", "gamo")
+    assert Path("data/seconds/one/digits-10-ldam.json").is_file()
+    assert "unknown dataset 'x; touch pwned'" in refused(
+        cell, monkeypatch, "--dataset", "x; touch pwned", "--cut", "0", "--network", "ce"
+    )
+
+
 @pytest.mark.parametrize("portable", [True, False])
 def test_a_set_of_embeddings_is_a_dataset_to_the_stages_that_take_one(
     portable: bool, held: list[str], monkeypatch: pytest.MonkeyPatch

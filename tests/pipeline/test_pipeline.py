@@ -123,11 +123,11 @@ def test_every_input_is_an_output_of_another_stage(name: str) -> None:
 
 
 @EVERY
-def test_every_argument_is_a_name_of_the_cell(name: str) -> None:
+def test_every_command_gets_its_cell_in_a_form_that_dvc_quotes(name: str) -> None:
     _, _, *arguments = STAGES[name]["cmd"].split()
-    used = [word[len("${item.") : -1] for word in arguments if word.startswith("$")]
-    assert sorted(used) == sorted(STAGES[name].get("matrix", ()))
-    fixed = [word for word in arguments if not word.startswith("$")]
+    used = [word for word in arguments if "$" in word]  # DVC quotes nothing else for the shell
+    assert used == ["${item}"] * ("matrix" in STAGES[name])
+    fixed = [word for word in arguments if "$" not in word]
     if is_of_sets(name):  # with their one cut, or without
         assert fixed in ([], ["0"])
     else:

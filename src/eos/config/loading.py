@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from eos.config.cells import PORTABLE, generator_on, sampler_of
 from eos.config.schema import Parameters
@@ -30,21 +30,18 @@ def load(path: Path) -> Parameters:
     ------
     InputError
         If the file is missing or is not YAML, or if a key is missing or unknown, a value has the wrong type
-        or is out of range, or a name refers to nothing. All problems are listed, one a line.
+        or is out of range, or a name refers to nothing. The first problems are listed, one a line.
     """
-    try:
-        # DVC's own parser: it writes 5e-05 for 0.00005, which others read as text.
-        content = _tuples(YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig")))
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file; run this from the repository's root") from error
-    except (YAMLError, ValueError, RecursionError) as error:
-        raise InputError(f"{path}: not valid YAML: {error}") from error
+    content = _read(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds no mapping of sections; restore it with `git checkout {path.name}`")
+        raise InputError(f"{path}: holds no mapping of sections; {_RESTORE}")
     try:
         parameters = Parameters.model_validate(content, context=content)
     except ValidationError as error:
-        problems = [_explain(path.name, content, problem) for problem in error.errors()]
+        found = error.errors()
+        problems = [_explain(path.name, content, problem) for problem in found[:MOST_PROBLEMS]]
+        if more := len(found) - len(problems):  # one mistake, an emptied section say, can be many problems
+            problems.append(f"{path.name}: and {more} more")
     else:
         problems = list(_misfits(path.name, content, parameters))
     if problems:
@@ -52,19 +49,76 @@ def load(path: Path) -> Parameters:
     return parameters
 
 
-def _tuples(value: Any) -> Any:
-    """Turn YAML's lists into tuples: the strict frozen models hold nothing that can change."""
+# Far above what a file of parameters needs, and read in seconds.
+LARGEST, MOST_VALUES = 2**20, 100_000
+MOST_PROBLEMS, LONGEST_VALUE = 10, 200
+
+_RESTORE = "mend it, or restore the committed one with `git checkout params.yaml`"
+
+
+def _read(path: Path) -> Any:
+    """Return what a YAML file holds, its lists as tuples."""
+    try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for, a device read without end
+            raise InputError(f"{path}: not a file; {_RESTORE}")
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"{path}: larger than {LARGEST:,} bytes; {_RESTORE}")
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file; run this from the repository's root") from error
+    except UnicodeDecodeError as error:
+        place = f"byte {error.object[error.start]:#04x} at place {error.start}"
+        raise InputError(f"{path}: not UTF-8 text: {place}; save it as UTF-8, or {_RESTORE}") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {_RESTORE}") from error
+    try:
+        # DVC's own parser: it writes 5e-05 for 0.00005, which others read as text.
+        loaded = YAML(typ="safe", pure=True).load(text)
+        return _tuples(loaded, iter(range(MOST_VALUES)), ())
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        told = (error.problem or error.context or "").splitlines()
+        raise InputError(f"{path}: not valid YAML: {at}{''.join(told[:1])}; {_RESTORE}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: not valid YAML: nested too deeply; {_RESTORE}") from error
+    except (YAMLError, ValueError, TypeError) as error:
+        told = str(error).splitlines()
+        raise InputError(f"{path}: not valid YAML: {''.join(told[:1])}; {_RESTORE}") from error
+
+
+def _tuples(value: Any, left: Iterator[int], within: tuple[int, ...]) -> Any:
+    """Turn YAML's lists into tuples: the strict frozen models hold nothing that can change.
+
+    An alias (`*name`) is one object in several places. `left` yields once for each value that there may be,
+    which ends aliases that multiply; `within` holds the ids of what the value is inside of.
+    """
+    if next(left, None) is None:
+        raise ValueError(f"more than {MOST_VALUES:,} values, with what aliases (`*name`) repeat")
+    if id(value) in within:
+        raise ValueError("an alias (`*name`) stands inside of what it names")
+    inside = (*within, id(value))
     if isinstance(value, dict):
-        return {key: _tuples(item) for key, item in value.items()}
+        return {key: _tuples(item, left, inside) for key, item in value.items()}
     if isinstance(value, list):
-        return tuple(_tuples(item) for item in value)
+        return tuple(_tuples(item, left, inside) for item in value)
     return value
+
+
+def _brief(value: Any) -> Any:
+    """Return a value that a message can show on one line: lists as YAML's, what is long as its beginning."""
+    value = list(value) if isinstance(value, tuple) else value
+    try:
+        told = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        return "a number of thousands of digits"
+    return value if len(told) <= LONGEST_VALUE else f"{str(value)[:LONGEST_VALUE]}…"
 
 
 def _explain(file: str, content: Any, problem: Any) -> str:
     """Return a problem that pydantic found in the content of a file, as a person would tell it."""
     kind, context, keys = problem["type"], problem.get("ctx", {}), problem["loc"]
-    value = list(problem["input"]) if isinstance(problem["input"], tuple) else problem["input"]
+    value = _brief(problem["input"])
     place = ": ".join(filter(None, (file, _place(content, keys, missing=kind == "missing"))))
     match kind:
         case "missing" if isinstance(keys[-1], int):
@@ -72,14 +126,15 @@ def _explain(file: str, content: Any, problem: Any) -> str:
         case "missing":
             return f"{place}: this key is missing; add it, as `git show HEAD:params.yaml` has it"
         case "unknown_key":
-            return str(unknown_name(context["key"], context["known"], what="key", place=place))
+            return str(unknown_name(_brief(context["key"]), context["known"], what="key", place=place))
         case "unknown_name":
-            return str(unknown_name(value, context["known"], what=context["what"], place=place))
+            known = [str(key) for table in context["tables"] for key in table]
+            return str(unknown_name(value, known, what=context["what"], place=place))
         case "literal_error":
             return str(unknown_name(value, _listed(context["expected"]), what="value", place=place))
         case "union_tag_invalid":
             known, tag = _listed(context["expected_tags"]), context["discriminator"].strip("'")
-            return str(unknown_name(context["tag"], known, what="value", place=f"{place}.{tag}"))
+            return str(unknown_name(_brief(context["tag"]), known, what="value", place=f"{place}.{tag}"))
         case "union_tag_not_found":
             return f"{place}: the key {context['discriminator']} is missing; it says which definition this is"
         case "string_type" if isinstance(value, int | float):
@@ -89,8 +144,12 @@ def _explain(file: str, content: Any, problem: Any) -> str:
             return f"{place}: the name {value!r} {rule}"
     if kind in _SHAPES:
         return f"{place}: {value!r} is not possible: {_SHAPES[kind].format(**context)}"
-    told = problem["msg"].removeprefix("Value error, ").replace("Input", "it", 1)
-    return f"{place}: {told}" if isinstance(value, dict) else f"{place}: {value!r} is not possible: {told}"
+    told = problem["msg"].removeprefix("Value error, ").replace("Input", "it", 1)[: 2 * LONGEST_VALUE]
+    return (
+        f"{place}: {told}"
+        if isinstance(problem["input"], dict)
+        else f"{place}: {value!r} is not possible: {told}"
+    )
 
 
 # Of a value's shape, by pydantic's name for the problem.
@@ -110,7 +169,8 @@ def _place(content: Any, keys: tuple[int | str, ...], *, missing: bool) -> str:
     place = ""
     for key in keys:
         if isinstance(content, dict) and key in content:
-            place += f".{key}"
+            plain = isinstance(key, str) and re.fullmatch(r"[ -~]{1,100}", key)
+            place += f".{key if plain else repr(_brief(key))}"
         elif isinstance(content, tuple) and key in range(len(content)):
             place += f"[{key}]"
         else:

@@ -4,6 +4,7 @@ Nothing is filled in silently, so what the file says is all there is. Definition
 parameters that `eos.registry` lists. `eos.config.loading` reads a file.
 """
 
+from collections import Counter
 from functools import reduce
 from operator import or_
 from pathlib import PurePosixPath
@@ -87,16 +88,15 @@ def _defined(*sections: str, what: str = "") -> AfterValidator:
 
     def check(name: str, info: ValidationInfo) -> str:
         tables = [info.context.get(section) for section in sections] if info.context else []
-        known = [str(key) for table in tables if isinstance(table, dict) for key in table]
-        if tables and all(isinstance(table, dict) for table in tables) and name not in known:
-            raise PydanticCustomError("unknown_name", "", {"known": known, "what": called})
+        if tables and all(isinstance(table, dict) and name not in table for table in tables):
+            raise PydanticCustomError("unknown_name", "", {"tables": tables, "what": called})
         return name
 
     return AfterValidator(check)
 
 
 def _without_repeats(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    repeated = [value for value in values if values.count(value) > 1]
+    repeated = [value for value, times in Counter(values).items() if times > 1]
     if repeated:
         raise ValueError(f"{repeated[0]!r} is listed twice; remove one")
     return values
@@ -200,7 +200,7 @@ class Training(_Section):
     warmup: Fraction
     milestones: tuple[Fraction, ...]
     factors: tuple[NonNegative, ...]
-    crop_padding: Count
+    crop_padding: registry.Padding
     horizontal_flip: bool
     precision: Literal["auto", "fp32", "bf16", "fp16"]
     score_every: Positive
@@ -245,7 +245,7 @@ class ExponentialImbalance(_Section):
     """Class sizes that fall exponentially from the first class to the last, `ratio` between the two."""
 
     profile: Literal["exponential"]
-    ratio: Annotated[float, Field(ge=1)]
+    ratio: registry.AtLeastOne
 
 
 class NoImbalance(_Section):
@@ -257,7 +257,7 @@ class NoImbalance(_Section):
 class Normalization(_Section):
     """Mean and standard deviation of each channel, of pixel values between 0 and 1."""
 
-    mean: tuple[float, ...]
+    mean: tuple[registry.ZeroToOne, ...]
     std: tuple[Rate, ...]
 
     @model_validator(mode="after")

@@ -56,9 +56,12 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
     too; one that was started by hand goes on without the terminal that it came from.
     """
     stage = Path(sys.argv[0]).stem
+    # dvc.yaml gives a cell as ${item}: of that alone DVC quotes the values for the shell. It writes
+    # `--dataset digits --cut 0`, in the order of `main`.
+    texts = [text for text in sys.argv[1:] if not text.startswith("--")]
     signature = inspect.signature(main).parameters
     needed = [one for one in signature.values() if one.default is one.empty]
-    if not len(needed) <= len(sys.argv) - 1 <= len(signature):
+    if not len(needed) <= len(texts) <= len(signature):
         places = [name.upper() if one in needed else f"[{name.upper()}]" for name, one in signature.items()]
         sys.exit(f"usage: python stages/{stage}.py {' '.join(places)}".strip())
     start = time.perf_counter()
@@ -73,13 +76,13 @@ def run(main: Callable[..., Mapping[str, Any] | None], *, embeddings: bool = Fal
 
         arguments = {
             name: _convert(name, parameter.annotation, text, embeddings=embeddings)
-            for (name, parameter), text in zip(signature.items(), sys.argv[1:], strict=False)
+            for (name, parameter), text in zip(signature.items(), texts, strict=False)
         }
         dataset = arguments.get("dataset")
         if dataset is None or is_portable(parameters(), str(dataset)):
             hold_to_portable_code()
         measured = main(**arguments)
-        write_seconds(stage, "-".join(sys.argv[1:]) or "all", time.perf_counter() - start, measured or {})
+        write_seconds(stage, "-".join(texts) or "all", time.perf_counter() - start, measured or {})
 
 
 def _end_with_dvc(stage: str) -> None:
