@@ -20,7 +20,12 @@ from eos.classifier.folder import (
 )
 from eos.errors import InputError
 
-CONTENT = dict.fromkeys(KEYS) | {"class_names": ["cat", "žába"], "n_features": 3}
+CONTENT = dict.fromkeys(KEYS) | {
+    "class_names": ["cat", "žába"],
+    "n_features": 3,
+    "head": {"own": False, "classifier": "linear", "scale": 1.0},
+    "computing": {"device": "cpu", "cpu_threads": None, "portable": False, "precision": "fp32"},
+}
 ARRAYS: dict[str, dict[str, np.ndarray]] = {
     BACKBONE: {"conv.weight": np.arange(6.0, dtype=np.float32).reshape(1, 6)},
     HEAD: {"weight": np.ones((2, 3), np.float32), "bias": np.zeros(2, np.float32)},

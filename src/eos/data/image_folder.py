@@ -216,6 +216,8 @@ def _check_classes(train: Classes, test: Classes | None) -> None:
             f"{len(bad)} class names hold control characters or are not UTF-8: {listed(map(ascii, bad))}; "
             "rename the folders"
         )
+    if blank := [name for name in names if not name.strip()]:
+        raise InputError(f"{listed(map(ascii, blank))}: the name of a class is blank; rename the folder")
     trees = {"train": train, "test": test or {}}
     if empty := [f"{tree}/{name}/" for tree in trees for name in names if trees[tree].get(name) == []]:
         raise InputError(f"{listed(empty)} holds no image; add some or remove the folder")
