@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from eos.data.archives import MOST_EXPANSION
+from eos.data.archives import MOST_EXPANSION, require_bounded
 from eos.data.image_files import MOST_BYTES
 from eos.errors import InputError, placed
 
@@ -112,7 +112,7 @@ def read_features(path: Path) -> tuple[list[str], np.ndarray]:
     with placed(str(path)):
         if path.suffix != ".npz":
             with _damage("an .npy file"), path.open("rb") as file:
-                return [], _read_npy(file, path.stat().st_size)
+                return [], _content(file, _header(file, path.stat().st_size))
         arrays = _Npz(path)
         if "features" not in arrays.names:
             raise InputError(f"it holds no array 'features' (it holds {_some(arrays.names)}); add it")
@@ -215,16 +215,16 @@ class _Npz(_Arrays):
                 for start, stop in _steps(shape[0], row):
                     block = np.frombuffer(_exactly(member, row * (stop - start)), dtype)
                     yield block.reshape(stop - start, *shape[1:])
-            if member.read(1):  # also has the end checked against the archive's sum
-                raise ValueError("an array is longer than its header says")
+                _at_end(member)
 
     @contextmanager
     def _opened(self, name: str) -> Iterator[tuple[Any, "_Header"]]:
         with _damage("an .npz archive"), zipfile.ZipFile(self.path) as archive:
-            size = archive.getinfo(f"{name}.npy").file_size
-            _check_expansion(name, size, self.most)
+            info = archive.getinfo(f"{name}.npy")
+            _check_expansion(name, info.file_size, self.most)
+            require_bounded(info)
             with archive.open(f"{name}.npy") as member, placed(name):
-                yield member, _header(member, size)
+                yield member, _header(member, info.file_size)
 
 
 class _Header(NamedTuple):
@@ -242,7 +242,7 @@ def _header(member: Any, size: int) -> _Header:
             header = _Header(*read(member))
     except MemoryError as error:  # Python's parser, where brackets or signs lie too deep
         raise ValueError("its header cannot be parsed") from error
-    shape, dtype = header.shape, header.dtype
+    shape, dtype = tuple(map(int, header.shape)), header.dtype  # NumPy takes True for 1
     if dtype.hasobject:
         raise InputError(
             "holds Python objects, and reading them would run what the file says; save text as "
@@ -250,18 +250,20 @@ def _header(member: Any, size: int) -> _Header:
         )
     if min(shape, default=0) < 0 or dtype.itemsize * math.prod(shape) > size:
         raise ValueError(f"its header tells of shape {shape}, which is more than the file holds")
-    return header
+    return header._replace(shape=shape)
 
 
 def _content(member: Any, header: _Header) -> np.ndarray:
-    """Read the array whose header was read."""
+    """Read the array whose header was read, to its end."""
     shape, by_column, dtype = header
     flat = np.frombuffer(_exactly(member, dtype.itemsize * math.prod(shape)), dtype)
+    _at_end(member)
     return flat.reshape(shape, order="F" if by_column else "C")
 
 
-def _read_npy(file: Any, size: int) -> np.ndarray:
-    return _content(file, _header(file, size))
+def _at_end(member: Any) -> None:
+    if member.read(1):  # also has the end checked against an archive's sum
+        raise ValueError("an array is longer than its header says")
 
 
 def _exactly(member: Any, size: int) -> bytearray:

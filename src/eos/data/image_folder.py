@@ -9,7 +9,7 @@ import numpy as np
 
 from eos.data.archives import Entries, open_entries
 from eos.data.image_dataset import ImageDataset
-from eos.data.image_files import is_image, listed, read_images
+from eos.data.image_files import is_image, listed, read_images, shown
 from eos.data.splits import hold_out
 from eos.errors import InputError, placed
 
@@ -127,7 +127,7 @@ def open_tree(path: str) -> Iterator[tuple[Path, Classes, Classes | None, Entrie
         place = Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(f"{path}: {error}; write the path out") from error
-    with placed(str(place)), open_entries(place, depth=4) as entries:
+    with placed(shown(str(place))), open_entries(place, depth=4) as entries:
         train, test, skipped = _layout(entries)
         _check_classes(train, test)
         if skipped:
