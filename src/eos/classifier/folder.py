@@ -176,7 +176,7 @@ def read_arrays(folder: Path, name: str, description: Mapping[str, Any]) -> "Arr
 
     path, told = folder / name, description["files"].get(name)
     if told is None:
-        raise InputError(f"{folder / DESCRIPTION}: does not tell of {name}; {_AGAIN}")
+        raise InputError(f"{folder / DESCRIPTION}: files: does not tell of {name}; {_AGAIN}")
     if not path.is_file():
         raise InputError(f"{path}: no such file; {_AGAIN}")
     if path.stat().st_size != told["bytes"]:
