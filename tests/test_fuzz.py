@@ -9,7 +9,7 @@ from tools.torture.bad_files import quiet
 from tools.torture.fuzz import TARGETS, main, mutated, read
 
 # Trials in the suite, where a reader takes some milliseconds or more.
-FEW = {"params": 2, "classifier": 25, "network": 25, "lock": 25, "zip": 25, "tar": 25, "parquet": 40}
+FEW = {"params": 2, "classifier": 5, "network": 25, "lock": 25, "zip": 25, "tar": 25, "parquet": 40}
 
 
 @pytest.mark.parametrize("name", TARGETS)
