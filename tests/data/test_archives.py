@@ -168,7 +168,7 @@ def test_a_zip_member_that_says_it_is_small_is_not_expanded(tmp_path: Path) -> N
             assert reader is not None
             tracemalloc.start()
             with pytest.raises(
-                (ValueError, zipfile.BadZipFile), match="Bad CRC-32|by another method than deflate"
+                (ValueError, zipfile.BadZipFile), match=r"Bad CRC-32|by another method than deflate"
             ):
                 reader()
             _, peak = tracemalloc.get_traced_memory()

@@ -186,7 +186,7 @@ def read_arrays(folder: Path, name: str, description: Mapping[str, Any]) -> "Arr
         raise InputError(f"{path}: damaged or changed: its digest is not that of {DESCRIPTION}; {_AGAIN}")
     try:
         return load(raw)
-    except (SafetensorError, KeyError) as error:  # KeyError: numbers that NumPy does not have
+    except (SafetensorError, KeyError, TypeError) as error:  # also of numbers that NumPy does not have
         raise InputError(f"{path}: not safetensors ({error}); {_AGAIN}") from error
 
 
