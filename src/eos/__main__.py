@@ -1,6 +1,7 @@
 """The command line: `python -m eos COMMAND`."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ def _run(arguments: Sequence[str]) -> None:
             module.add_arguments(command)
     parsed = parser.parse_args(arguments)
     assert module is not None  # the parser has refused every other name
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a path that is no UTF-8 is shown with its bytes as \\x...
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         module.run(parsed)
         sys.stdout.flush()

@@ -169,9 +169,13 @@ def test_features_need_no_torch(without_backbone: Path) -> None:
         ({"class_names": ["a", "b"]}, {}, r"head\.safetensors: holds .*\(3, 64\)"),
         ({"n_features": 63}, {}, r"head\.safetensors: holds .*\(3, 64\)"),
         ({}, {"bias": BIAS.astype(np.float64)}, r"not .* in float32"),
-        ({"backbone": {"architecture": "resnet8"}}, {}, r"classifier\.json: does not describe .*'channels'"),
-        ({"head": {}}, {}, r"classifier\.json: does not describe a classifier .*'classifier'"),
-        ({"class_names": 3}, {}, r"classifier\.json: does not describe a classifier"),
+        (
+            {"backbone": {"architecture": "resnet8"}},
+            {},
+            r"classifier\.json: does not describe a classifier: backbone\.channels 'None'",
+        ),
+        ({"head": {}}, {}, r"classifier\.json: does not describe a classifier: head\.own 'None'"),
+        ({"class_names": 3}, {}, r"classifier\.json: does not describe a classifier: class_names '3'"),
     ],
 )
 def test_a_folder_whose_parts_do_not_belong_together(

@@ -20,7 +20,19 @@ from eos.classifier.folder import (
 )
 from eos.errors import InputError
 
-CONTENT = dict.fromkeys(KEYS) | {"class_names": ["cat", "žába"], "n_features": 3}
+CONTENT = dict.fromkeys(KEYS) | {
+    "class_names": ["cat", "žába"],
+    "n_features": 3,
+    "head": {"own": False, "classifier": "linear", "scale": 1.0},
+    "computing": {"device": "cpu", "cpu_threads": None, "portable": False, "precision": "fp32"},
+}
+BUILT = {
+    "architecture": "resnet8",
+    "channels": 3,
+    "image_size": 8,
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.2, 0.2, 0.2],
+}
 ARRAYS: dict[str, dict[str, np.ndarray]] = {
     BACKBONE: {"conv.weight": np.arange(6.0, dtype=np.float32).reshape(1, 6)},
     HEAD: {"weight": np.ones((2, 3), np.float32), "bias": np.zeros(2, np.float32)},
@@ -98,6 +110,40 @@ def test_a_description_that_lacks_something(tmp_path: Path) -> None:
     write_folder(tmp_path / "new", {"class_names": []}, ARRAYS)
     with pytest.raises(InputError, match=r"classifier\.json: does not hold backbone, computing, head"):
         read_description(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_names": "ab"}, "class_names 'ab' is not possible"),
+        ({"n_features": True}, "n_features 'True' is not possible"),
+        ({"head": []}, "head.own 'None' is not possible"),
+        ({"computing": 3}, "computing.device 'None' is not possible"),
+        ({"backbone": BUILT | {"channels": 10**10}}, "backbone.channels '10000000000' is not possible"),
+        ({"backbone": BUILT | {"std": [0, 1, 1]}}, r"backbone.std '\[0, 1, 1\]' is not possible"),
+        (
+            {"backbone": BUILT | {"mean": [0.5]}},
+            "backbone.mean and backbone.std need a number for each channel",
+        ),
+    ],
+)
+def test_a_description_that_is_none_though_its_digest_is_right(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    write_folder(tmp_path / "new", CONTENT | changes, ARRAYS)
+    with pytest.raises(InputError, match=rf"classifier\.json: .*{message}"):
+        read_description(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    "text", ['[{"sha256": "%s"}]', '{"sha256": "%s", "x": ' + "[" * 9999, '{"sha256": "%s"']
+)
+def test_a_description_that_is_no_object_though_its_digest_is_right(tmp_path: Path, text: str) -> None:
+    blank = text % ("0" * 64)
+    digest = hashlib.sha256(blank.encode()).hexdigest()
+    (tmp_path / DESCRIPTION).write_text(text % digest)
+    with pytest.raises(InputError, match=r"classifier\.json: (no description|not valid JSON)"):
+        read_description(tmp_path)
 
 
 def test_no_file_larger_than_the_bound_is_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -198,3 +198,18 @@ def test_arguments_that_cannot_be(
     monkeypatch.chdir(pictures.parent)
     with pytest.raises(InputError, match=told):
         run(pictures, file, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [("~nobodyhere/x", "write the path out"), ("n" * 5000, "n: no such folder or archive")],
+)
+def test_pictures_that_cannot_be_there(tmp_path: Path, path: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run(path, tmp_path / "x.npz", "--backbone", "torchvision/resnet18")
+
+
+def test_a_file_that_would_be_a_folder(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.npz").mkdir()
+    with pytest.raises(InputError, match=r"x\.npz: is a folder; name a file to write"):
+        run(pictures, tmp_path / "x.npz", "--backbone", "torchvision/resnet18")

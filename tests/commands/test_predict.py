@@ -1,6 +1,7 @@
 """`python -m eos predict`: pictures in, lines or a table out, and what is wrong told at the end."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -193,3 +194,16 @@ def test_who_reads_the_lines_may_stop(place: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("x.npy[0]\t")
     assert "Broken pipe" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ["pipe.npy", "pipe.npz"])
+def test_a_pipe_is_not_waited_for(place: Path, name: str) -> None:
+    os.mkfifo(name)
+    assert f"{name}: no file of features that can be used (neither a file nor" in refused(
+        "predict", "head", name
+    )
+
+
+def test_a_name_that_is_too_long(place: Path) -> None:
+    assert "no such picture or folder" in refused("predict", "model", "n" * 5000)
+    assert "File name too long; name a folder" in refused("predict", "n" * 5000, "tree")

@@ -5,6 +5,7 @@ import gzip
 import io
 import lzma
 import tarfile
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -154,3 +155,22 @@ def test_a_long_look_tells_how_far_it_is(
         pass
     lines = capsys.readouterr().out.splitlines()
     assert lines == [f"{tmp_path / 'a.zip'}: {count} files and folders found" for count in (3, 6)]
+
+
+def test_a_zip_member_that_says_it_is_small_is_not_expanded(tmp_path: Path) -> None:
+    """Asked for all of a member, zipfile expands what comes: memory without bound."""
+    for method in (zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w", method) as packed:
+            packed.writestr("a", bytes(2**25))
+            packed.infolist()[0].file_size = 10
+        with open_entries(tmp_path / "a.zip", depth=3) as entries:
+            reader = entries["a",]
+            assert reader is not None
+            tracemalloc.start()
+            with pytest.raises(
+                (ValueError, zipfile.BadZipFile), match=r"Bad CRC-32|by another method than deflate"
+            ):
+                reader()
+            _, peak = tracemalloc.get_traced_memory()
+            tracemalloc.stop()
+        assert peak < 2**20

@@ -1,6 +1,7 @@
 """Files of embeddings: one form whatever the format, and one clear error for each thing that is wrong."""
 
 import json
+import os
 import re
 import zipfile
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from safetensors.numpy import save_file
 from eos.config.schema import EmbeddingSet
 from eos.data import embeddings_files
 from eos.data.embeddings import Embeddings, read_embeddings
+from eos.data.embeddings_files import open_embeddings, read_features
 from eos.errors import InputError
 from tests.helpers import ROOT
 
@@ -508,3 +510,72 @@ def test_the_page_shows_a_file_and_a_definition_that_work(
         "validation": 0,
         "test": 6,
     }
+
+
+SHAPE = "{{'descr': {}, 'fortran_order': {}, 'shape': {}}}"
+
+
+@pytest.mark.parametrize(
+    ("header", "reason"),
+    [
+        (SHAPE.format("'<f4'", False, (2**40, 2)), "more than the file holds"),
+        (SHAPE.format("'<f4'", True, (2, 2**70)), "more than the file holds"),
+        (SHAPE.format("'<f4'", False, (-2, -2)), "more than the file holds"),
+        (SHAPE.format("'<U100000'", False, (2,)), "more than the file holds"),
+        (SHAPE.format("'|O'", False, (2, 2)), "holds Python objects"),
+        ("(" * 300, "damaged or not an"),
+        ("-" * 9000 + "1", "its header cannot be parsed"),
+        ("{[]: 1}", "unhashable"),
+    ],
+)
+@pytest.mark.parametrize("name", ["x.npz", "x.npy"])
+def test_a_header_is_compared_with_the_file_before_there_is_room_made(
+    tmp_path: Path, header: str, reason: str, name: str
+) -> None:
+    raw = header.encode() + b"\n"
+    content = b"\x93NUMPY\1\0" + len(raw).to_bytes(2, "little") + raw + bytes(16)
+    path = tmp_path / name
+    path.write_bytes(content)
+    if name == "x.npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("features.npy", content)
+    with pytest.raises(InputError, match=rf"^{re.escape(str(path))}: .*{reason}"):
+        read_features(path)
+
+
+def test_an_array_that_expands_far_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("eos.data.embeddings_files.MOST_BYTES", 2**16)
+    monkeypatch.setattr("eos.data.embeddings_files.MOST_EXPANSION", 2)
+    np.savez_compressed(tmp_path / "x.npz", features=np.zeros((2**10, 2**8)))
+    with pytest.raises(
+        InputError, match="features: expands to 2097280 bytes, and no more than 65536 are read"
+    ):
+        read_features(tmp_path / "x.npz")
+    polars.DataFrame({"label": np.zeros(2**16, int), "x": np.zeros(2**16)}).write_parquet(
+        tmp_path / "x.parquet"
+    )
+    with pytest.raises(InputError, match=r"its rows: expands to \d+ bytes, and no more than 65536 are read"):
+        open_embeddings(tmp_path / "x.parquet")
+
+
+@pytest.mark.parametrize("name", ["x.npz", "x.npy", "x.safetensors", "x.parquet"])
+def test_a_pipe_is_not_opened(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(InputError, match=rf"{name}: neither a file nor a link to one; put it there"):
+        (read_features if name == "x.npy" else open_embeddings)(tmp_path / name)
+
+
+def test_a_file_of_another_kind_is_told_with_the_known_ones(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("1,2\n")
+    with pytest.raises(InputError, match=r"x\.csv: not a known type of file; known: \.npz, \.safetensors"):
+        open_embeddings(tmp_path / "x.csv")
+
+
+def test_an_accent_written_in_two_ways_is_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    labels = np.array([0, 1])
+    np.savez(path, train_features=np.eye(2), train_labels=labels, class_names=np.array(["é", "e\u0301"]))
+    with pytest.raises(
+        InputError, match="is there twice; name each class once, its accents written in one way"
+    ):
+        read_embeddings(path, test_share=0.5, validation_fraction=0, seed=0, standardize=False)

@@ -213,6 +213,12 @@ def test_a_control_character_in_the_name_of_a_class_is_refused(tree: Path, tmp_p
         assert said.isprintable()
 
 
+def test_a_blank_name_of_a_class_is_refused(tree: Path) -> None:
+    for part in ("train", "test"):
+        (tree / part / "cat").rename(tree / part / "\u00a0 ")
+    assert message(tree).endswith("'\\xa0 ': the name of a class is blank; rename the folder")
+
+
 def test_names_in_any_script_are_taken_and_an_accent_is_one_however_it_is_written(tmp_path: Path) -> None:
     joined = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645"  # Persian, with a non-joiner
     sizes = {"train/caf\u00e9": 2, "test/cafe\u0301": 1, f"train/{joined}": 1, f"test/{joined}": 1}

@@ -15,6 +15,7 @@ from eos.storage.files import (
     read_arrays,
     read_json,
     read_table,
+    read_weights,
     replacing,
     write_arrays,
     write_json,
@@ -200,3 +201,21 @@ def test_json_and_tables(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("")
     with pytest.raises(InputError, match="not a readable CSV"):
         read_table(tmp_path / "a.csv", ["x"])
+
+
+def test_damage_of_other_kinds_is_the_one_error(tmp_path: Path) -> None:
+    """Headers that Python's parser gives up, members that are no arrays, numbers that NumPy lacks."""
+    (tmp_path / "a.json").write_text("[" * 99_999)
+    with pytest.raises(InputError, match=r"a\.json: not valid JSON"):
+        read_json(tmp_path / "a.json")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("x.npy", b"\x93NUMPY\1\0\x10\0" + b"{[]: 1}".ljust(16))
+    with zipfile.ZipFile(tmp_path / "b.npz", "w") as archive:
+        archive.writestr("x", b"")
+    for name in ("a.npz", "b.npz"):
+        with pytest.raises(InputError, match=rf"{name}: damaged or not an \.npz archive"):
+            read_arrays(tmp_path / name)
+    header = b'{"a":{"dtype":"BF16","shape":[1],"data_offsets":[0,2]}}'
+    (tmp_path / "a.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(2))
+    with pytest.raises(InputError, match=r"a\.safetensors: damaged or not safetensors"):
+        read_weights(tmp_path / "a.safetensors")

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,13 @@ def read_description(folder: Path) -> dict[str, Any]:
         changed.
     """
     path = folder / DESCRIPTION
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError as error:  # a name that is too long
+        raise InputError(
+            f"{folder}: {error.strerror}; name a folder that `python -m eos export` wrote"
+        ) from error
+    if not found:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; name one that `python -m eos export` wrote")
         raise InputError(
@@ -87,11 +93,73 @@ def read_description(folder: Path) -> dict[str, Any]:
         raw[: told.start(1)] + _BLANK.encode() + raw[told.end(1) :]
     ):
         raise InputError(f"{path}: damaged or changed: not what its digest says; {_AGAIN}")
-    description: dict[str, Any] = json.loads(raw)
-    if description["format"] != FORMAT:
-        raise InputError(f"{path}: {description['format']}; this program reads {FORMAT}; {_AGAIN}")
+    try:
+        description = json.loads(raw)
+    except (ValueError, RecursionError) as error:  # its digest may be right all the same
+        raise InputError(f"{path}: not valid JSON ({error}); {_AGAIN}") from error
+    if not isinstance(description, dict) or description.get("format") != FORMAT:
+        other = description.get("format") if isinstance(description, dict) else "no description"
+        raise InputError(f"{path}: {other}; this program reads {FORMAT}; {_AGAIN}")
     if missing := KEYS - description.keys():
         raise InputError(f"{path}: does not hold {', '.join(sorted(missing))}; {_AGAIN}")
+    for key, fits in _FITS.items():
+        value = _at(description, key)
+        if not fits(value) and (description["backbone"] is not None or not key.startswith("backbone.")):
+            raise InputError(
+                f"{path}: does not describe a classifier: {key} {str(value)!a:.80} is not possible; {_AGAIN}"
+            )
+    backbone = description["backbone"]
+    if backbone and not len(backbone["mean"]) == len(backbone["std"]) == backbone["channels"]:
+        raise InputError(f"{path}: backbone.mean and backbone.std need a number for each channel; {_AGAIN}")
+    return description
+
+
+def _whole(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _number(value: Any) -> bool:
+    return type(value) in (int, float) and abs(value) < _MOST
+
+
+def _file(value: Any) -> bool:
+    return (
+        isinstance(value, dict) and type(value.get("bytes")) is int and isinstance(value.get("sha256"), str)
+    )
+
+
+def _numbers(value: Any, above: float) -> bool:
+    return isinstance(value, list) and all(_number(one) and one > above for one in value)
+
+
+_MOST = 1e30  # of a number, which is to be finite in float32
+
+# What may stand in a description, whoever wrote it: by key, dots leading inside.
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "class_names": lambda value: (
+        isinstance(value, list) and len(value) > 0 and all(isinstance(one, str) for one in value)
+    ),
+    "n_features": lambda value: _whole(value, 1, 2**31),
+    "head.own": lambda value: isinstance(value, bool),
+    "head.classifier": lambda value: value in ("linear", "cosine"),
+    "head.scale": _number,
+    "backbone": lambda value: value is None or isinstance(value, dict),
+    "backbone.architecture": lambda value: isinstance(value, str),
+    "backbone.channels": lambda value: type(value) is int and value in (1, 3),
+    "backbone.image_size": lambda value: _whole(value, 1, 4096),  # image_files reads no larger ones
+    "backbone.mean": lambda value: _numbers(value, -_MOST),
+    "backbone.std": lambda value: _numbers(value, 0),
+    "computing.device": lambda value: isinstance(value, str),
+    "computing.cpu_threads": lambda value: value is None or _whole(value, 1, 2**16),
+    "computing.portable": lambda value: isinstance(value, bool),
+    "computing.precision": lambda value: isinstance(value, str),
+    "files": lambda value: isinstance(value, dict) and all(map(_file, value.values())),
+}
+
+
+def _at(description: Any, key: str) -> Any:
+    for part in key.split("."):
+        description = description.get(part) if isinstance(description, dict) else None
     return description
 
 
@@ -106,7 +174,9 @@ def read_arrays(folder: Path, name: str, description: Mapping[str, Any]) -> "Arr
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    path, told = folder / name, description["files"][name]
+    path, told = folder / name, description["files"].get(name)
+    if told is None:
+        raise InputError(f"{folder / DESCRIPTION}: files: does not tell of {name}; {_AGAIN}")
     if not path.is_file():
         raise InputError(f"{path}: no such file; {_AGAIN}")
     if path.stat().st_size != told["bytes"]:
@@ -116,7 +186,7 @@ def read_arrays(folder: Path, name: str, description: Mapping[str, Any]) -> "Arr
         raise InputError(f"{path}: damaged or changed: its digest is not that of {DESCRIPTION}; {_AGAIN}")
     try:
         return load(raw)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError) as error:  # also of numbers that NumPy does not have
         raise InputError(f"{path}: not safetensors ({error}); {_AGAIN}") from error
 
 

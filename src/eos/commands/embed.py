@@ -88,8 +88,9 @@ def run(arguments: argparse.Namespace) -> None:
         raise InputError(f"--batch-size {arguments.batch_size}: must be 1 or more")
     device = pick_device(arguments.device)
     precision = pick_precision(arguments.precision, device)
-    if not Path(arguments.pictures).expanduser().exists():  # told before weights are downloaded
-        raise InputError(f"{arguments.pictures}: no such folder or archive")
+    _require(arguments.pictures)  # told before weights are downloaded
+    if arguments.file.is_dir():
+        raise InputError(f"{arguments.file}: is a folder; name a file to write")
     if arguments.unlabelled:
         _embed_unlabelled(arguments, device.type, precision)
         return
@@ -120,6 +121,18 @@ def run(arguments: argparse.Namespace) -> None:
     _write(arguments.file, arrays, names)
     told = ", ".join(f"{len(labels)} {part} rows" for part, labels in label_of.items())
     print(f"{arguments.file}: {told} of {found.shape[1]} features, by {arguments.backbone} in {precision}")
+
+
+def _require(pictures: str) -> None:
+    """Raise `InputError` unless there is something."""
+    from eos.classifier.pictures import exists
+
+    try:
+        found = exists(Path(pictures).expanduser())
+    except RuntimeError as error:  # ~ and a name that is no user's
+        raise InputError(f"{pictures}: {error}; write the path out") from error
+    if not found:
+        raise InputError(f"{pictures}: no such folder or archive")
 
 
 def _embed_unlabelled(arguments: argparse.Namespace, device: str, precision: str) -> None:

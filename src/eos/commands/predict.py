@@ -11,15 +11,13 @@ import argparse
 import csv
 import sys
 import time
-import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eos.classifier.folder import read_description
-from eos.errors import InputError
+from eos.errors import InputError, placed
 from eos.pipeline.processor import hold_to_portable_code
 
 if TYPE_CHECKING:
@@ -128,30 +126,18 @@ def _pictures(classifier: "Classifier", files: list[Path], problems: list[str]) 
 
 
 def _features(classifier: "Classifier", files: list[Path], problems: list[str]) -> Blocks:
+    from eos.data.embeddings_files import read_features
+
     for file in files:
         try:
-            names, features = _stored_features(file)
-            classifier.embed(features)  # to check them only: predicting standardizes them itself
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-            reason = f"it holds no array {error}" if isinstance(error, KeyError) else str(error)
+            names, features = read_features(file)
+            with placed(str(file)):
+                classifier.embed(features)  # to check them only: predicting standardizes them itself
+        except (OSError, InputError) as error:
+            reason = str(error).removeprefix(f"{file}: ")
             problems.append(f"{file}: no file of features that can be used ({reason})")
             continue
         yield names or [f"{file}[{row}]" for row in range(len(features))], features
-
-
-def _stored_features(file: Path) -> tuple[list[str], "np.ndarray"]:
-    """Return the names of the rows, none where the file has none, and the rows."""
-    import numpy as np
-
-    with file.open("rb") as opened:
-        if file.suffix != ".npz":
-            return [], np.lib.format.read_array(opened, allow_pickle=False)
-        with np.load(opened, allow_pickle=False) as arrays:
-            files = arrays["files"] if "files" in arrays else np.empty(0)
-            features: np.ndarray = arrays["features"]
-    if files.ndim != 1 or (files.size and files.shape != features.shape[:1]):
-        raise ValueError(f"files of shape {files.shape}, but features of shape {features.shape}")
-    return list(map(str, files)), features
 
 
 def _tell(line: str) -> None:

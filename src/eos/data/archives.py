@@ -99,14 +99,29 @@ def _folder_entries(place: Path, depth: int) -> Entries:
 def _zip_entries(place: Path, opened: ExitStack) -> Entries:
     archive = opened.enter_context(zipfile.ZipFile(place))
 
+    def read(member: zipfile.ZipInfo) -> bytes:
+        require_bounded(member)
+        with archive.open(member) as content:
+            # No more than it says: asked for all, zipfile expands whatever comes, and cuts it off then.
+            return content.read(member.file_size)
+
     def members() -> Iterator[_Member]:
         for member in archive.infolist():
             # The upper half holds a Unix mode, where the archive was made on Unix.
             kind = stat.S_IFMT(member.external_attr >> 16) or stat.S_IFREG
             kind = stat.S_IFDIR if member.is_dir() else kind
-            yield _Member(member.filename, kind, member.file_size, partial(archive.read, member))
+            yield _Member(member.filename, kind, member.file_size, partial(read, member))
 
     return _checked(place, members())
+
+
+def require_bounded(member: zipfile.ZipInfo) -> None:
+    """Raise `ValueError` for a method of which zipfile expands all it has read, whatever the member's size.
+
+    Some hundred bytes may become gigabytes.
+    """
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError("compressed by another method than deflate; pack it again")
 
 
 def _tar_entries(place: Path, opened: ExitStack) -> Entries:

@@ -1,5 +1,6 @@
 """Embeddings that were made elsewhere, brought into the form that those of our networks have."""
 
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,11 +199,16 @@ def _names(names: np.ndarray) -> tuple[str, ...]:
             f"class_names: a {names.dtype} array of shape {names.shape}; give a text for each class"
         )
     listed = [str(name) for name in names]
+    met: set[str] = set()
     for name in listed:
         if not name.strip() or not name.isprintable():
             raise InputError(f"class name {name!r} is blank or has control characters; give another")
-        if listed.count(name) > 1:
-            raise InputError(f"class_names: {name!r} is there twice; name each class once")
+        shown = unicodedata.normalize("NFC", name)  # an accent by itself or with its letter: they look alike
+        if shown in met:
+            raise InputError(
+                f"class_names: {name!r} is there twice; name each class once, its accents written in one way"
+            )
+        met.add(shown)
     return tuple(listed)
 
 

@@ -157,9 +157,14 @@ def listed(items: Iterable[str], *, separator: str = ", ") -> str:
     Those with characters that a terminal would not show as they are, or obey, are escaped.
     """
     items = list(items)
-    shown = [item if item.isprintable() else ascii(item) for item in items[:MOST_NAMED]]
-    more = len(items) - len(shown)
-    return separator.join([*shown, f"and {more} more"] if more else shown)
+    first = list(map(shown, items[:MOST_NAMED]))
+    more = len(items) - len(first)
+    return separator.join([*first, f"and {more} more"] if more else first)
+
+
+def shown(text: str) -> str:
+    """Return a text, escaped where it has characters that a terminal would not show as they are, or obey."""
+    return text if text.isprintable() else ascii(text)
 
 
 @cache

@@ -9,7 +9,7 @@ import numpy as np
 
 from eos.data.archives import Entries, open_entries
 from eos.data.image_dataset import ImageDataset
-from eos.data.image_files import is_image, listed, read_images
+from eos.data.image_files import is_image, listed, read_images, shown
 from eos.data.splits import hold_out
 from eos.errors import InputError, placed
 
@@ -127,7 +127,7 @@ def open_tree(path: str) -> Iterator[tuple[Path, Classes, Classes | None, Entrie
         place = Path(path).expanduser()
     except RuntimeError as error:
         raise InputError(f"{path}: {error}; write the path out") from error
-    with placed(str(place)), open_entries(place, depth=4) as entries:
+    with placed(shown(str(place))), open_entries(place, depth=4) as entries:
         train, test, skipped = _layout(entries)
         _check_classes(train, test)
         if skipped:
@@ -216,6 +216,8 @@ def _check_classes(train: Classes, test: Classes | None) -> None:
             f"{len(bad)} class names hold control characters or are not UTF-8: {listed(map(ascii, bad))}; "
             "rename the folders"
         )
+    if blank := [name for name in names if not name.strip()]:
+        raise InputError(f"{listed(map(ascii, blank))}: the name of a class is blank; rename the folder")
     trees = {"train": train, "test": test or {}}
     if empty := [f"{tree}/{name}/" for tree in trees for name in names if trees[tree].get(name) == []]:
         raise InputError(f"{listed(empty)} holds no image; add some or remove the folder")

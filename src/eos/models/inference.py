@@ -40,9 +40,10 @@ def load_network(
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
+        reason = " ".join(str(error).split())[:300]  # torch lists every array, one a line
         raise InputError(
             f"weights: not those of a {architecture} for {channels} channel(s) and {n_classes} classes with "
-            f"a {classifier} classifier; train the network again ({error})"
+            f"a {classifier} classifier; train the network again ({reason})"
         ) from error
     return network
 

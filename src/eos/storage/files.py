@@ -6,7 +6,6 @@ import io
 import json
 import os
 import zipfile
-import zlib
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,7 +92,7 @@ def read_json(path: Path) -> dict[str, Any]:
     require_file(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error}); {REPLACE}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}, not a JSON object; {REMAKE}")
@@ -131,8 +130,7 @@ def read_arrays(path: Path, *names: str) -> Arrays:
         with zipfile.ZipFile(path) as archive:
             held = [member.removesuffix(".npy") for member in archive.namelist()]
             arrays = {name: _read_array(archive, name) for name in names or held if name in held}
-    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        # A RuntimeError where a damaged header asks for a password, or for what zipfile cannot do.
+    except Exception as error:  # a damaged archive raises errors of many kinds
         raise InputError(f"{path}: damaged or not an .npz archive ({error}); {REPLACE}") from error
     for name in names:
         if name not in held:
@@ -178,7 +176,7 @@ def read_weights(path: Path, sha256: str) -> Arrays:
         raise InputError(f"{path}: damaged or changed: its SHA-256 is not {sha256[:8]}..; {REPLACE}")
     try:
         return load(raw)
-    except SafetensorError as error:
+    except (SafetensorError, KeyError, TypeError) as error:  # also of numbers that NumPy does not have
         raise InputError(f"{path}: not safetensors ({error}); {REPLACE}") from error
 
 
