@@ -80,9 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="of all that is drawn at random")
     parser.add_argument("--jobs", type=int, default=2, help="attacks at a time")
     parser.add_argument("--minutes", type=float, default=90.0, help="after which no attack is begun")
-    parser.add_argument("--first", type=int, default=None, help="so many of each family only")
     given = parser.parse_args(arguments)
-    cases = [case for name in given.only for case in collect([name], given.seed)[: given.first]]
+    cases = collect(given.only, given.seed)
     journal = Journal(KEPT / f"{given.seed}.jsonl", head())
     before = len(journal.of(cases))
     print(f"{len(cases)} attacks on {journal.commit}, {before} of them tried before", flush=True)

@@ -4,6 +4,7 @@ The moments are those at which something is half done: a file is being written, 
 being loaded. They are found by looking at the project's files and processes as fast as Python can.
 """
 
+import contextlib
 import os
 import random
 import signal
@@ -79,7 +80,7 @@ def _short(folder: Path) -> str:
 
 
 def _alone(seed: str, victim: str) -> Callable[[Path], str]:
-    """Kill one process only, as the system does where memory is short: the others have to end by themselves."""
+    """Kill one process only, as the system does where memory is short: the others have to end."""
 
     def attack(folder: Path) -> str:
         made = undisturbed()
@@ -154,10 +155,8 @@ def _quiet(project: Project, after: str) -> None:
 
 
 def _send(pid: int, sent: signal.Signals) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):  # it has ended
         os.kill(pid, sent)
-    except ProcessLookupError:
-        pass  # it has ended
 
 
 def _wait(running: "subprocess.Popen[bytes]", look: Look) -> str:

@@ -1,7 +1,7 @@
 """Runs attacks, each in a process of its own, writes down at once how each ended, and sums up.
 
-The journal has a line for each attack that was tried. A run that is started again goes on behind it, as long as
-the code is the same; of other code everything is tried anew.
+The journal has a line for each attack that was tried. A run that is started again goes on behind it, as long
+as the code is the same; of other code everything is tried anew.
 """
 
 import json
