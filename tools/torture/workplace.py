@@ -216,12 +216,13 @@ def undisturbed(stages: Sequence[str] = STAGES) -> Undisturbed:
     digest = hashlib.sha256(repr(stages).encode())
     for name in files(*NEEDED, "tools/torture/workplace.py"):
         digest.update((ROOT / name).read_bytes())
-    folder = KEPT / f"undisturbed-{digest.hexdigest()[:12]}"
+    kind = f"undisturbed-{len(stages)}-"
+    folder = KEPT / (kind + digest.hexdigest()[:12])
     KEPT.mkdir(exist_ok=True)
     with (KEPT / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / "done").exists():
-            for old in KEPT.glob("undisturbed-*"):
+            for old in KEPT.glob(f"{kind}*"):
                 shutil.rmtree(old)
             _make(Undisturbed(folder), stages)
             (folder / "done").touch()
