@@ -124,6 +124,18 @@ class Project(Clone):
         """Return where DVC's cache has what has this digest."""
         return self.folder / ".dvc" / "cache" / "files" / "md5" / digest[:2] / digest[2:]
 
+    def kept(self, place: str) -> Path:
+        """Return where DVC's cache has a file of an output, or the list of a folder that is one."""
+        for stage in yaml.safe_load((self.folder / "dvc.lock").read_text())["stages"].values():
+            for out in stage["outs"]:
+                if place == out["path"]:
+                    return self.cached(out["md5"])
+                if place.startswith(out["path"] + "/"):
+                    listed = json.loads(self.cached(out["md5"]).read_text())
+                    rest = place.removeprefix(out["path"] + "/")
+                    return self.cached(next(one["md5"] for one in listed if one["relpath"] == rest))
+        raise KeyError(place)
+
     def begin(self, log: Path) -> "subprocess.Popen[bytes]":
         """Start what `repro` does in a session of its own, to be killed; what it says goes to a file."""
         with log.open("ab") as told:
