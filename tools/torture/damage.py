@@ -340,9 +340,8 @@ def _checkpoints(seed: int) -> list[Case]:
             assert done.returncode == 0, f"exit status {done.returncode}: {tail(told)}"
             assert "Traceback" not in told, tail(told)
             resumed = "goes on after epoch" in told
-            assert resumed == (how == "as it was"), (
-                f"{'went on' if resumed else 'started anew'}: {tail(told)}"
-            )
+            seen = "went on" if resumed else "started anew"
+            assert resumed == (how == "as it was"), f"{seen}: {tail(told)}"
             expected = known.results()
             wrong = [
                 name
