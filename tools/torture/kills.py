@@ -73,9 +73,9 @@ def _group(seed: str, moment: str, work: str, sent: signal.Signals) -> Callable[
 
 def _short(folder: Path) -> str:
     made = undisturbed(SHORT)
-    project = made.start(folder / "project", "trainings")
+    project = made.start(folder / "project", "train")
     draw = random.Random(0)
-    seen = _stopped(project, "while a checkpoint is written", "trainings", signal.SIGKILL, draw)
+    seen = _stopped(project, "while a checkpoint is written", "train", signal.SIGKILL, draw)
     return f"{project.must_end_in(made.results())} ({seen})"
 
 
@@ -181,7 +181,7 @@ def _look(project: Project, moment: str, work: str, draw: random.Random) -> Look
     if moment == "while DVC's cache is filled":
         return _new(lambda: _names(cache / "files"), draw.randint(1, MOST))
     if moment == "while the run cache is written":
-        return _new(lambda: _names(cache / "runs"), draw.randint(1, MOST))
+        return _new(lambda: _names(cache / "runs"), draw.randint(1, 3))
     if moment == "while a checkpoint is written":
         return _new(
             lambda: (name for name in _names(checkpoints) if name.endswith(".tmp")), draw.randint(1, MOST)
