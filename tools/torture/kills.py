@@ -131,13 +131,15 @@ def _stopped(project: Project, moment: str, work: str, sent: signal.Signals, dra
         seen = _wait(running, _look(project, moment, work, draw))
         if seen:
             os.killpg(running.pid, sent)
+        start = time.monotonic()
         try:
             running.wait(timeout=60)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still running 60 s after {sent.name} ({seen})") from None
         told = log.read_text(errors="replace")
-        if running.returncode == 0:
-            return "ended before it"
+        if running.returncode == 0:  # at the very end, or earlier
+            assert time.monotonic() - start < 5, f"{sent.name} ({seen}) was not heeded"
+            return f"{sent.name} came too late"
         assert seen, f"exit status {running.returncode} without a signal: {tail(told)}"
         assert "Traceback" not in told, f"a traceback after {sent.name} {moment} ({seen}): {tail(told)}"
         _quiet(project, f"{sent.name} {moment} ({seen})")
