@@ -23,7 +23,7 @@ TRAIN = ("train.py", "digits", "0", "ce")
 
 # What the work tree holds, and the stage that reads it.
 READ_BY = {
-    "data/images/digits.npz": ("split.py", "digits", "0"),
+    "data/images/digits.npz": TRAIN,
     "data/splits/digits-0.npz": TRAIN,
     f"{NETWORK}/last.safetensors": ("extract.py", "digits", "0", "ce"),
     f"{NETWORK}/network.json": ("extract.py", "digits", "0", "ce"),

@@ -117,7 +117,12 @@ def _in_namespace(
 ) -> "subprocess.CompletedProcess[str]":
     """Run `make repro`'s steps where the script has mounted something."""
     kept = project.folder.parent / "kept"
-    given = {"place": str(place), "kept": str(kept), "project": str(project.folder), "command": REPRO}
+    given = {
+        "place": str(place),
+        "kept": str(kept),
+        "project": str(project.folder),
+        "command": " ".join(REPRO),
+    }
     done = subprocess.run(
         ["unshare", "--map-root-user", "--mount", "bash", "-c", script],
         cwd=project.folder.parent,
@@ -198,7 +203,7 @@ def _not_mine(place: str, work: str) -> Callable[[Path], str]:
         for path in [barred, *barred.rglob("*")]:
             os.lchown(path, 0, 0)
         project.environment["HOME"] = str(project.folder)
-        done = project.run(*as_nobody, "bash", "-c", REPRO)
+        done = project.run(*as_nobody, *REPRO)
         assert done.returncode, "exit status 0 without the right to write"
         for path in [project.folder, *project.folder.rglob("*")]:
             os.lchown(path, 0, 0)
@@ -213,7 +218,7 @@ def _limited(blocks: int, work: str) -> Callable[[Path], str]:
     def attack(folder: Path) -> str:
         known = undisturbed()
         project = known.start(folder / "project", work)
-        return _refused(project, known, project.run("bash", "-c", f"ulimit -f {blocks}; {REPRO}"))
+        return _refused(project, known, project.run("bash", "-c", f"ulimit -f {blocks}; {' '.join(REPRO)}"))
 
     return attack
 

@@ -87,16 +87,16 @@ def _alone(seed: str, victim: str) -> Callable[[Path], str]:
         project = made.start(folder / "project", "trainings")
         draw = random.Random(seed)
         running = project.begin(folder / "log")
+        start, delay = time.monotonic(), draw.uniform(0, 8)
         try:
-            while not (stages := _stages(project)) and running.poll() is None:
-                time.sleep(0.02)
-            time.sleep(draw.uniform(0, 5))
-            stages = _stages(project) or stages
-            if victim == "dvc":
-                running.kill()
-            else:
-                for pid in stages:
-                    _send(pid, signal.SIGKILL)
+            while running.poll() is None:
+                found = _stages(project)  # DVC alone is killed while a stage runs, too
+                if found and time.monotonic() - start > delay:
+                    chosen = found if victim == "stage" else _dvc(project)
+                    for pid in chosen:
+                        _send(pid, signal.SIGKILL)
+                    break
+                time.sleep(0.01)
             running.wait(timeout=60)
             told = tail((folder / "log").read_text())
             assert running.returncode, f"exit status 0 after a kill: {told}"
@@ -280,6 +280,10 @@ def _loading(project: Project, times: int, delay: float) -> Look:
         return ""
 
     return look
+
+
+def _dvc(project: Project) -> list[int]:
+    return [pid for pid, line in processes(project.folder) if line.endswith("/dvc repro")]
 
 
 def _stages(project: Project) -> list[int]:

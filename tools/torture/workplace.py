@@ -35,7 +35,9 @@ NEEDED = (
     *("src", "stages", "tools/mend_lock.py"),
     *("dvc.yaml", "params.yaml", ".dvc", ".dvcignore", ".gitignore"),
 )
-REPRO = "python tools/mend_lock.py && exec dvc repro"  # what `make repro` does up to its end
+# What `make repro` does up to its end; by make, for a shell takes signals in its own way.
+MAKEFILE = "repro:\n\tpython tools/mend_lock.py\n\tdvc repro\n"
+REPRO = ("make", "--silent", "repro")
 RESULTS = ("data", "models", "metrics")
 LOST = {
     "split": ("split",),
@@ -143,7 +145,7 @@ class Project(Clone):
         """Start what `repro` does in a session of its own, to be killed; what it says goes to a file."""
         with log.open("ab") as told:
             return subprocess.Popen(
-                ["bash", "-c", REPRO],
+                REPRO,
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -155,7 +157,7 @@ class Project(Clone):
     def repro(self) -> "subprocess.CompletedProcess[str]":
         """Mend dvc.lock, then make what is missing."""
         return subprocess.run(
-            ["bash", "-c", REPRO],
+            REPRO,
             cwd=self.folder,
             env=self.environment,
             capture_output=True,
@@ -223,7 +225,8 @@ def processes(folder: Path) -> list[tuple[int, str]]:
 
 def tail(text: str, lines: int = 4) -> str:
     """Return the last lines of what a command has said, in one."""
-    return " | ".join([line for line in text.splitlines() if line.strip()][-lines:])
+    told = [line for line in text.splitlines() if line.strip() and not line.startswith("make: ")]
+    return " | ".join(told[-lines:])
 
 
 def undisturbed(stages: Sequence[str] = STAGES) -> Undisturbed:
@@ -281,6 +284,7 @@ def _small(folder: Path, names: Sequence[str]) -> Project:
         stages["tables"]["deps"].remove("metrics/generated")
     text = yaml.safe_dump({"stages": stages, "metrics": pipeline["metrics"]}, sort_keys=False)
     (folder / "dvc.yaml").write_text(text)
+    (folder / "Makefile").write_text(MAKEFILE)
     with (folder / ".gitignore").open("a") as file:
         file.write("/.site/\n")
     project = Project(folder)
