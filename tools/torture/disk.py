@@ -49,11 +49,7 @@ REASONS = (
     *("No space left on device", "Read-only file system", "File too large", "Permission denied"),
     "database or disk is full",  # DVC, of its database, whose place it does not tell
 )
-NAMED = re.compile(
-    r"\b(data|models|metrics|dvc\.lock|tmp|project|database)\b|\.(checkpoints|dvc|site)\b"
-)
-    r"(?:\bdata|\bmodels|\bmetrics|\.checkpoints|\.dvc|\bdvc\.lock|\.site|\btmp|\bproject|\bdatabase)\b"
-)
+NAMED = re.compile(r"\b(data|models|metrics|dvc\.lock|tmp|project|database)\b|\.(checkpoints|dvc|site)\b")
 
 
 def cases() -> list[Case]:
