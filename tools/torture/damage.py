@@ -303,7 +303,7 @@ def _pulled(folder: Path, stages: Sequence[str], place: str, damage: Damage, *, 
     seen = refused_or_same(clone, place, known.results())
     if seen == "harmless":
         return seen
-    (clone.folder / place).unlink()
+    removed(clone.folder / place)
     clone.kept(place).unlink()
     return f"{seen}; {clone.must_end_in(known.results())}"
 

@@ -270,5 +270,6 @@ def _refused(project: Project, known: Undisturbed, done: "subprocess.CompletedPr
     # A training's history grows by a line for each epoch; nothing reads it before the training is done.
     half = [name for name in half if "/history/" not in name]
     assert not half, f"half written: {', '.join(half)}"
-    assert not [path for path in project.rests() if path.suffix == ".tmp"], f"left behind: {project.rests()}"
+    left = [path for path in project.rests() if path.suffix == ".tmp"]
+    assert not left, f"left behind: {', '.join(map(str, left))}"
     return f"{lines[-1][-160:]}; {project.must_end_in(known.results())}"

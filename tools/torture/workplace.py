@@ -192,15 +192,16 @@ class Project(Clone):
             content = hashlib.md5(object_.read_bytes(), usedforsecurity=False)
             if len(name) == 32:  # not one that a killed DVC was still writing
                 assert name == content.hexdigest(), f"{object_.relative_to(self.folder)} is damaged"
-        left = [path for path in self.rests() if path.parts[0] != ".dvc"]
+        left = self.rests()
         assert not left, f"left behind: {', '.join(map(str, left))}"
         assert not (living := self.orphans()), f"still running: {'; '.join(living)}"
         return "same bytes"
 
     def rests(self) -> list[Path]:
-        """Return half-written files and checkpoints."""
+        """Return half-written files, but for DVC's own in its cache, and checkpoints."""
         found = {*self.folder.rglob("*.tmp"), *(self.folder / ".checkpoints").glob("*")}
-        return sorted(path.relative_to(self.folder) for path in found if path.is_file())
+        places = sorted(path.relative_to(self.folder) for path in found if path.is_file())
+        return [place for place in places if place.parts[0] != ".dvc"]
 
     def orphans(self) -> list[str]:
         """Return the command lines of the processes that this project's commands have left."""
