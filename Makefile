@@ -6,7 +6,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 CLUSTER := $(VENV)/.cluster
 
-.PHONY: repro test test-quick check unit bench bench-quick format clean help
+.PHONY: repro test test-quick check unit torture bench bench-quick format clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ test-quick: $(INSTALLED) ## the same without the slow tests, about a minute
 unit: $(CLUSTER)
 	pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
+torture: $(INSTALLED) ## attack it with signals, damage, full disks and bad input, an hour on two cores
+	python -m tools.torture
+
 bench: $(INSTALLED) ## measure every phase beside the plain way, twelve minutes
 	python -m benchmarks
 
@@ -60,4 +63,4 @@ format: $(INSTALLED) ## put the code into the project's format
 	ruff check --fix .
 
 clean: ## remove the virtual environment, caches and checkpoints of stopped trainings
-	rm -rf $(VENV) .checkpoints .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage build src/*.egg-info
+	rm -rf $(VENV) .checkpoints .torture .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage build src/*.egg-info

@@ -1,14 +1,10 @@
 """The pipeline in a fresh clone, made small: it runs, runs once, and reruns only what a change touches."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +12,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from eos.pipeline.processor import CLEARED, SWITCHES, why_not_portable
+from eos.pipeline.processor import why_not_portable
+from tests.clones import Clone, copied
 from tests.helpers import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.cpu_only(reason="the committed bytes are those of portable code")]
@@ -45,62 +42,6 @@ OLDER_CODE = NEWER_CODE | {
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "OPENBLAS_CORETYPE": "Nehalem",
 }
-
-
-class Clone:
-    """A clone in which commands are run as a person would."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        # The stages call `python`: the one that runs the tests.
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        plain = {name: value for name, value in os.environ.items() if name not in (*SWITCHES, *CLEARED)}
-        self.environment = plain | {"PATH": path, "GIT_CONFIG_GLOBAL": os.devnull}
-
-    def run(self, *command: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self.environment | environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def succeed(self, *command: str, **environment: str) -> str:
-        done = self.run(*command, **environment)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def stages_run(self, *command: str, **environment: str) -> list[str]:
-        return re.findall(r"Running stage '([\w@-]+)'", self.succeed(*command, **environment))
-
-    def changed_stages(self) -> set[str]:
-        """Return the stages that `dvc status` names."""
-        return set(json.loads(self.succeed("dvc", "status", "--json")))
-
-    def change_parameters(self, **sections: Any) -> None:
-        path = self.folder / "params.yaml"
-        content = yaml.safe_load(path.read_text()) | sections
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
-
-    def commit(self) -> None:
-        self.succeed("git", "add", "--all")
-        identity = ["-c", "user.name=test", "-c", "user.email=test@localhost"]
-        self.succeed("git", *identity, "commit", "--quiet", "--message", "state")
-
-
-def copied(folder: Path) -> Clone:
-    """Return a repository of the files of this one, as they are in the working tree."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    files = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in files.split("\0"):
-        if name and (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    clone = Clone(folder)
-    clone.succeed("git", "init", "--quiet")
-    return clone
 
 
 @pytest.fixture(scope="module")

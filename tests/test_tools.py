@@ -1,5 +1,6 @@
 """The programs beside the pipeline that make no result."""
 
+import hashlib
 import runpy
 import subprocess
 from pathlib import Path
@@ -67,6 +68,25 @@ def test_entries_of_the_run_cache_at_which_dvc_would_end_are_removed(
     assert [path.name for path in (runs / "ab/1").iterdir()] == ["whole"]
     for name in ("ab/1/cut", "ab/2/empty", "cd/3/bytes"):
         assert f".dvc/cache/runs/{name} is damaged: removed, its stage runs again" in told
+    assert mend(capsys) == ""
+
+
+def test_damaged_lists_of_folders_are_removed(lock: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = b'[{"md5": "60cd52582985b501b4c4afb8442dcf37", "relpath": "last.safetensors"}]'
+    name = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    whole = lock.parent / f".dvc/cache/files/md5/{name[:2]}/{name[2:]}.dir"
+    rotten = whole.with_name("a" * 30 + ".dir")
+    file = whole.with_suffix("")  # these are larger, and their readers notice
+    whole.parent.mkdir(parents=True)
+    for path in (whole, rotten, file):
+        path.write_bytes(content)
+    file.write_bytes(b"other")
+    told = mend(capsys)
+    assert whole.exists()
+    assert file.exists()
+    assert not rotten.exists()
+    assert told.count("is damaged: removed") == 1
+    assert f"{rotten.relative_to(lock.parent)} is damaged: removed, its stage runs again if" in told
     assert mend(capsys) == ""
 
 

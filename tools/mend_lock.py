@@ -1,4 +1,4 @@
-"""Mend dvc.lock and DVC's run cache, where something has damaged them.
+"""Mend dvc.lock and DVC's cache, where something has damaged them.
 
 The committed dvc.lock is taken where the one in the working tree is missing, empty or cut off.
 DVC rewrites the file in place after every stage. Whoever stops it at that moment has a part of the file, with
@@ -8,9 +8,11 @@ committed.
 
 A disk may damage entries of the run cache. DVC drops most of these by itself; at the others it ends, at every
 run, with `'outs'` or `unable to read`, and at a folder without an entry, with `join() argument must be str`.
-They are removed, and their stages run again.
+They are removed, and their stages run again. So are damaged lists of a folder's files: DVC ends with
+`'relpath'` at one, or leaves out a file, where it has to bring the folder back.
 """
 
+import hashlib
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ from typing import Any
 import yaml
 
 LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
-RUNS = Path(".dvc/cache/runs")  # where `dvc config cache.dir` says nothing else
+# Where `dvc config cache.dir` says nothing else.
+RUNS, OBJECTS = Path(".dvc/cache/runs"), Path(".dvc/cache/files/md5")
 
 
 def main() -> None:
@@ -29,6 +32,9 @@ def main() -> None:
     for folder in RUNS.glob("*/*"):
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
+    for path in damaged_lists(OBJECTS):
+        path.unlink()
+        print(f"{path} is damaged: removed, its stage runs again if its output is missing", flush=True)
     show = subprocess.run(["git", "show", f"HEAD:./{LOCK}"], capture_output=True, check=False)
     if show.returncode != 0:
         return  # no commit, or none with a lock: there is nothing to take, and nothing that could be missed
@@ -51,6 +57,15 @@ def unreadable(runs: Path) -> list[Path]:
         if not whole:
             found.append(path)
     return found
+
+
+def damaged_lists(objects: Path) -> list[Path]:
+    """Return the lists of folders whose content is not that of their name."""
+    return [
+        path
+        for path in sorted(objects.glob("*/*.dir"))
+        if hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != path.parent.name + path.stem
+    ]
 
 
 def damage(content: bytes | None, committed: bytes) -> str | None:
