@@ -3,15 +3,15 @@
     python -m tools.mutants [--seed 0] [--count 400] [--minutes 60] [--only samplers] [--survivors]
     python -m tools.mutants --page
 
-mutmut makes the changes ("mutants"): another operator, another number, an argument left out. Of all that it
-makes, `--count` are drawn, of each file in proportion to its lines. Each is put into a copy of the code, and a
-fork of a process that has loaded the libraries runs the quick tests of its folder there, those of its own file
-first. Killed is a mutant that fails a test, crashes, or takes five times as long as all tests of its folder.
-Annotations, docstrings, the texts of errors and warnings, and casts are not changed.
+mutmut makes the changes ("mutants"): another operator, another number, an argument left out. Of all that
+it makes, `--count` are drawn, of each file in proportion to its lines. Each is put into a copy of the code,
+and a fork of a process that has loaded the libraries runs the quick tests of its folder there, those of its
+own file first. Killed is a mutant that fails a test, crashes, or takes many times as long as all tests of its
+folder. Annotations, docstrings, and the texts of errors and warnings are not changed.
 
 What was found goes to .torture/mutants-SEED.jsonl; a run that was stopped goes on from there. `--survivors`
-tries again those that no test noticed. `--page` writes docs/results/mutants.md; the reasons of those that stay
-are in mutants.yaml beside it.
+tries again those that no test noticed. `--page` writes docs/results/mutants.md; the reasons of those that
+stay are in mutants.yaml beside it.
 """
 
 import argparse
@@ -37,8 +37,19 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[1]
-RECORDS, PAGE = ROOT / ".torture", ROOT / "docs" / "results" / "mutants.md"
+RECORDS = ROOT / ".torture"
+PAGE, REASONS = ROOT / "docs" / "results" / "mutants.md", ROOT / "docs" / "results" / "mutants.yaml"
+HEAD = """\
+# Mutants: do the tests notice?
+
+`python -m tools.mutants` changes the code where results are made, one small change at a time, and runs the
+quick tests of that folder. A mutant is killed where one fails. They are drawn at random, of each file in
+proportion to its lines, from all that mutmut makes; annotations, docstrings, and the texts of
+errors and warnings are not changed. The same seed draws the same mutants of the same code. This page is
+written by `python -m tools.mutants --page`; the reasons are in [mutants.yaml](mutants.yaml)."""
 COPIED = ("src", "tests", "params.yaml", "pyproject.toml")
+# A mutant may take five times as long as all tests of its folder, and so many seconds.
+PATIENCE = 10.0
 MEMORY = 8 << 30  # bytes of address space; a mutant may ask for any amount
 
 
@@ -95,7 +106,9 @@ def main() -> None:
     parser.add_argument("--page", action="store_true", help="write docs/results/mutants.md and try nothing")
     options = parser.parse_args()
     if options.page:
-        PAGE.write_text(page(RECORDS, PAGE.with_suffix(".yaml")))
+        import yaml
+
+        PAGE.write_text(page(sorted(RECORDS.glob("mutants-*.jsonl")), yaml.safe_load(REASONS.read_text())))
         return
     path = RECORDS / f"mutants-{options.seed}.jsonl"
     path.parent.mkdir(exist_ok=True)
@@ -128,7 +141,7 @@ def main() -> None:
 
 
 def draw(root: Path, subjects: tuple[Subject, ...], seed: int, count: int) -> list[Mutant]:
-    """Draw mutants, of each file in proportion to its lines; which ones depends on the file and the seed only."""
+    """Draw mutants, of each file in proportion to its lines; which ones depends on the file and the seed."""
     files = [
         (one.name, path)
         for one in subjects
@@ -178,8 +191,10 @@ def _not_changed(module: Any) -> set[int]:
     import libcst as cst
     import libcst.matchers as m
 
-    called = m.Name("cast") | m.Attribute(attr=m.Name("warn"))
-    skipped = m.Raise() | m.Import() | m.ImportFrom() | m.If(test=m.Name("TYPE_CHECKING")) | m.Call(func=called)
+    called = m.Attribute(attr=m.Name("warn"))
+    skipped = (
+        m.Raise() | m.Import() | m.ImportFrom() | m.If(test=m.Name("TYPE_CHECKING")) | m.Call(func=called)
+    )
     passed: set[int] = set()
 
     def within(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -208,7 +223,7 @@ def outcomes(root: Path, subject: Subject, mutants: list[Mutant]) -> Iterator[tu
         code, by = _in_a_fork(lambda: _run(copy, [subject.tests]), 600)
         if code != 0:
             raise SystemExit(f"{subject.tests} fails before anything is changed: {by or code}; mend it first")
-        limit = 5 * (time.monotonic() - begun) + 10
+        limit = 5 * (time.monotonic() - begun) + PATIENCE
         for one in mutants:
             changed = copy / "src" / "eos" / one.file
             own = f"{subject.tests}/test_{changed.stem}.py"
@@ -252,7 +267,9 @@ def _run(copy: Path, arguments: list[str]) -> tuple[int, str]:
         def pytest_configure(self) -> None:
             # The same examples for every mutant, and no search for the smallest that fails.
             phases = (Phase.explicit, Phase.generate)
-            settings.register_profile("mutants", deadline=None, derandomize=True, database=None, phases=phases)
+            settings.register_profile(
+                "mutants", deadline=None, derandomize=True, database=None, phases=phases
+            )
             settings.load_profile("mutants")
 
         def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -305,33 +322,57 @@ def _in_a_fork(work: Callable[[], tuple[int, str]], seconds: float) -> tuple[int
         return os.waitstatus_to_exitcode(status), answer.read()
 
 
-def read(path: Path) -> dict[str, dict[str, Any]]:
-    """Return the last record of each mutant; a line that was cut off is no record."""
+def read(path: Path, *, first: bool = False) -> dict[str, dict[str, Any]]:
+    """Return the last record of each mutant, or the first; a line that was cut off is no record."""
     found: dict[str, dict[str, Any]] = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         with suppress(json.JSONDecodeError):
             record = json.loads(line)
-            found[record["key"]] = record
+            if not (first and record["key"] in found):
+                found[record["key"]] = record
     return found
 
 
-def summary(found: list[dict[str, Any]]) -> str:
-    """Return how many of each subject were killed, as a table in Markdown."""
-    rows = ["| Code | Mutants | Killed | of these by time | Survived | Killed, % |", "|:--|--:|--:|--:|--:|--:|"]
-    for name in [*(one.name for one in SUBJECTS), "all"]:
-        how = Counter(one["how"] for one in found if name in ("all", one["subject"]))
-        if total := sum(how.values()):
-            killed = total - how["survived"]
-            share = f"{100 * killed / total:.1f}"
-            rows.append(
-                f"| {name} | {total} | {killed} | {how['killed by time']} | {how['survived']} | {share} |"
-            )
+def summary(found: list[dict[str, Any]], column: str = "subject", title: str = "Code") -> str:
+    """Return how many were killed, by what a column of the records has, as a table in Markdown."""
+    rows = [
+        f"| {title} | Mutants | Killed | of these by time | Survived | Killed, % |",
+        "|:--|--:|--:|--:|--:|--:|",
+    ]
+    for name in [*dict.fromkeys(one[column] for one in found), "all"]:
+        how = Counter(one["how"] for one in found if name in ("all", one[column]))
+        total, survived = sum(how.values()), how["survived"]
+        share = f"{100 * (total - survived) / max(1, total):.1f}"
+        rows.append(
+            f"| {name} | {total} | {total - survived} | {how['killed by time']} | {survived} | {share} |"
+        )
     return "\n".join(rows)
 
 
-def page(records: Path, reasons: Path) -> str:
-    """Return the page: the summary of each seed, and every survivor with its reason."""
-    return ""
+def page(records: list[Path], reasons: dict[str, str]) -> str:
+    """Return the page: the summary of each draw, and every survivor with its reason."""
+    parts = [HEAD]
+    for path in records:
+        seed = path.stem.removeprefix("mutants-")
+        found, first = list(read(path).values()), read(path, first=True).values()
+        killed = sum(one["how"] != "survived" for one in first)
+        parts.append(f"## Seed {seed}: {len(found)} mutants")
+        parts.append(
+            f"Before any test was written for this draw: {killed} of {len(found)} killed, "
+            f"{100 * killed / len(found):.1f} %. Now:"
+        )
+        found.sort(key=lambda one: [subject.name for subject in SUBJECTS].index(one["subject"]))
+        parts.append(summary(found))
+        found.sort(key=lambda one: one["kind"])
+        parts.append(summary(found, "kind", "What was changed"))
+        survivors = sorted((one for one in found if one["how"] == "survived"), key=lambda one: one["key"])
+        kinds = Counter(reasons.get(one["key"], "No reason yet").split(":")[0] for one in survivors)
+        told = ", ".join(f"{name.lower()} {count}" for name, count in kinds.most_common())
+        parts.append(f"### Survivors of seed {seed}\n\n{told or 'None'}.")
+        for one in survivors:
+            reason = reasons.get(one["key"], "No reason yet: a test is missing, or a reason.")
+            parts.append(f"`{one['file']}`, line {one['line']}. {reason}\n\n```diff\n{one['diff']}\n```")
+    return "\n\n".join(parts) + "\n"
 
 
 if __name__ == "__main__":
