@@ -86,6 +86,8 @@ def test_a_smaller_svm_and_fewer_components_are_noted(images: tuple[np.ndarray, 
     notes = oversample_images("balsvm", *images, random_state=0, **parameters).notes
     assert "components was reduced from 500 to 58, because there are 58 images of 60 values" in notes
     assert "the SVM was fitted to 60 of 120 rows" in notes
+    parameters |= {"components": 58, "svm_rows": 120}  # just as many
+    assert not oversample_images("balsvm", *images, random_state=0, **parameters).notes
 
 
 def test_balanced_images_get_no_company() -> None:
