@@ -129,6 +129,8 @@ def test_takes_the_first_of_equal_scores() -> None:
     ).fit(X, y)
     assert model.best_score_ == 1
     assert (model.best_k_neighbors_, model.best_step_size_) == ("all", 0.4)
+    ranks = model.cv_results_["rank_test_score"]  # as of GridSearchCV: all are first
+    assert (ranks.dtype, ranks.tolist()) == (np.int32, [1, 1, 1, 1])
 
 
 def test_scoring_by_name_or_function() -> None:
@@ -232,7 +234,9 @@ def test_bad_grids(parameters: dict[str, Any], message: str) -> None:
         EOSCV(**parameters).fit(*data())
 
 
-@pytest.mark.parametrize("parameters", [{"k_neighbors": 10}, {"cv": 1.5}, {"scoring": "no"}, {"head": 3}])
+@pytest.mark.parametrize(
+    "parameters", [{"k_neighbors": 10}, {"step_size": 0.5}, {"cv": 1.5}, {"scoring": "no"}, {"head": 3}]
+)
 def test_bad_parameters(parameters: dict[str, Any]) -> None:
     with pytest.raises((InvalidParameterError, ValueError), match="parameter of EOSCV"):
         EOSCV(**parameters).fit(*data())
