@@ -545,6 +545,7 @@ def test_pandas_keeps_names_and_dtypes() -> None:
         ({"step_size": 0}, "'step_size' parameter of EOS"),
         ({"step_size": 1.01}, "'step_size' parameter of EOS"),
         ({"step_size": float("nan")}, "'step_size' parameter of EOS"),
+        ({"metric": "manhattan"}, "'metric' parameter of EOS"),
         ({"random_state": "a"}, "'random_state' parameter of EOS"),
     ],
 )
