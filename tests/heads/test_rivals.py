@@ -227,6 +227,12 @@ def test_post_hoc_of_logits_alone_has_no_layer() -> None:
     assert (made.held_out_predicted == -1).all()
 
 
+def test_outputs_of_the_own_classifier_are_scaled_and_moved() -> None:
+    factor, offset = np.array([2.0, 0.5, 1.0], np.float32), np.array([0.0, 1.0, -3.0], np.float32)
+    made = replace(head("post_hoc", embedded()), own_logits=(factor, offset))
+    np.testing.assert_array_equal(made.logits(TEST[:1], np.array([[1.0, 4.0, 0.0]])), [[[2.0, 3.0, -3.0]]])
+
+
 @pytest.mark.parametrize("name", sorted(OF_OWN_WEIGHT))
 def test_a_network_without_a_classifier_is_refused(name: str) -> None:
     data = embedded()
