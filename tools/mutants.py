@@ -228,11 +228,12 @@ def outcomes(root: Path, subject: Subject, mutants: list[Mutant]) -> Iterator[tu
             changed = copy / "src" / "eos" / one.file
             own = f"{subject.tests}/test_{changed.stem}.py"
             tests = [own, subject.tests] if (copy / own).exists() else [subject.tests]
+            whole = changed.read_bytes()
             changed.write_text(one.code)
             begun = time.monotonic()
-            code, by = _in_a_fork(lambda tests=tests: _run(copy, tests), limit)  # type: ignore[misc]
+            code, by = _in_a_fork(lambda tests=tests: _run(copy, tests, changed=True), limit)  # type: ignore[misc]
             seconds = round(time.monotonic() - begun, 1)
-            shutil.copy2(root / "src" / "eos" / one.file, changed)
+            changed.write_bytes(whole)
             how = "killed by time" if code is None else "killed" if code else "survived"
             yield one, Outcome(how, by or ("" if code in (0, None) else f"exit status {code}"), seconds)
 
@@ -257,7 +258,7 @@ def _load_libraries(copy: Path, tests: str) -> None:
             importlib.import_module(name)
 
 
-def _run(copy: Path, arguments: list[str]) -> tuple[int, str]:
+def _run(copy: Path, arguments: list[str], *, changed: bool = False) -> tuple[int, str]:
     """Run the quick tests up to the first that fails; return pytest's exit status and that test."""
     from hypothesis import Phase, settings
 
@@ -283,6 +284,8 @@ def _run(copy: Path, arguments: list[str]) -> tuple[int, str]:
     os.chdir(copy)
     sys.path[:0] = [str(copy / "src"), str(copy)]
     os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
+    if changed:  # the next mutant may have the same size in the same second: to Python the same file
+        sys.dont_write_bytecode, os.environ["PYTHONDONTWRITEBYTECODE"] = True, "1"
     for name in [name for name in sys.modules if name.split(".")[0] in ("eos", "tests")]:
         del sys.modules[name]
     plugins = ["-p", "no:cacheprovider", "--rootdir", str(copy)]
