@@ -129,6 +129,8 @@ def test_takes_the_first_of_equal_scores() -> None:
     ).fit(X, y)
     assert model.best_score_ == 1
     assert (model.best_k_neighbors_, model.best_step_size_) == ("all", 0.4)
+    ranks = model.cv_results_["rank_test_score"]  # as of GridSearchCV: all are first
+    assert (ranks.dtype, ranks.tolist()) == (np.int32, [1, 1, 1, 1])
 
 
 def test_scoring_by_name_or_function() -> None:
@@ -209,6 +211,11 @@ def test_sparse_rows() -> None:
     assert (model.predict(sparse.csr_array(X)) == dense.predict(X)).mean() > 0.97
 
 
+def test_the_least_and_the_largest_of_the_grid_are_taken() -> None:
+    model = EOSCV(k_neighbors=[1], step_size=[1.0], head=GaussianNB(), cv=2, random_state=0).fit(*data())
+    assert (model.sampler_.k_neighbors_, model.sampler_.step_size_) == (1, 1.0)
+
+
 def test_as_a_step_of_a_search() -> None:
     X, y = data()
     base = EOSCV(k_neighbors=["all"], step_size=[0.5], head=LogisticRegression(), cv=2, random_state=0)
@@ -232,7 +239,17 @@ def test_bad_grids(parameters: dict[str, Any], message: str) -> None:
         EOSCV(**parameters).fit(*data())
 
 
-@pytest.mark.parametrize("parameters", [{"k_neighbors": 10}, {"cv": 1.5}, {"scoring": "no"}, {"head": 3}])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"k_neighbors": 10},
+        {"step_size": 0.5},
+        {"cv": 1.5},
+        {"scoring": "no"},
+        {"head": 3},
+        {"random_state": "seed"},
+    ],
+)
 def test_bad_parameters(parameters: dict[str, Any]) -> None:
     with pytest.raises((InvalidParameterError, ValueError), match="parameter of EOSCV"):
         EOSCV(**parameters).fit(*data())

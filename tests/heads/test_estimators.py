@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import make_blobs
 from sklearn.frozen import FrozenEstimator
@@ -143,6 +144,22 @@ def test_tau_normalized_keeps_a_row_of_zeros() -> None:
     model = TauNormalized(FrozenEstimator(frozen)).fit(X, y)
     assert not model.coef_[1].any()
     np.testing.assert_allclose(np.linalg.norm(model.coef_[[0, 2]], axis=1), 1)
+
+
+@pytest.mark.parametrize("model", [NearestClassMean(), TauNormalized(LinearHead(random_state=0))], ids=repr)
+def test_rows_of_another_width_are_refused(model: Any) -> None:
+    X, y = blobs(20, 20, 20)
+    model = clone(model).fit(X, y)
+    with pytest.raises(ValueError, match=r"X has 4 features, but .* is expecting 5"):
+        model.predict(X[:, :4])
+    assert model.n_features_in_ == 5
+
+
+def test_tau_normalized_takes_sparse_rows() -> None:
+    X, y = blobs(40, 20, 20)
+    model = TauNormalized(LinearHead(random_state=0)).fit(sparse.csr_array(X), y)
+    for rows in (sparse.csr_array(X), sparse.csc_array(X)):
+        np.testing.assert_allclose(model.decision_function(rows), model.decision_function(X))
 
 
 def test_linear_head_as_crt_and_balanced_softmax_lift_the_rare_class() -> None:

@@ -134,6 +134,13 @@ def test_log_probabilities_are_logarithms_and_never_minus_infinity() -> None:
         assert head.predict_proba(X * 1e6).min() == 0
 
 
+def test_rows_of_another_width_are_refused() -> None:
+    X, y = three_blobs()
+    head = LinearHead(random_state=0).fit(X, y)
+    with pytest.raises(ValueError, match="X has 3 features, but LinearHead is expecting 4"):
+        head.predict(X[:, :3])
+
+
 def test_one_class_is_an_error_with_its_name() -> None:
     with pytest.raises(InputError, match=r"only one class \(cat\)"):
         LinearHead().fit([[0.0], [1.0]], ["cat", "cat"])

@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.datasets import make_blobs
 from sklearn.metrics import balanced_accuracy_score, f1_score
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from eos.errors import InputError
 from eos.heads import softmax
@@ -110,6 +112,23 @@ def test_the_rows_may_be_computed_batch_by_batch(parts: tuple[Rows, Rows, Rows])
     ]
     for name, array in heads[0].items():
         np.testing.assert_array_equal(array, heads[1][name])
+
+
+def test_heads_are_fitted_on_one_thread(
+    parts: tuple[Rows, Rows, Rows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More would add up in another order, and the same head would differ from machine to machine."""
+    seen: list[int] = []
+    fit = softmax.fit
+
+    def watched(*given: Any, **named: Any) -> tuple[np.ndarray, np.ndarray]:
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return fit(*given, **named)
+
+    monkeypatch.setattr(softmax, "fit", watched)
+    with threadpool_limits(limits=2, user_api="blas"):
+        fitted(parts, "last")
+    assert set(seen) == {1}
 
 
 def test_training_heads_loads_no_large_library() -> None:

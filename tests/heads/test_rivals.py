@@ -12,6 +12,7 @@ from imblearn.over_sampling import SMOTE
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from eos import EOS, LinearHead, NearestClassMean, TauNormalized
 from eos.errors import InputError
@@ -19,6 +20,7 @@ from eos.heads import rivals
 from eos.heads.rivals import Embedded, Rival, choose
 from eos.heads.softmax import class_balanced_draw, fit, logits
 from eos.metrics.calibration import class_mean_loss
+from eos.samplers.neighbors import ExactNeighbors
 from tests.helpers import head_config
 
 COUNTS, HELD_OUT = (120, 40, 15), (40, 14, 6)
@@ -139,6 +141,22 @@ def test_shapes_types_and_determinism(name: str) -> None:
     assert balanced_accuracy_score(data.validation_labels, made.held_out_predicted[0]) > 0.4
 
 
+@pytest.mark.parametrize("name", sorted(PARAMETERS.keys() - {"post_hoc"}))  # which multiplies nothing
+def test_heads_are_computed_on_one_thread(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More would add up in another order, and the same head would differ from machine to machine."""
+    seen: list[int] = []
+
+    def watched(**fields: Any) -> Rival:
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return Rival(**fields)
+
+    data = embedded()
+    monkeypatch.setattr(rivals, "Rival", watched)
+    with threadpool_limits(limits=2, user_api="blas"):
+        head(name, data)
+    assert set(seen) == {1}
+
+
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_without_held_out_rows_the_default_is_taken(name: str) -> None:
     data = without_validation(embedded())
@@ -207,6 +225,12 @@ def test_post_hoc_of_logits_alone_has_no_layer() -> None:
     made = head("post_hoc", unknown)
     assert made.chosen == {"tau": PARAMETERS["post_hoc"]["tau"]}
     assert (made.held_out_predicted == -1).all()
+
+
+def test_outputs_of_the_own_classifier_are_scaled_and_moved() -> None:
+    factor, offset = np.array([2.0, 0.5, 1.0], np.float32), np.array([0.0, 1.0, -3.0], np.float32)
+    made = replace(head("post_hoc", embedded()), own_logits=(factor, offset))
+    np.testing.assert_array_equal(made.logits(TEST[:1], np.array([[1.0, 4.0, 0.0]])), [[[2.0, 3.0, -3.0]]])
 
 
 @pytest.mark.parametrize("name", sorted(OF_OWN_WEIGHT))
@@ -403,6 +427,19 @@ def test_eos_cv_is_the_linear_head_on_eos_of_all_rows() -> None:
     rows = sampler.fit_resample(*data.all_rows())
     for weight, seed in zip(made.weight, SEEDS, strict=True):
         np.testing.assert_array_equal(weight, LinearHead(random_state=seed).fit(*rows).coef_)
+
+
+def test_eos_cv_searches_once_for_all_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once among the training rows, and once among all rows."""
+    asked, search = [], ExactNeighbors._nearest
+
+    def counted(self: ExactNeighbors, queries: np.ndarray, n_neighbors: int) -> np.ndarray:
+        asked.append(n_neighbors)
+        return search(self, queries, n_neighbors)
+
+    monkeypatch.setattr(ExactNeighbors, "_nearest", counted)
+    head("eos_cv", embedded(), k_neighbors_choices=(4, 20, 7))
+    assert asked == [21, 21]
 
 
 def test_only_the_final_fit_says_what_it_did() -> None:

@@ -162,13 +162,22 @@ def test_computes_in_float32_under_autocast(name: str, batch: Batch) -> None:
 
 
 def test_only_ldam_wants_cosines() -> None:
-    assert [name for name in LOSSES if find_loss(name).classifier == "cosine"] == ["ldam"]
+    kinds = {name: find_loss(name).classifier for name in LOSSES}
+    assert kinds == dict.fromkeys(LOSSES, "linear") | {"ldam": "cosine"}
 
 
 def test_ldam_margins() -> None:
     margins = LDAMLoss([10_000, 625, 1], **given("loss", "ldam") | {"max_margin": 0.4}).margins
     # n ** (-1/4) is 0.1, 0.2 and 1.
     np.testing.assert_allclose(margins, np.array([0.04, 0.08, 0.4]), rtol=1e-6)
+
+
+def test_ldam_weights_are_exact_for_many_images() -> None:
+    """beta ** n is close to 1 here: in float32 only three digits of 1 - beta ** n would be left."""
+    counts = np.array([5000, 50, 2])
+    weights = LDAMLoss(counts.tolist(), **given("loss", "ldam") | {"beta": 0.99999}).balanced_weights
+    expected = (1 - 0.99999) / (1 - 0.99999**counts)
+    np.testing.assert_allclose(weights, expected / expected.mean(), rtol=1e-6)
 
 
 def test_ldam_reweights_late(batch: Batch) -> None:
@@ -220,7 +229,15 @@ def test_losses_with_nothing_to_adjust_are_cross_entropy(batch: Batch) -> None:
         )
 
 
-@pytest.mark.parametrize("name", ["ce", "logit_adjusted", "vector_scaling"])
+SOFT = ["ce", "logit_adjusted", "vector_scaling"]
+
+
+def test_the_losses_that_take_shares_of_classes_say_so() -> None:
+    """The others refuse them, or (focal) make something else of them than the shares of their losses."""
+    assert [name for name in LOSSES if find_loss(name).soft_targets] == SOFT
+
+
+@pytest.mark.parametrize("name", SOFT)
 def test_soft_targets_are_shares_of_the_losses(name: str, batch: Batch) -> None:
     loss, logits = build_loss(name, COUNTS, given("loss", name)), torch.tensor(batch[0])
     labels, others = torch.tensor(batch[1]), (torch.tensor(batch[1]) + 1) % 4

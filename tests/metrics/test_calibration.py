@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import brier_score_loss
+from scipy.special import softmax
+from sklearn.metrics import brier_score_loss, log_loss
 from sklearn.utils.class_weight import compute_sample_weight
 
 from eos.errors import InputError
-from eos.metrics.calibration import calibration
+from eos.metrics.calibration import calibration, class_mean_loss
 
 
 def drawn(n_classes: int = 4, n: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -91,3 +92,24 @@ def test_says_what_cannot_be_used(
 ) -> None:
     with pytest.raises(InputError, match=message):
         calibration(labels, probabilities, n_bins)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.01, 3.0])
+def test_class_mean_loss_is_scikit_learns_at_the_best_temperature(factor: float) -> None:
+    labels, probabilities = drawn()
+    outputs = (factor * np.log(probabilities)).astype(np.float32)
+    weights = compute_sample_weight("balanced", labels)
+    at = [
+        log_loss(labels, softmax(temperature * outputs.astype(float), axis=1), sample_weight=weights)
+        for temperature in 2.0 ** np.arange(-6, 4.5, 0.5)
+    ]
+    assert class_mean_loss(labels, outputs) == pytest.approx(min(at), rel=1e-9)
+    assert min(at) < at[0]
+
+
+def test_class_mean_loss_bears_outputs_of_any_size() -> None:
+    labels, outputs = np.array([0, 1, 1]), np.array([[9.0, 0], [2, 1], [-1, 4]])
+    plain = class_mean_loss(labels, outputs)
+    moved = outputs + np.array([[1e4], [-1e4], [0]])
+    assert class_mean_loss(labels, moved) == pytest.approx(plain, rel=1e-9)
+    assert class_mean_loss(labels[[0, 2]], 1e5 * outputs[[0, 2]]) == 0  # both right, and certain

@@ -65,6 +65,7 @@ def test_embeddings_against_pixels_and_generators() -> None:
             (0, "eos", "ce", 0.7),
             (0, "bsmote", "ce", 0.1),
             (0, "gamo", "ce", 0.5),
+            (0, "bagan", "ce", 0.6),
             (0, "cgan", "ce", 0.9),
             (0, "cgan", "asl", 0.4),
         ],
@@ -73,6 +74,7 @@ def test_embeddings_against_pixels_and_generators() -> None:
         ("embedding_above_pixel", "ce/smote"): True,
         ("embedding_above_pixel", "ce/eos"): False,
         ("eos_above_gamo", "ce"): True,
+        ("eos_above_bagan", "ce"): False,  # equal is not above
         ("eos_above_cgan", "ce"): False,
         ("eos_above_cgan", "asl"): True,
     }
@@ -260,6 +262,16 @@ def test_the_page_lists_what_holds_by_less_than_a_deviation() -> None:
         "Held, but within ±:\n\n"
         "- EOS above the own classifier\n  - CE: .7500 against .7400 (+.0100), within ±\n"
     )
+
+
+def test_a_cell_that_takes_two_lines_goes_on_indented() -> None:
+    network = "of_a_backbone_that_somebody_gave_a_very_long_name_of_its_own"
+    runs = [(0, network, "eos", seed, bac) for seed, bac in enumerate((0.7, 0.8))]
+    text = markdown_claims(of_scores([*runs, (0, network, "own", 0, 0.74)]))
+    first, second = text.splitlines()[-2:]
+    assert first.startswith("  - ")
+    assert second.startswith("    ")
+    assert max(map(len, (first, second))) <= 100
 
 
 def test_the_page_of_gaps_has_their_unit() -> None:

@@ -108,6 +108,8 @@ def test_summary_averages_over_networks_cuts_seeds_and_classes() -> None:
         "digits_cells": 5,
     }
     assert list(numbers)[-1] == "digits_cells"
+    before = score_frame([(0, "ce", "own", 0, 0.5)], dataset="svhn")  # data sets stay in their order
+    assert list(summary(pd.concat([before, scores]), classes)) == ["svhn_BAC_own", "svhn_cells", *numbers]
 
 
 def test_table1_has_pixels_then_remix_then_heads() -> None:

@@ -138,6 +138,15 @@ def clouds(n_classes: int, n_features: int) -> tuple[Pipeline, np.ndarray]:
     return svm, rows
 
 
+def test_a_row_that_no_support_vector_reaches_gets_the_svms_label() -> None:
+    """Of mirrored classes the intercept is 0, so that far away the decision is exactly 0: a tie."""
+    X = np.array([[-2.0, 0], [-1, 1], [-1, -1], [2, 0], [1, 1], [1, -1]])
+    svm = fitted_svm(X, np.repeat([3, 8], 3))
+    far = np.array([[0.0, 1e4], [-1e4, 0.0]])
+    assert (svm.decision_function(far) == 0).all()
+    np.testing.assert_array_equal(predicted_labels(svm, far), svm.predict(far))
+
+
 @pytest.mark.parametrize(("n_classes", "n_features"), [(2, 3), (3, 2), (4, 100), (12, 5)])
 def test_labels_are_those_that_the_svm_predicts(
     n_classes: int, n_features: int, monkeypatch: pytest.MonkeyPatch

@@ -545,6 +545,7 @@ def test_pandas_keeps_names_and_dtypes() -> None:
         ({"step_size": 0}, "'step_size' parameter of EOS"),
         ({"step_size": 1.01}, "'step_size' parameter of EOS"),
         ({"step_size": float("nan")}, "'step_size' parameter of EOS"),
+        ({"metric": "manhattan"}, "'metric' parameter of EOS"),
         ({"random_state": "a"}, "'random_state' parameter of EOS"),
     ],
 )
@@ -571,10 +572,17 @@ def test_rows_of_triples_are_the_same_for_every_kind_of_input() -> None:
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_values_too_large_for_a_step_are_refused(dtype: type[np.floating]) -> None:
-    X = np.array([[-1.0], [0.5], [1.0]], dtype=dtype) * np.finfo(dtype).max * dtype(0.9)
-    for made in (paper_eos().fit_resample, paper_eos().fit_interpolations):
-        with pytest.raises(ValueError, match=r"values as large as .* cannot be interpolated.*scale"):
-            made(X, [0, 0, 1])
+    """Away from an enemy on the other side of 0 a sample lies three times as far out."""
+    ends = np.array([[-1.0], [0.5], [1.0]], dtype=dtype) * np.finfo(dtype).max
+    for share in (0.9, 0.26):
+        for made in (paper_eos().fit_resample, paper_eos().fit_interpolations):
+            with pytest.raises(ValueError, match=r"values as large as .* cannot be interpolated.*scale"):
+                made(ends * dtype(share), [0, 0, 1])
+    for variant in ("toward", "away"):
+        sampler = EOS(k_neighbors="all", variant=variant, step_size=1.0, random_state=0)
+        X, y = ends.repeat(9, axis=0) * dtype(0.24), np.repeat([1, 0, 0], 9)
+        with np.errstate(over="raise"):
+            assert np.isfinite(sampler.fit_resample(X, y)[0]).all()
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

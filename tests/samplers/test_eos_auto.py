@@ -72,7 +72,7 @@ def test_nothing_to_fill_by_auto() -> None:
 # By angle
 
 
-@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array, sparse.csc_array])
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array, sparse.csc_array, sparse.csr_matrix])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_cosine_neighbors_are_scikit_learns(kind: Any, dtype: type) -> None:
     X, y = blobs([60, 25, 7], n_features=5, spread=0.4)
@@ -104,6 +104,10 @@ def test_cosine_does_not_see_lengths_and_bears_rows_of_zeros() -> None:
         for rows in (X, X * lengths)
     )
     assert np.array_equal(plain.partner, scaled.partner)
+    long = (X * lengths * 2.0**80).astype(np.float32)  # their squares are beyond float32
+    with np.errstate(over="raise"):
+        of_long = EOS(k_neighbors=4, metric="cosine", random_state=0).fit_interpolations(long, y)
+    assert np.array_equal(plain.partner, of_long.partner)
     X[:3] = 0
     assert np.isfinite(EOS(metric="cosine", random_state=0).fit_resample(X, y)[0]).all()
 

@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from imblearn.over_sampling import SMOTE
+from sklearn.decomposition import PCA
+from sklearn.svm import SVC
 
 from eos.errors import InputError
 from eos.registry import PIXEL_SAMPLERS
@@ -81,11 +84,30 @@ def test_the_svm_moves_images_that_lie_among_another_class() -> None:
     np.testing.assert_array_equal(balanced.labels[: len(labels)], labels)
 
 
+def test_labels_are_an_svms_on_standardised_principal_components() -> None:
+    """Written out. One bright pixel has most of the variance, so that without standardising labels differ."""
+    random, labels = np.random.default_rng(0), np.repeat(np.arange(3), (60, 30, 20))
+    pictures = 100 + labels[:, None, None, None] + random.integers(-20, 21, (len(labels), 4, 5, 3))
+    pictures[:, 0, 0, 0] = random.integers(0, 256, len(labels))
+    rows = pictures.reshape(len(pictures), -1).astype(np.float32)
+    every, before = SMOTE(random_state=0, k_neighbors=5).fit_resample(rows, labels)
+    components = PCA(8).fit(rows).transform(every)
+    standardised = (components - components.mean(axis=0)) / components.std(axis=0)
+    expected, unscaled = (SVC().fit(x, before).predict(x)[len(rows) :] for x in (standardised, components))
+    assert not np.array_equal(unscaled, expected)
+    balanced = oversample_images(
+        "balsvm", pictures.astype(np.uint8), labels, random_state=0, **DEFINITIONS["balsvm"]
+    )
+    np.testing.assert_array_equal(balanced.labels[len(rows) :], expected)
+
+
 def test_a_smaller_svm_and_fewer_components_are_noted(images: tuple[np.ndarray, np.ndarray]) -> None:
     parameters = DEFINITIONS["balsvm"] | {"components": 500, "svm_rows": 60}
     notes = oversample_images("balsvm", *images, random_state=0, **parameters).notes
     assert "components was reduced from 500 to 58, because there are 58 images of 60 values" in notes
     assert "the SVM was fitted to 60 of 120 rows" in notes
+    parameters |= {"components": 58, "svm_rows": 120}  # just as many
+    assert not oversample_images("balsvm", *images, random_state=0, **parameters).notes
 
 
 def test_balanced_images_get_no_company() -> None:
