@@ -206,4 +206,4 @@ def test_a_pipe_is_not_waited_for(place: Path, name: str) -> None:
 
 def test_a_name_that_is_too_long(place: Path) -> None:
     assert "no such picture or folder" in refused("predict", "model", "n" * 5000)
-    assert "File name too long; name a folder" in refused("predict", "n" * 5000, "tree")
+    assert "folder: File name too long: nnn" in refused("predict", "n" * 5000, "tree")

@@ -618,7 +618,7 @@ def _no_files() -> Iterator[Attack]:
                 _special,
                 kind=kind,
                 name="model",
-                attack=lambda path, said: refused(lambda: load(path), said, "no such folder|name a folder"),
+                attack=lambda path, said: refused(lambda: load(path), said, "no such folder|name another"),
             ),
         )
     yield (
@@ -1630,7 +1630,7 @@ def _commands() -> Iterator[Attack]:
         partial(
             _command,
             arguments=("predict", "n" * 5000, "set.zip"),
-            expected="error: n+: File name too long; name a folder",
+            expected="error: folder: File name too long: n+; name",
         ),
     )
     yield (

@@ -78,9 +78,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     try:
         found = path.is_file()
     except OSError as error:  # a name that is too long
-        raise InputError(
-            f"{folder}: {error.strerror}; name a folder that `python -m eos export` wrote"
-        ) from error
+        raise InputError(f"folder: {error.strerror}: {folder!s:.200}; name another") from error
     if not found:
         if not folder.is_dir():
             raise InputError(f"{folder}: no such folder; name one that `python -m eos export` wrote")
