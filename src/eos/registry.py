@@ -29,7 +29,7 @@ AtLeastOne = Annotated[float, Interval(ge=1, le=10**6)]
 NonNegative = Annotated[float, Interval(ge=0, le=10**6)]
 Side = Annotated[int, Interval(ge=1, le=4096)]  # of an image, in pixels
 Padding = Annotated[int, Interval(ge=0, le=256)]
-Width = Annotated[int, Interval(ge=1, le=4096)]  # of a layer
+Width = Annotated[int, Interval(ge=1, le=1024)]  # of a layer
 Text = Annotated[str, Len(1, 4096)]
 
 

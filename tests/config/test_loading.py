@@ -207,7 +207,7 @@ def test_a_dataset_leaves_steps_to_its_size_and_starts_from_weights(tmp_path: Pa
             "heads.eos.variant: unknown value 'towards'; did you mean 'toward'?",
         ),
         ("heads.eos.sampler", "eoz", "heads.eos.sampler: unknown value 'eoz'; did you mean 'eos'?"),
-        ("heads.eos", {"k_neighbors": 3}, "heads.eos: the key 'sampler' is missing"),
+        ("heads.eos", {"k_neighbors": 3}, "heads.eos: the key 'sampler' is missing, or 'classifier'"),
         (
             "heads.eos.k_neighbors",
             "al",

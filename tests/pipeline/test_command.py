@@ -123,6 +123,7 @@ def test_a_sampler_is_one_of_pixels_or_a_generator(monkeypatch: pytest.MonkeyPat
         (("digits", "0", "cee"), "error: params.yaml: networks: unknown network 'cee'; did you mean 'ce'?"),
         (("digits", "1.5", "ce"), "error: cut '1.5': must be a whole number from 0 to 4294967295"),
         (("digits", "4294967296", "ce"), "error: cut '4294967296': must be a whole number"),
+        (("digits", "9" * 5000, "ce"), f"error: cut '{'9' * 40}': must be a whole number"),
     ],
 )
 def test_wrong_arguments(

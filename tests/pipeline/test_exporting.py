@@ -220,6 +220,7 @@ def test_a_folder_that_exists_is_told_before_any_work(tmp_path: Path) -> None:
         ("digits-0", r"cell 'digits-0': the recommended network 'la_mixup' was not run there; .* ce, ldam"),
         ("digits-0-ce", r"cell 'digits-0-ce': the recommended head 'eos_cv' was not run there"),
         ("digits-x-ce-eos", r"must be DATASET-CUT-NETWORK-HEAD"),
+        ("digits-" + "9" * 5000, r"cell .digits-9{193}.: must be DATASET-CUT-NETWORK-HEAD"),
         ("digit-0-ce-eos", r"cell 'digit-0-ce-eos': unknown dataset 'digit'; did you mean 'digits'\?"),
         ("digits-7-ce-eos", r"unknown cut 7; known: 0"),
         ("digits-0-asl-eos", r"unknown network 'asl'"),

@@ -211,10 +211,10 @@ def find_cell(parameters: Parameters, text: str) -> Cell:
         If it is written otherwise, is not on the axes, or is of a head that its network does not get.
     """
     parts = text.split("-")
-    if not 2 <= len(parts) <= 4 or not parts[1].isdecimal():
+    if not 2 <= len(parts) <= 4 or not parts[1].isdecimal() or len(parts[1]) > 10:
         raise InputError(
-            f"cell {text!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say, or without a part at the "
-            "end, which is then the recommended one"
+            f"cell {text[:200]!r}: must be DATASET-CUT-NETWORK-HEAD, digits-0-ce-eos say, or without a part "
+            "at the end, which is then the recommended one"
         )
     network = parameters.recommended.network
     if parts[0] in parameters.embeddings and network not in (own := networks_of(parameters, parts[0])):

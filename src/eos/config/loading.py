@@ -136,7 +136,9 @@ def _explain(file: str, content: Any, problem: Any) -> str:
             known, tag = _listed(context["expected_tags"]), context["discriminator"].strip("'")
             return str(unknown_name(_brief(context["tag"]), known, what="value", place=f"{place}.{tag}"))
         case "union_tag_not_found":
-            return f"{place}: the key {context['discriminator']} is missing; it says which definition this is"
+            either = ", or 'classifier'" if keys[-1] == "has a sampler" else ""
+            missing = f"the key {context['discriminator']} is missing{either}"
+            return f"{place}: {missing}; it says which definition this is"
         case "string_type" if isinstance(value, int | float):
             return f"{place}: {value!r} is a number; a name is text: quote it, or choose another"
         case "string_pattern_mismatch":

@@ -122,8 +122,8 @@ def write_seconds(stage: str, cell: str, elapsed: float, measured: Mapping[str, 
 def _convert(name: str, annotation: Any, text: str, *, embeddings: bool) -> str | int:
     """Return an argument: a whole number, one of a few words, or a name that params.yaml defines."""
     if annotation is int:
-        if not text.isdecimal() or int(text) >= 2**32:
-            raise InputError(f"{name} {text!r}: must be a whole number from 0 to {2**32 - 1}")
+        if not text.isdecimal() or len(text) > 10 or int(text) >= 2**32:
+            raise InputError(f"{name} {text[:40]!r}: must be a whole number from 0 to {2**32 - 1}")
         return int(text)
     if words := get_args(annotation):
         known, place = words, "command line"
