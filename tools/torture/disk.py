@@ -47,7 +47,8 @@ exec bash -c "$command"
 # What the operating system may say, and what has to stand beside it: a file or folder.
 REASONS = (
     *("No space left on device", "Read-only file system", "File too large", "Permission denied"),
-    "database or disk is full",  # DVC, of its database, whose place it does not tell
+    # DVC, of its database, whose place it does not tell.
+    *("database or disk is full", "unable to open database file"),
 )
 NAMED = re.compile(r"\b(data|models|metrics|dvc\.lock|tmp|project|database)\b|\.(checkpoints|dvc|site)\b")
 
