@@ -48,7 +48,7 @@ exec bash -c "$command"
 REASONS = (
     *("No space left on device", "Read-only file system", "File too large", "Permission denied"),
     # DVC, of its database, whose place it does not tell.
-    *("database or disk is full", "unable to open database file"),
+    *("database or disk is full", "unable to open database file", "disk I/O error"),
 )
 NAMED = re.compile(r"\b(data|models|metrics|dvc\.lock|tmp|project|database)\b|\.(checkpoints|dvc|site)\b")
 
@@ -219,7 +219,7 @@ def _not_mine(place: str, work: str) -> Callable[[Path], str]:
 
 
 def _limited(size: int, work: str) -> Callable[[Path], str]:
-    """Return an attack that forbids a stage files of more than so many KiB; DVC's database has larger ones."""
+    """Return an attack that forbids a stage files of more than so many KiB; DVC's database is larger."""
 
     def attack(folder: Path) -> str:
         known = undisturbed()

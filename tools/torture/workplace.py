@@ -152,6 +152,8 @@ class Project(Clone):
                 stdout=told,
                 stderr=told,
                 start_new_session=True,
+                # What a shell has started in the background ignores Ctrl-C, and so would all from here.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             )
 
     def repro(self) -> "subprocess.CompletedProcess[str]":
