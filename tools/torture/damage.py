@@ -304,7 +304,7 @@ def _pulled(folder: Path, stages: Sequence[str], place: str, damage: Damage, *, 
     if seen == "harmless":
         return seen
     removed(clone.folder / place)
-    clone.kept(place).unlink()
+    clone.kept(place).unlink(missing_ok=True)  # of a list DVC may have kept none
     return f"{seen}; {clone.must_end_in(known.results())}"
 
 
