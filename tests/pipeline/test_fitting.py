@@ -228,3 +228,16 @@ def test_a_disk_that_is_full_for_the_database_of_dvc_is_told(
     monkeypatch.setattr(fitting, "Live", full)
     with pytest.raises(OSError, match=r"DVC's own database .* database or disk is full"):
         fitting.fit_network(parameters(), fitting.Job("digits", 0, "ce", FOLDER))
+
+
+def test_a_disk_that_is_full_when_the_history_ends_is_told_with_its_folder(
+    cell: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DVCLive writes once more when it is left, after an error, too, and its own error names no file."""
+
+    def full(*given: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(fitting.Live, "end", full)
+    with pytest.raises(OSError, match="No space left on device: 'models/any/history'"):
+        fitting.fit_network(parameters(), fitting.Job("digits", 0, "ce", FOLDER))

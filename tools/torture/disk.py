@@ -47,7 +47,8 @@ exec bash -c "$command"
 # What the operating system may say, and what has to stand beside it: a file or folder.
 REASONS = (
     *("No space left on device", "Read-only file system", "File too large", "Permission denied"),
-    "database or disk is full",  # DVC, of its database, whose place it does not tell
+    # DVC, of its database, whose place it does not tell.
+    *("database or disk is full", "unable to open database file", "disk I/O error"),
 )
 NAMED = re.compile(r"\b(data|models|metrics|dvc\.lock|tmp|project|database)\b|\.(checkpoints|dvc|site)\b")
 
@@ -96,9 +97,10 @@ def cases() -> list[Case]:
         ("data/oversampled", "oversample"),
     ):
         made.append(Case("disk", f"another user's: {place}, {work}", _not_mine(place, work)))
-    for blocks, work in ((1, "retrain"), (16, "oversample"), (64, "train"), (300, "train")):
-        name = f"files of at most {blocks} KiB, {work}"
-        made.append(Case("disk", name, _limited(blocks, work)))
+    limits = ((1, "retrain"), (16, "oversample"), (16, "train"), (64, "train"), (300, "train"))
+    made += [
+        Case("disk", f"files of at most {size} KiB, {work}", _limited(size, work)) for size, work in limits
+    ]
     for variable in ("TMPDIR", "HOME"):
         made.append(Case("disk", f"{variable} names no folder", _missing(variable)))
     made.append(Case("disk", "TMPDIR is full", _temporary))
@@ -199,7 +201,7 @@ def _not_mine(place: str, work: str) -> Callable[[Path], str]:
                 parent.chmod(parent.stat().st_mode | 0o011)
         tried = project.run(*as_nobody, "python", "-c", "import eos, dvc")
         if os.getuid() or tried.returncode:
-            return f"{SKIPPED}needs root, to become nobody ({tail(tried.stderr, 1)})"
+            return f"{SKIPPED}needs root, and a Python that nobody may run, too ({tail(tried.stderr, 1)})"
         for path in [project.folder, *project.folder.rglob("*")]:
             os.lchown(path, 65534, 65534)
         barred = project.folder / place
@@ -216,13 +218,14 @@ def _not_mine(place: str, work: str) -> Callable[[Path], str]:
     return attack
 
 
-def _limited(blocks: int, work: str) -> Callable[[Path], str]:
-    """Return an attack that forbids files of more than so many KiB."""
+def _limited(size: int, work: str) -> Callable[[Path], str]:
+    """Return an attack that forbids a stage files of more than so many KiB; DVC's database is larger."""
 
     def attack(folder: Path) -> str:
         known = undisturbed()
         project = known.start(folder / "project", work)
-        return _refused(project, known, project.run("bash", "-c", f"ulimit -f {blocks}; {' '.join(REPRO)}"))
+        command = f"ulimit -f {size}; exec python stages/{work}.py digits 0 ce"
+        return _refused(project, known, project.run("bash", "-c", command))
 
     return attack
 

@@ -145,7 +145,8 @@ class Project(Clone):
         """Start what `repro` does in a session of its own, to be killed; what it says goes to a file."""
         with log.open("ab") as told:
             return subprocess.Popen(
-                REPRO,
+                # What a shell has started in the background ignores Ctrl-C, and so would all from here.
+                ["env", "--default-signal=INT", *REPRO],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,

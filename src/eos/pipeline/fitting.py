@@ -97,6 +97,7 @@ def fit_networks(parameters: Parameters, jobs: Sequence[Job]) -> list[dict[str, 
         for number, job in enumerate(jobs):
             try:
                 fits[number] = _Fit(parameters, job, read(job.dataset), beside=len(jobs))
+                stack.enter_context(naming(Path(fits[number].live.dir)))  # it writes when it ends, too
                 stack.enter_context(fits[number].live)
             except InputError as error:
                 results[number] = error
