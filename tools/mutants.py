@@ -45,7 +45,8 @@ HEAD = """\
 `python -m tools.mutants` changes the code where results are made, one small change at a time, and runs the
 quick tests of that folder. A mutant is killed where one fails. They are drawn at random, of each file in
 proportion to its lines, from all that mutmut makes; annotations, docstrings, and the texts of
-errors and warnings are not changed. The same seed draws the same mutants of the same code. This page is
+errors and warnings are not changed. The same seed draws the same mutants of the same code; files that have
+changed since then draw others. This page is
 written by `python -m tools.mutants --page`; the reasons are in [mutants.yaml](mutants.yaml)."""
 COPIED = ("src", "tests", "params.yaml", "pyproject.toml")
 # A mutant may take five times as long as all tests of its folder, and so many seconds.
