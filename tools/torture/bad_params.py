@@ -1,6 +1,6 @@
 """Bad parameters: refused with value, place and remedy before anything is removed or run.
 
-In one process by `eos.config.loading.load`, and in a small project by DVC and by the stages. There every file
+In one process by `eos.config.loading.load`, and in a small project by DVC and the stages. There every file
 that git or DVC follows must be as it was, and no text of a name may have been run by a shell: it would make
 a file `pwned`. But what the stage `check` writes goes: DVC removes it before it runs the stage.
 """
