@@ -220,7 +220,9 @@ def test_outputs_that_overflow_are_refused(without_backbone: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    "inputs", [None, 3, {"a.png"}, {"a": 1}, iter(IMAGES), ["a.png", IMAGES[0]]], ids=repr
+    "inputs",
+    [None, 3, {"a.png"}, {"a": 1}, iter(IMAGES), ["a.png", IMAGES[0]]],
+    ids=lambda inputs: type(inputs).__name__,
 )
 def test_images_that_are_neither_array_nor_paths(folder: Path, inputs: Any) -> None:
     with pytest.raises(InputError, match=r"inputs: (an array of object|an array of int64|no array)"):
