@@ -108,11 +108,11 @@ def test_a_group_is_expected_to_last_as_long_as_those_of_its_length() -> None:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """A clone of two small trainings, of which one diverges: numbers of 1e38 add up to no finite one."""
+    """A clone of two small trainings, of which one diverges: numbers of 1e6 add up to no finite one."""
     clone = copied(tmp_path_factory.mktemp("clone"))
     content = yaml.safe_load((clone.folder / "params.yaml").read_text())
     content["datasets"]["digits"]["training"]["epochs"] = 1
-    content["networks"]["ldam"]["loss"]["scale"] = 1e38
+    content["networks"]["ldam"]["loss"]["scale"] = 1e6
     empty: dict[str, Any] = {"embeddings": [], "pixel_samplers": [], "generators": []}
     clone.change_parameters(
         axes=content["axes"] | empty | {"networks": ["ldam", "ce"]},
