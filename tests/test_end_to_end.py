@@ -374,9 +374,14 @@ def test_a_network_whose_description_was_changed_is_named(clone: Clone) -> None:
 def test_too_little_memory_is_told(clone: Clone) -> None:
     path = clone.folder / "params.yaml"
     whole = path.read_text()
+    registry = clone.folder / "src/eos/registry.py"
+    bounds = registry.read_text()
+    # No value that is allowed lacks memory on every machine: here one is let in that does.
+    registry.write_text(bounds.replace("Interval(ge=0, le=256)", "Ge(0)"))
     path.write_text(whole.replace("crop_padding: 1\n", "crop_padding: 1000000\n"))
-    done = clone.run("python", "stages/train.py", "digits", "0", "ce")
+    done = clone.run("python", "stages/train.py", "digits", "0", "ce", PYTHONPATH="src")
     path.write_text(whole)
+    registry.write_text(bounds)
     assert done.returncode == 1
     assert "error: out of memory (" in done.stderr
     assert "Traceback" not in done.stderr
