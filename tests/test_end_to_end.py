@@ -377,7 +377,7 @@ def test_too_little_memory_is_told(clone: Clone) -> None:
     registry = clone.folder / "src/eos/registry.py"
     bounds = registry.read_text()
     # No value that is allowed lacks memory on every machine: here one is let in that does.
-    registry.write_text(bounds.replace("Interval(ge=0, le=256)", "Ge(0)"))
+    registry.write_text(bounds.replace("Interval(ge=0, le=256)", "Interval(ge=0)"))
     path.write_text(whole.replace("crop_padding: 1\n", "crop_padding: 1000000\n"))
     done = clone.run("python", "stages/train.py", "digits", "0", "ce", PYTHONPATH="src")
     path.write_text(whole)
