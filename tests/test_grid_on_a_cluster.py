@@ -21,7 +21,7 @@ from tests.helpers import ROOT
 pytestmark = pytest.mark.slow
 
 NETWORKS = ("a", "b", "c", "d")
-EPOCHS = 12
+EPOCHS = 24  # of a quarter of a second: the middle is left time to be seen, and to be killed in
 
 STAGE = """
 import os, sys, time
@@ -223,10 +223,12 @@ def test_a_lost_node_a_lost_worker_and_a_cell_that_fails(cluster: Any, tmp_path:
         lost: dict[str, int] = {}
 
         def in_the_middle_on(head: bool) -> Any:
-            for name, epoch, process in reversed(project.noted()):
-                found = worker_and_node(process, cluster) if epoch >= 3 and name not in lost else None
-                if found and (found[1] is cluster.head_node) == head:
-                    return name, epoch, *found
+            newest = {name: (epoch, process) for name, epoch, process in project.noted()}
+            for name, (epoch, process) in newest.items():
+                if name not in lost and 3 <= epoch < EPOCHS // 2:
+                    found = worker_and_node(process, cluster)
+                    if found and (found[1] is cluster.head_node) == head:
+                        return name, epoch, *found
             return None
 
         name, epoch, _, node = until(lambda: in_the_middle_on(head=False))

@@ -379,9 +379,10 @@ def called(command: Sequence[str], clone: Path, log: Any) -> bool:
             process_group=0,
         ) as process,
     ):
-        guard = subprocess.Popen(
-            ["sh", "-c", f"read line; kill -KILL -- -{process.pid}"], stdin=reading, process_group=0
+        kill = (
+            f"import os, sys; sys.stdin.read(); os.killpg({process.pid}, 9)"  # shells differ in their `kill`
         )
+        guard = subprocess.Popen([sys.executable, "-ISc", kill], stdin=reading, process_group=0)
         os.close(reading)
         try:
             return process.wait() == 0
