@@ -384,8 +384,14 @@ def called(command: Sequence[str], clone: Path, log: Any) -> bool:
         )
         guard = subprocess.Popen([sys.executable, "-ISc", kill], stdin=reading, process_group=0)
         os.close(reading)
+        node = os.getppid()
         try:
-            return process.wait() == 0
+            while True:
+                try:
+                    return process.wait(timeout=1) == 0
+                except subprocess.TimeoutExpired:
+                    if os.getppid() != node:  # Ray's own process of this machine is gone: others take over
+                        os._exit(1)
         finally:
             guard.kill()
             guard.wait()
