@@ -39,6 +39,7 @@ from eos.config.loading import load
 from eos.config.schema import Parameters
 from eos.errors import InputError, ending_in_one_line, unknown_name
 from eos.pipeline import grid as side_by_side
+from eos.pipeline.grid import dvc, repro
 from eos.pipeline.paths import CHECKPOINTS, PARAMETERS
 
 AGAIN = "the same command goes on from here"
@@ -443,27 +444,6 @@ class Board:
 
 
 # This clone
-
-
-def dvc(*arguments: str) -> str:
-    """Return what a command of DVC prints; have what it complains of end in one line."""
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        told = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise InputError(
-            f"dvc {arguments[0]}: {told[0] if told else 'failed'}; run it in the root of a clone, and no "
-            "other DVC beside it"
-        )
-    return done.stdout
-
-
-def repro(*arguments: str) -> bool:
-    """Call `dvc repro` here, where all can see it."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    command = [sys.executable, "-m", "dvc", "repro", *arguments]
-    return subprocess.run(command, env=os.environ | {"PATH": path}, check=False).returncode == 0
 
 
 def packed() -> bytes:

@@ -216,7 +216,7 @@ def _expected(
 # What DVC knows
 
 
-def _dvc(*arguments: str) -> str:
+def dvc(*arguments: str) -> str:
     """Return what a command of DVC prints; have what it complains of end in one line."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", *arguments], capture_output=True, text=True, check=False
@@ -232,7 +232,7 @@ def _dvc(*arguments: str) -> str:
 
 def _chosen(names: Sequence[str]) -> list[Target]:
     """Return the trainings of these names, as dvc.yaml has them in its order; all where there is no name."""
-    known = [name for name in _dvc("stage", "list", "--name-only").split() if name.partition("@")[0] in KINDS]
+    known = [name for name in dvc("stage", "list", "--name-only").split() if name.partition("@")[0] in KINDS]
     for name in names:
         if name not in known:
             raise unknown_name(name, known, what="training", place="dvc.yaml")
@@ -251,7 +251,7 @@ def _changed(names: Iterable[str]) -> set[str]:
     wanted = list(dict.fromkeys(names))
     if not wanted:
         return set()
-    return set(wanted) & set(json.loads(_dvc("status", "--json", *wanted)))
+    return set(wanted) & set(json.loads(dvc("status", "--json", *wanted)))
 
 
 def _origin(one: Target) -> dict[str, str]:
@@ -287,7 +287,7 @@ def _commit(group: Sequence[Target], before: Mapping[str, Mapping[str, str]]) ->
         else:
             kept.append(one.name)
     if kept:
-        _dvc("commit", "--force", "--quiet", *kept)
+        dvc("commit", "--force", "--quiet", *kept)
     if refused:
         raise InputError(
             f"changed while they were trained, so not recorded: {'; '.join(refused)}; {AGAIN}, and change "
@@ -295,7 +295,7 @@ def _commit(group: Sequence[Target], before: Mapping[str, Mapping[str, str]]) ->
         )
 
 
-def _repro(*arguments: str) -> bool:
+def repro(*arguments: str) -> bool:
     """Call `dvc repro`, whose stages find the Python that runs this; return whether it succeeded."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     command = [sys.executable, "-m", "dvc", "repro", *arguments]
@@ -312,7 +312,7 @@ def _prepared(group: Sequence[Target]) -> tuple[list[Target], dict[str, InputErr
     """
     needs = list(dict.fromkeys(name for one in group for name in one.needs))
     if _changed(needs):
-        _repro("--keep-going", *needs)
+        repro("--keep-going", *needs)
     unmade = _changed(needs)
     failed = {
         one.name: InputError(f"{lacking[0]} was not made; `dvc repro {lacking[0]}` says why")
