@@ -156,3 +156,17 @@ def test_a_mistake_ends_in_one_line(arguments: list[str], message: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith(f"error: {message}")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_stages_are_named_by_their_entry_where_all_of_it_is_meant() -> None:
+    every = [
+        "check",
+        "train@digits-0-ce",
+        "train@digits-0-ldam",
+        "extract@digits-0-ce",
+        "extract@digits-0-ldam",
+    ]
+    assert grid.as_entries([], every) == []
+    assert grid.as_entries(["check"], every) == ["check"]
+    named = ["train@digits-0-ce", "extract@digits-0-ce", "train@digits-0-ldam"]
+    assert grid.as_entries(named, every) == ["train", "extract@digits-0-ce"]

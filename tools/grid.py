@@ -517,9 +517,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if kind not in known:
             raise unknown_name(kind, known, what="stage", place=f"{PARAMETERS}: cluster.stages")
     targets = chosen_stages(before, chosen.targets)
-    before = {name: needs for name, needs in before.items() if name in targets}
     with alone():
-        return run(parameters, before, chosen)
+        return run(
+            parameters, {name: before[name] for name in before if name in targets}, chosen, all_of=before
+        )
 
 
 def chosen_stages(before: Mapping[str, Sequence[str]], names: Sequence[str]) -> set[str]:
@@ -554,8 +555,23 @@ def options() -> argparse.ArgumentParser:
     return parser
 
 
-def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: argparse.Namespace) -> int:
-    """Plan, run the tasks, and assemble."""
+def as_entries(names: Iterable[str], all_of: Iterable[str]) -> list[str]:
+    """Return entries of dvc.yaml in place of their stages, where all of an entry's are among the names.
+
+    DVC parses dvc.lock anew for every name that it is given: for 2,000 cells that would last hours.
+    """
+    names, left = list(names), {name.partition("@")[0] for name in set(all_of) - set(names)}
+    return list(dict.fromkeys(name if (kind := name.partition("@")[0]) in left else kind for name in names))
+
+
+def run(
+    parameters: Parameters,
+    before: Mapping[str, Sequence[str]],
+    chosen: argparse.Namespace,
+    *,
+    all_of: Iterable[str],
+) -> int:
+    """Plan, run the tasks, and assemble. The stages of `before` are the chosen ones of all."""
     start = time.monotonic()
     resources = parameters.cluster.stages
     gpu = {name: machine(parameters, name)["device"] != "cpu" for name in parameters.datasets}
@@ -565,7 +581,7 @@ def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: arg
         start_ray(chosen)
         if not has_gpu():
             gpu = dict.fromkeys(gpu, False)
-        if (first := roots(before, resources)) and not repro(*first):
+        if (first := as_entries(roots(before, resources), all_of)) and not repro(*first):
             return 1
         take_in(through_remote=chosen.remote)  # what one before this had done when it was killed
     # Only now: that a stage before is out of date does not mean that its result is another one.
@@ -578,7 +594,7 @@ def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: arg
         return 0
     costly = {name for task in tasks for name in task.stages}
     if chosen.remote and (given := sorted({name for task in tasks for name in task.needs} - costly)):
-        dvc("push", *given)
+        dvc("push", *as_entries(given, all_of))
     planned_at = time.monotonic()
     outcomes = sent(tasks, chosen, config)
     note(planned_at - start, time.monotonic() - planned_at, outcomes)
@@ -586,7 +602,7 @@ def run(parameters: Parameters, before: Mapping[str, Sequence[str]], chosen: arg
     if any(one.state != "done" for one in outcomes):
         tell(outcomes)
         return 1
-    if late := sorted(costly & set(json.loads(dvc("status", "--json", *costly)))) if costly else []:
+    if late := sorted(costly & set(json.loads(dvc("status", "--json")))):
         raise InputError(
             f"{late[0]} and {len(late) - 1} others are out of date again: what they are made from was "
             f"changed while this ran; {AGAIN}"
@@ -618,10 +634,35 @@ def take_in(*, through_remote: bool) -> None:
         found = {name: entry for name, entry in found.items() if name not in left}
     if found:
         write_lock(LOCK, lock_entries(LOCK) | found)
+        if through_remote:
+            fetch(found)
+        # By whole entries, see `as_entries`: of a stage that failed there may be nothing in the cache.
+        kinds = dict.fromkeys(name.partition("@")[0] for name in found)
+        dvc("checkout", "--force", "--allow-missing", *kinds)
     for path in kept:
         path.unlink()
-    if found:
-        dvc("pull" if through_remote else "checkout", "--force", *found)
+
+
+def fetch(found: Mapping[str, Any]) -> None:
+    """Bring the results of these stages from the remote into the cache.
+
+    In a folder that knows of no others: DVC parses dvc.lock anew for every stage that it is given.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "clone")
+        unpack(packed(), clone)
+        cache = dvc("cache", "dir").strip()
+        setting = Setting(
+            key="", config=remote_config(), cache=cache, checkpoints=None, logs=None, scratch=None
+        )
+        configure(clone / ".dvc" / "config.local", setting, Path(folder))
+        narrow(clone / "dvc.yaml", list(found))
+        write_lock(clone / LOCK, found)
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", "fetch"], cwd=clone, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise InputError(f"dvc fetch: {done.stderr.strip()}; {AGAIN}")
 
 
 def arrange(order: Sequence[str]) -> None:

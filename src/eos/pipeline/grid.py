@@ -247,11 +247,12 @@ def target(name: str) -> Target:
 
 
 def _changed(names: Iterable[str]) -> set[str]:
-    """Return which of these stages `dvc status` tells of."""
-    wanted = list(dict.fromkeys(names))
-    if not wanted:
-        return set()
-    return set(wanted) & set(json.loads(dvc("status", "--json", *wanted)))
+    """Return which of these stages `dvc status` tells of.
+
+    It is asked of all: DVC parses dvc.lock anew for every stage that it is given.
+    """
+    wanted = set(names)
+    return wanted & set(json.loads(dvc("status", "--json"))) if wanted else wanted
 
 
 def _origin(one: Target) -> dict[str, str]:
