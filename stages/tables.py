@@ -10,10 +10,11 @@ def main() -> None:
     """Write each table as CSV and Markdown, which of the paper's claims hold, and the headline numbers."""
     import pandas as pd
 
-    from eos.config.cells import neighbors, settings, shown_networks, step
+    from eos.config.cells import head_labels, neighbors, settings, shown_networks, step
     from eos.pipeline.methods import read_comparison
     from eos.pipeline.paths import METRICS
     from eos.pipeline.results import read_balanced, read_results
+    from eos.report.cited import cited, markdown_cited
     from eos.report.claims import claims, claims_summary, markdown_claims
     from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
     from eos.report.methods import methods_table
@@ -64,6 +65,13 @@ def main() -> None:
     }
     for number, page in pages.items():
         write_text(folder / f"table{number}.md", page)
+
+    beside = cited(scores, balanced, **cells.cited.model_dump())
+    write_table(folder / "cited.csv", run_rows(beside))
+    write_text(
+        folder / "cited.md",
+        markdown_cited(beside, head_labels(parameters(), parameters().heads), notes, pixel_notes),
+    )
 
     comparison = read_comparison(parameters())
     write_table(folder / "methods.csv", methods_table(comparison))

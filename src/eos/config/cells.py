@@ -50,6 +50,7 @@ def shown_networks(parameters: Parameters, dataset: str, listed: Iterable[str]) 
     tables = parameters.tables
     elsewhere = {tables.table1.network, tables.table1.remix, tables.table4.network}
     elsewhere |= {*tables.table2.networks, *tables.table3.networks, *tables.table5.networks}
+    elsewhere |= {*tables.cited.networks}
     return (*listed, *(network for network in known if network not in elsewhere))
 
 

@@ -382,6 +382,20 @@ Tables: Any = _section(
     table4=Row,
     table5=Grid,
     methods=_section("Methods", heads=SomeHeads),
+    # Heads of one network, other networks with the same few heads, and generators; by dataset, the set on
+    # which others have published.
+    cited=_section(
+        "Cited",
+        network=NetworkName,
+        heads=SomeHeads,
+        networks=SomeNetworks,
+        network_heads=SomeHeads,
+        generators=Generators,
+        published_as=dict[
+            Annotated[Name, _defined("datasets", "embeddings")],
+            Literal["cifar10_10", "cifar10_50", "cifar10_100", "cifar100_10", "cifar100_50", "cifar100_100"],
+        ],
+    ),
 )
 Figures: Any = _section(
     "Figures",

@@ -151,6 +151,8 @@ def _rank(parameters: Parameters, target: Target) -> int:
         ("augmented", [one.network], one.pixel_samplers),
         ("", three.networks, [""]),
         ("generated", three.networks, three.generators),
+        ("", tables.cited.networks, [""]),
+        ("generated", [tables.cited.network], tables.cited.generators),
     ]
     for rank, (kind, networks, samplers) in enumerate(wanted):
         if target.kind == kind and target.network in networks and target.sampler in samplers:

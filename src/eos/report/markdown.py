@@ -41,13 +41,13 @@ def markdown1(table: Frame, notes: Notes = None, settings: Settings = None, pixe
         f"I: over-sampling before training and on embeddings{f' ({_listed(networks)})' if networks else ''}"
     )
     lay_out = _grouped("space", "Space", "Method")
-    return _page(title, "space", table, lay_out, notes, settings=settings, pixel_notes=pixel_notes)
+    return page(title, "space", table, lay_out, notes, settings=settings, pixel_notes=pixel_notes)
 
 
 def markdown2(table: Frame, notes: Notes = None, settings: Settings = None) -> str:
     """Lay out `table2`: each loss is a group of rows, one per head."""
     lay_out = _grouped("network", "Loss", "Head")
-    return _page("II: losses and classifier heads", "loss", table, lay_out, notes, settings=settings)
+    return page("II: losses and classifier heads", "loss", table, lay_out, notes, settings=settings)
 
 
 def markdown3(table: Frame, notes: Notes = None, settings: Settings = None, pixel_notes: Notes = None) -> str:
@@ -57,7 +57,7 @@ def markdown3(table: Frame, notes: Notes = None, settings: Settings = None, pixe
     """
     title = "III: generated images before training and over-sampled embeddings"
     more: dict[str, Any] = {"settings": settings, "pixel_notes": pixel_notes, "marked": False}
-    return _page(title, "loss", table, _side_by_side, notes, **more)
+    return page(title, "loss", table, _side_by_side, notes, **more)
 
 
 def markdown4(table: Frame, notes: Notes = None, settings: Settings = None) -> str:
@@ -74,13 +74,13 @@ def markdown4(table: Frame, notes: Notes = None, settings: Settings = None) -> s
 
     run = table.loc[table["status"] == RUN, "network"].unique()
     title = f"IV: EOS by number of neighbours K{f' ({_listed(run)})' if len(run) else ''}"
-    return _page(title, "network", table, by_neighbors, notes)
+    return page(title, "network", table, by_neighbors, notes)
 
 
 def markdown5(table: Frame, notes: Notes = None, settings: Settings = None) -> str:
     """Lay out `table5`: each architecture is a group of rows, one per head."""
     lay_out = _grouped("network", "Network", "Head")
-    return _page("V: architectures", "network", table, lay_out, notes, settings=settings)
+    return page("V: architectures", "network", table, lay_out, notes, settings=settings)
 
 
 def selection_words(rule: str) -> str:
@@ -116,7 +116,7 @@ def wrap(text: str, subsequent_indent: str = "") -> str:
     )
 
 
-def _page(
+def page(
     title: str,
     group: str,
     table: Frame,
@@ -126,14 +126,17 @@ def _page(
     settings: Settings = None,
     pixel_notes: Notes = None,
     marked: bool = True,
+    about: Sequence[str] = (),
+    said: Callable[[Frame], list[str]] = lambda block: [],
 ) -> str:
     """Return a page: an opening, and for each data set a grid with footnotes.
 
     The best BAC of each `group` is bold. `lay_out` makes the grid of a data set's rows and of the footnotes'
-    marks for them; where it does not show the marks (`marked`), the footnotes name their cells.
+    marks for them; where it does not show the marks (`marked`), the footnotes name their cells. The opening
+    ends with the paragraphs `about`; what is `said` of a data set's rows comes behind its grid.
     """
     run = table[table["status"] == RUN]
-    text = [f"# Table {title}", *_opening(group, run, settings or {})]
+    text = [f"# Table {title}", *_opening(group, run, settings or {}), *map(wrap, about if len(run) else ())]
     for dataset, block in run.groupby("dataset", sort=False):
         asked, cells_run = table[table["dataset"] == dataset], set(_cells(block))
         remarks = _remarks(asked, notes, pixel_notes)
@@ -146,7 +149,7 @@ def _page(
         ]
         lines = lay_out(block, marks)
         text += [f"## {display_name(str(dataset))}", _spread(block)]
-        text.append(grid(list(lines), lines.to_numpy().tolist()))
+        text += [grid(list(lines), lines.to_numpy().tolist()), *map(wrap, said(block))]
         footnotes = [f"[{number}] {remark}" for number, remark in enumerate(on_rows, 1)]
         footnotes += [
             f"{_named(cells)}: {remark}" for remark, cells in remarks.items() if remark not in on_rows

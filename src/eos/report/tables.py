@@ -68,7 +68,7 @@ def table1(
         mixed = (seen["network"] == remix) & (seen["space"] == NO_SPACE) & (seen["method"] == "own")
         seen = seen.assign(space=seen["space"].mask(mixed, PIXEL))
         cells.append((remix, PIXEL, "own"))
-    return _table(seen, cells + [(network, space_of(head), head) for head in heads], beside_pixels=True)
+    return cell_table(seen, cells + [(network, space_of(head), head) for head in heads], beside_pixels=True)
 
 
 def table2(scores: pd.DataFrame, networks: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
@@ -91,7 +91,7 @@ def table3(
     """
     methods = [*((PIXEL, generator) for generator in generators), (space_of(head), head)]
     cells = [(network, *method) for network, method in product(networks, methods)]
-    return _table(observations(scores, balanced), cells, beside_pixels=True)
+    return cell_table(observations(scores, balanced), cells, beside_pixels=True)
 
 
 def table4(scores: pd.DataFrame, networks: Sequence[str], neighbors: Mapping[str, int | str]) -> pd.DataFrame:
@@ -104,7 +104,7 @@ def table4(scores: pd.DataFrame, networks: Sequence[str], neighbors: Mapping[str
 def table5(scores: pd.DataFrame, *, networks: Sequence[str], heads: Sequence[str]) -> pd.DataFrame:
     """Summarise each head of each network (architecture)."""
     cells = [(network, space_of(head), head) for network, head in product(networks, heads)]
-    return _table(observations(scores), cells)
+    return cell_table(observations(scores), cells)
 
 
 def run_rows(table: pd.DataFrame) -> pd.DataFrame:
@@ -183,7 +183,7 @@ def _one_rule(frame: pd.DataFrame, name: str) -> None:
         )
 
 
-def _table(seen: pd.DataFrame, cells: Sequence[Cell], *, beside_pixels: bool = False) -> pd.DataFrame:
+def cell_table(seen: pd.DataFrame, cells: Sequence[Cell], *, beside_pixels: bool = False) -> pd.DataFrame:
     """Return one row per dataset and cell: of all datasets, or of those with cells in pixel space."""
     held = dict(iter(seen.groupby(["dataset", *CELL])))
     on_pixels = {dataset for dataset, *cell in held if cell[1] == PIXEL and tuple(cell) in cells}
