@@ -75,7 +75,7 @@ def test_the_page_has_a_block_per_dataset_with_what_is_higher() -> None:
         first.split()
     )
     assert "Higher than EOS (K = 10) (.6205): 2 of 5: LDAM; LDAM + EOS (K = 10)." in " ".join(first.split())
-    assert "Not run: GAMO." in second
+    assert "Not run: GAMO (CE)." in second
     assert max(map(len, page.splitlines())) <= 100
 
 
