@@ -17,7 +17,7 @@ from eos.samplers.eos import listed_classes
 # Variances below this share of the largest are rounding.
 _ROUNDING = 1e-12
 # Of the auto-encoder's training: rows of a step, steps whose rows are drawn at once, the rate of Adam.
-_BATCH, _STEPS, _LEARNING_RATE = 128, 64, 0.003
+_BATCH, _STEPS, _LEARNING_RATE = 128, 64, 0.01
 
 
 class ManifoldOverSampler(DenseOverSampler):
@@ -45,8 +45,8 @@ class ManifoldOverSampler(DenseOverSampler):
         ``"autoencoder"`` in standard deviations of the feature, in the training as in the draws.
 
     variance : float, default=0.95
-        Of ``"pca"``: the share of the variance that the principal axes have to explain; the fewest that do are
-        kept.
+        Of ``"pca"``: the share of the variance that the principal axes have to explain; the fewest that do
+        are kept.
 
     pooled_rows : float, default=50.0
         Of ``"pca"``: the covariance that all classes have in common, around their means, counts in that of
@@ -96,7 +96,7 @@ class ManifoldOverSampler(DenseOverSampler):
     ``per_class=True``), of two.
 
     The auto-encoder is scikit-learn's `MLPRegressor` on standardised features: a hidden layer with the
-    logistic function, a linear one, squared error, Adam at a rate of 0.003, no penalty. [1]_ leaves these
+    logistic function, a linear one, squared error, Adam at a rate of 0.01, no penalty. [1]_ leaves these
     open.
 
     Features that are the same in all rows stay as they are; so do, with ``pooled_rows=0`` or
@@ -164,7 +164,7 @@ class ManifoldOverSampler(DenseOverSampler):
         filled: dict[Any, int],
         unit: float,
         random_state: np.random.RandomState,
-    ) -> list[np.ndarray]:
+    ) -> np.ndarray:
         make = self._by_axes if self.form == "pca" else self._by_autoencoder
         made, copied = make(rows, y, filled, random_state)
         if copied:
@@ -174,7 +174,7 @@ class ManifoldOverSampler(DenseOverSampler):
                 UserWarning,
                 stacklevel=2,
             )
-        return made
+        return np.concatenate(made)
 
     def _by_axes(
         self, rows: np.ndarray, y: np.ndarray, filled: dict[Any, int], random_state: np.random.RandomState
@@ -182,13 +182,14 @@ class ManifoldOverSampler(DenseOverSampler):
         """Return the new rows of each class, and the classes whose samples are copies."""
         scatters = {label: _scatter(rows[y == label]) for label in np.unique(y).tolist()}
         pooled = sum(scatters.values()) / max(1, len(rows) - len(scatters))
+        pooled_rows = float(self.pooled_rows)
         made, copied = [], []
         for label, n_samples in filled.items():
             members = rows[y == label]
             freedom = len(members) - 1
             covariance = np.zeros_like(pooled)
-            if freedom + self.pooled_rows > 0:
-                covariance = (scatters[label] + self.pooled_rows * pooled) / (freedom + self.pooled_rows)
+            if freedom + pooled_rows > 0:
+                covariance = (scatters[label] + pooled_rows * pooled) / (freedom + pooled_rows)
             onto, spread = _axes(covariance, float(self.variance))
             mean = members.mean(axis=0)
             chosen = random_state.randint(len(members), size=n_samples)
@@ -256,7 +257,7 @@ class _Autoencoder:
         if not self.deviation.any():
             return
         self.network = MLPRegressor(
-            hidden_layer_sizes=(max(2, round(sampler.hidden_share * rows.shape[1])),),
+            hidden_layer_sizes=(max(2, round(float(sampler.hidden_share) * rows.shape[1])),),
             activation="logistic",
             alpha=0,
             batch_size=_BATCH,

@@ -19,12 +19,12 @@ from eos.samplers.neighbors import ExactNeighbors
 
 # Added to the variances of the other classes, as a share of their mean: their covariance has an inverse then.
 _RIDGE = 1e-3
-# Rows are at most 1 in magnitude: of a mean variance below this the roots are of no use.
+# Rows are of the order of 1: of a mean variance below this the roots are of no use.
 _LEAST_VARIANCE = 1e-200
 # How many rows of the other classes a bandwidth is measured on.
 _BANDWIDTH_ROWS = 512
 _RELEASED_ROWS = 2048
-# Beyond these, exponents have lost their digits, or overflow: rows are at most 1 in magnitude.
+# Beyond these, exponents have lost their digits, or overflow: rows are of the order of 1.
 _LEAST_BANDWIDTH, _LARGEST_EPSILON = 1e-6, 1e100
 # How many members a sample tries before it repeats one.
 _ROUNDS = 20
@@ -166,12 +166,16 @@ class SWIM(DenseOverSampler):
         filled: dict[Any, int],
         unit: float,
         random_state: np.random.RandomState,
-    ) -> list[np.ndarray]:
+    ) -> np.ndarray:
         new: list[np.ndarray] = []
-        borrowing, flat, repeated = [], [], []
+        copied, borrowing, flat, repeated = [], [], [], []
         for label, n_samples in filled.items():
             members, majority = rows[y == label], rows[y != label]
             if not _varies(members):
+                if not _varies(majority):
+                    copied.append(label)
+                    new.append(np.repeat(members[:1], n_samples, axis=0))
+                    continue
                 borrowing.append(label)
             if self.variant == "mahalanobis":
                 if not _varies(majority):
@@ -183,13 +187,14 @@ class SWIM(DenseOverSampler):
                 if n_repeated:
                     repeated.append(label)
         for classes, what in (
-            (borrowing, "given the spread of the other classes, because the class does not vary"),
+            (copied, "samples are copies of members, because neither the class nor the others vary"),
+            (borrowing, "moved by the spread of the other classes, because the class does not vary"),
             (flat, "kept at their Euclidean distance, because the other classes do not vary"),
             (repeated, "some samples are copies of members, because no step was found that is as far out"),
         ):
             if classes:
                 warnings.warn(f"{what}: {listed_classes(np.array(classes))}", UserWarning, stacklevel=2)
-        return new
+        return np.concatenate(new)
 
     def _at_distance(
         self,
@@ -201,8 +206,8 @@ class SWIM(DenseOverSampler):
         """Draw samples at their seeds' Mahalanobis distance to the majority, (n_samples, d)."""
         mean, whiten, colour = _whitening(majority)
         whitened = (members - mean) @ whiten
-        # Of what does not vary the spread is the majority's, which is 1 there in every direction.
-        deviation = whitened.std(axis=0) if _varies(members) else np.ones(members.shape[1])
+        varying = whitened if _varies(members) else (majority - mean) @ whiten
+        deviation = varying.std(axis=0)
         seeds = whitened[random_state.randint(len(members), size=n_samples)]
         moved = seeds + float(self.spread) * deviation * random_state.uniform(-1, 1, size=seeds.shape)
         length = np.linalg.norm(moved, axis=1)
