@@ -234,6 +234,14 @@ def test_counts_and_sampling_strategy(parameters: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("parameters", FORMS, ids=str)
+def test_labels_of_any_kind(parameters: dict[str, Any]) -> None:
+    X, y = classes()
+    new = added(X, y, **parameters)
+    for labels in (np.array(list("abc"))[y], np.datetime64("2020-01-01") + y):
+        np.testing.assert_array_equal(added(X, labels, **parameters), new)
+
+
+@pytest.mark.parametrize("parameters", FORMS, ids=str)
 @pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_matrix])
 def test_sparse_equals_dense(make: Any, parameters: dict[str, Any]) -> None:
     X, y = classes()

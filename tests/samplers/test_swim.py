@@ -86,7 +86,7 @@ def test_radial_is_the_formula(units: str) -> None:
             seeds = dict(zip(waiting, members[random.randint(len(members), size=len(waiting))], strict=True))
             for _ in range(2):
                 waiting = [i for i in waiting if i not in made]
-                steps = random.standard_normal((len(waiting), 4)) if waiting else []
+                steps = random.standard_normal((len(waiting), 4))
                 for i, step in zip(waiting, steps, strict=True):
                     tried = seeds[i] + 0.7 * members.std(axis=0) * step
                     if log_density(tried, majority, epsilon, order) <= log_density(

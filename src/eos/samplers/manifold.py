@@ -180,16 +180,15 @@ class ManifoldOverSampler(DenseOverSampler):
         self, rows: np.ndarray, y: np.ndarray, filled: dict[Any, int], random_state: np.random.RandomState
     ) -> tuple[list[np.ndarray], list[Any]]:
         """Return the new rows of each class, and the classes whose samples are copies."""
-        scatters = {label: _scatter(rows[y == label]) for label in np.unique(y).tolist()}
-        pooled = sum(scatters.values()) / max(1, len(rows) - len(scatters))
+        labels = np.unique(y)
+        pooled = sum(_scatter(rows[y == label]) for label in labels) / max(1, len(rows) - len(labels))
         pooled_rows = float(self.pooled_rows)
         made, copied = [], []
         for label, n_samples in filled.items():
             members = rows[y == label]
             freedom = len(members) - 1
-            covariance = np.zeros_like(pooled)
-            if freedom + pooled_rows > 0:
-                covariance = (scatters[label] + pooled_rows * pooled) / (freedom + pooled_rows)
+            # A class of one sample, without pooled rows, has a scatter of 0, which no divisor changes.
+            covariance = (_scatter(members) + pooled_rows * pooled) / ((freedom + pooled_rows) or 1)
             onto, spread = _axes(covariance, float(self.variance))
             mean = members.mean(axis=0)
             chosen = random_state.randint(len(members), size=n_samples)
