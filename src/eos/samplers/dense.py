@@ -81,3 +81,18 @@ class DenseOverSampler(FloatingRows, BaseOverSampler, ABC):
         stacked = sparse.vstack(made, format=X.format) if sparse.issparse(X) else np.concatenate(made)
         labels = [np.full(count, label, dtype=y.dtype) for label, count in filled.items()]
         return stacked, np.concatenate([y, *labels])
+
+
+def deviations(rows: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of each feature of rows, (n, d): 0 exactly where it does not vary."""
+    return (rows - rows[0]).std(axis=0)
+
+
+def scatter(rows: np.ndarray) -> np.ndarray:
+    """Return the sum of the outer products of the rows' differences from their mean, (d, d).
+
+    It is 0 exactly where a feature does not vary: a mean of equal numbers need not be that number.
+    """
+    centred = rows - rows[0]
+    centred -= centred.mean(axis=0)
+    return centred.T @ centred

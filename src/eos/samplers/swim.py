@@ -13,7 +13,7 @@ from imblearn.over_sampling.base import BaseOverSampler
 from scipy.spatial.distance import cdist, pdist
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from eos.samplers.dense import DenseOverSampler
+from eos.samplers.dense import DenseOverSampler, deviations, scatter
 from eos.samplers.eos import listed_classes
 from eos.samplers.neighbors import ExactNeighbors
 
@@ -97,10 +97,10 @@ class SWIM(DenseOverSampler):
     The method is made for two classes. Here each class to be filled has all others for its majority, always
     their rows in `X`, never synthetic ones.
 
-    The text of [1]_ draws around the mean of the class; the published code computes that range, but draws
-    around the seed, and so does this. A thousandth of the mean variance is added to the majority's variances:
-    the published code returns the data unchanged where one feature is dead. Features that are the same in all
-    rows stay as they are.
+    Samples are drawn around the seed, as in the text of [2]_ and in the published code, which also computes a
+    range around the mean of the class, and does not use it. A thousandth of the mean variance is added to the
+    majority's variances: the published code returns the data unchanged where one feature is dead. Features
+    that are the same in all rows stay as they are.
 
     Densities are compared as multiples of the largest kernel at the seed. As plain sums they are 0 in the
     published code for most embeddings, and then every step is taken. Where 20 seeds in turn have no step, a
@@ -111,7 +111,9 @@ class SWIM(DenseOverSampler):
     does not vary, its Mahalanobis distance is Euclidean. Where neither varies along any feature, members are
     repeated.
 
-    The radial variant takes time in proportion to the samples times the rows. Sparse input is accepted, but
+    The radial variant takes time in proportion to the samples times the rows: some 40 times SMOTE's on 12,406
+    rows of 64 features at 100:1, where the other takes two to three times; with units ``"original"`` some 300
+    times. Sparse input is accepted, but
     is made dense.
 
     References
@@ -223,7 +225,7 @@ class SWIM(DenseOverSampler):
         random_state: np.random.RandomState,
     ) -> tuple[np.ndarray, int]:
         """Draw samples where the majority is no denser than at their seeds; say how many are copies."""
-        deviation = (members if _varies(members) else majority).std(axis=0)
+        deviation = deviations(members if _varies(members) else majority)
         if not deviation.any():
             return members[random_state.randint(len(members), size=n_samples)], n_samples
         kernels: _Kernels
@@ -255,10 +257,8 @@ def _varies(rows: np.ndarray) -> bool:
 
 def _whitening(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the mean of the rows and the roots of the inverse of their covariance, and of itself."""
-    mean = rows.mean(axis=0)
-    centred = rows - mean
-    covariance = centred.T @ centred / max(1, len(rows) - 1)
-    level = covariance.trace() / max(1, len(covariance))
+    mean, covariance = rows.mean(axis=0), scatter(rows) / max(1, len(rows) - 1)
+    level = covariance.trace() / len(covariance)
     if level < _LEAST_VARIANCE:
         return mean, np.eye(len(mean)), np.eye(len(mean))
     values, vectors = np.linalg.eigh(covariance)
