@@ -2,7 +2,8 @@
 
 The public names work on embeddings from any source and need neither torch nor the pipeline, but for the last:
 
-- `EOS`, `BalancedSVM` and `TailCalib`: imbalanced-learn samplers; `FallbackWarning`: what `EOS` warns with;
+- `EOS`, `BalancedSVM`, `TailCalib`, `SWIM` and `ManifoldOverSampler`: imbalanced-learn samplers;
+  `FallbackWarning`: what `EOS` warns with;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
 - `EOSCV`: EOS and a head, K and step size chosen on held-out rows;
 - `NearestClassMean`, `TauNormalized` and `PostHocLogitAdjustment`: rivals of it, which train nothing;
@@ -25,16 +26,20 @@ if TYPE_CHECKING:
     from eos.samplers.balanced_svm import BalancedSVM
     from eos.samplers.batches import BalancedBatchSampler, BalancedDataset
     from eos.samplers.eos import EOS, FallbackWarning
+    from eos.samplers.manifold import ManifoldOverSampler
+    from eos.samplers.swim import SWIM
     from eos.samplers.tailcalib import TailCalib
 
 __all__ = [
     "EOS",
     "EOSCV",
+    "SWIM",
     "BalancedBatchSampler",
     "BalancedDataset",
     "BalancedSVM",
     "FallbackWarning",
     "LinearHead",
+    "ManifoldOverSampler",
     "NearestClassMean",
     "PostHocLogitAdjustment",
     "TailCalib",
@@ -52,8 +57,10 @@ _HOMES = {
     "FallbackWarning": "eos.samplers.eos",
     "BalancedSVM": "eos.samplers.balanced_svm",
     "LinearHead": "eos.heads.linear_head",
+    "ManifoldOverSampler": "eos.samplers.manifold",
     "NearestClassMean": "eos.heads.estimators",
     "PostHocLogitAdjustment": "eos.heads.estimators",
+    "SWIM": "eos.samplers.swim",
     "TailCalib": "eos.samplers.tailcalib",
     "TauNormalized": "eos.heads.estimators",
     "generalization_gap": "eos.metrics.gap",

@@ -171,6 +171,32 @@ SAMPLERS: Table = {
     "tailcalib": Entry(
         "eos.samplers.oversampling:tailcalib", "TailCalib", {"n_neighbors": Positive, "alpha": NonNegative}
     ),
+    "swim": Entry(
+        "eos.samplers.oversampling:swim",
+        "SWIM",
+        {
+            "variant": Literal["mahalanobis", "radial"],
+            "spread": Rate,
+            "steps": Positive,
+            "units": Literal["data", "original"],
+            "clip": bool,
+        },
+    ),
+    "manifold": Entry(
+        "eos.samplers.oversampling:manifold",
+        "Manifold",
+        {
+            "form": Literal["pca", "autoencoder"],
+            "noise": NonNegative,
+            "variance": Share,
+            "pooled_rows": NonNegative,
+            "hidden_share": Share,
+            "steps": Positive,
+            "per_class": bool,
+            "passes": Positive,
+            "clip": bool,
+        },
+    ),
     "eos": Entry(
         "eos.samplers.oversampling:eos",
         "EOS",

@@ -14,7 +14,9 @@ from sklearn.base import clone
 from eos.registry import SAMPLERS
 from eos.samplers.balanced_svm import BalancedSVM
 from eos.samplers.eos import EOS
+from eos.samplers.manifold import ManifoldOverSampler
 from eos.samplers.oversampling import oversample
+from eos.samplers.swim import SWIM
 from eos.samplers.tailcalib import TailCalib
 from tests.helpers import given
 
@@ -28,6 +30,13 @@ ESTIMATORS = [
     BalancedSVM(random_state=42, relabel="all"),
     TailCalib(random_state=42),
     TailCalib(random_state=42, n_neighbors=1, alpha=0.2),
+    SWIM(random_state=42),
+    SWIM(random_state=42, variant="radial", clip=True),
+    SWIM(random_state=42, variant="radial", units="original"),
+    ManifoldOverSampler(random_state=42),
+    ManifoldOverSampler(random_state=42, pooled_rows=0, clip=True),
+    ManifoldOverSampler(random_state=42, form="autoencoder", steps=20),
+    ManifoldOverSampler(random_state=42, form="autoencoder", steps=20, per_class=True),
 ]
 
 

@@ -91,6 +91,10 @@ SAMPLERS: dict[str, Any] = {
     "EOS by angles": eos.EOS(k_neighbors=3, metric="cosine", random_state=0),
     "BalancedSVM": eos.BalancedSVM(k_neighbors=3, random_state=0),
     "TailCalib": eos.TailCalib(random_state=0),
+    "SWIM": eos.SWIM(random_state=0),
+    "SWIM by kernels": eos.SWIM(variant="radial", random_state=0),
+    "ManifoldOverSampler": eos.ManifoldOverSampler(random_state=0),
+    "ManifoldOverSampler by network": eos.ManifoldOverSampler(form="autoencoder", steps=10, random_state=0),
 }
 HEADS: dict[str, Any] = {
     "LinearHead": _head(),
@@ -582,6 +586,34 @@ _RESAMPLING: dict[str, tuple[Callable[..., Any], dict[str, tuple[Any, str]]]] = 
             **_out_of_range("alpha", *_WRONG),
         },
     ),
+    "SWIM": (
+        eos.SWIM,
+        {
+            **_SIZES,
+            **_SEEDS,
+            **_out_of_range("variant", "some", 1, None),
+            **_out_of_range("spread", 0, *_WRONG),
+            **_out_of_range("steps", 0, 2.5, *_WRONG),
+            **_out_of_range("units", "some", 1, None),
+            **_out_of_range("clip", "x", 2, None),
+        },
+    ),
+    "ManifoldOverSampler": (
+        eos.ManifoldOverSampler,
+        {
+            **_SIZES,
+            **_SEEDS,
+            **_out_of_range("form", "some", 1, None),
+            **_out_of_range("noise", *_WRONG),
+            **_out_of_range("variance", 0, 1.5, *_WRONG),
+            **_out_of_range("pooled_rows", *_WRONG),
+            **_out_of_range("hidden_share", 0, 1.5, *_WRONG),
+            **_out_of_range("steps", 0, 2.5, *_WRONG),
+            **_out_of_range("per_class", "x", 2, None),
+            **_out_of_range("passes", 0, 2.5, *_WRONG),
+            **_out_of_range("clip", "x", 2, None),
+        },
+    ),
 }  # fmt: skip
 _FITTING: dict[str, tuple[Callable[..., Any], dict[str, tuple[Any, str]]]] = {
     "LinearHead": (
@@ -682,7 +714,7 @@ def _parameters() -> Iterator[Case]:
                     told,
                     sample=what in {"10**21 samples", "K above a class", "a fold that is no pair"},
                 )
-    for name in ("EOS", "BalancedSVM", "TailCalib"):
+    for name in ("EOS", "BalancedSVM", "TailCalib", "SWIM", "ManifoldOverSampler"):
         yield _refused(
             f"{name}: 10**12 samples",
             _late(

@@ -211,6 +211,57 @@ def tailcalib(
     return TailCalib(random_state=seed, n_neighbors=n_neighbors, alpha=alpha).fit_resample(features, labels)
 
 
+def swim(
+    features: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    *,
+    variant: str,
+    spread: float,
+    steps: int,
+    units: str,
+    clip: bool,
+) -> Resampled:
+    """Run SWIM (Sharma et al. 2018), each class against all others."""
+    from eos.samplers.swim import SWIM
+
+    sampler = SWIM(random_state=seed, variant=variant, spread=spread, steps=steps, units=units, clip=clip)
+    return sampler.fit_resample(features, labels)
+
+
+def manifold(
+    features: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    *,
+    form: str,
+    noise: float,
+    variance: float,
+    pooled_rows: float,
+    hidden_share: float,
+    steps: int,
+    per_class: bool,
+    passes: int,
+    clip: bool,
+) -> Resampled:
+    """Run manifold-based over-sampling (Bellinger et al. 2018)."""
+    from eos.samplers.manifold import ManifoldOverSampler
+
+    sampler = ManifoldOverSampler(
+        random_state=seed,
+        form=form,
+        noise=noise,
+        variance=variance,
+        pooled_rows=pooled_rows,
+        hidden_share=hidden_share,
+        steps=steps,
+        per_class=per_class,
+        passes=passes,
+        clip=clip,
+    )
+    return sampler.fit_resample(features, labels)
+
+
 def balanced_svm(
     features: np.ndarray, labels: np.ndarray, seed: int, *, k_neighbors: int, relabel: str
 ) -> Resampled:
