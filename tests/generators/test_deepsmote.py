@@ -41,7 +41,7 @@ def model_of(counts: tuple[int, ...], **changed: Any) -> DeepSmote:
 def test_the_autoencoder_reproduces_bars_and_what_it_makes_are_bars_of_the_class(form: str) -> None:
     """A mean image for all would be off by the variance of the images."""
     images, labels = bars((40, 20, 10))
-    made = run(images, labels, epochs=40, form=form)
+    made = run(images, labels, epochs=40, width=4, form=form)
     errors = [row.value for row in made.history if row.name == "reconstruction"]
     variance = (images / 127.5).var(axis=0).mean()
     assert errors[0] > variance
