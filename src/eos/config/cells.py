@@ -1,6 +1,7 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -109,8 +110,10 @@ def synthetic_from(parameters: Parameters, kind: str, sampler: str) -> float:
 
     It is that of the generator that `sampler` names where `kind` is "generated", and 0 on other images.
     """
-    known = kind == "generated" and sampler in parameters.generators
-    return float(parameters.generators[sampler].synthetic_from) if known else 0.0
+    with suppress(KeyError):  # of no generator there are no images, which is told where they are read
+        if kind == "generated":
+            return float(parameters.generators[sampler].synthetic_from)
+    return 0.0
 
 
 def sampler_of(parameters: Parameters, head: str) -> str | None:
