@@ -51,7 +51,7 @@ def test_the_autoencoder_reproduces_bars_and_what_it_makes_are_bars_of_the_class
     assert (distances.argmin(axis=1) == made.labels).mean() > 0.95
 
 
-def gradients(model: DeepSmote, part: torch.nn.Module) -> list[Tensor | None]:
+def gradients(part: torch.nn.Module) -> list[Tensor | None]:
     return [weight.grad for weight in part.parameters()]
 
 
@@ -60,9 +60,9 @@ def test_the_penalty_teaches_the_encoder_in_the_form_of_the_paper_alone() -> Non
         model = model_of((9, 4), form=form)
         model.networks.train()
         model.penalty(model.members[1]).backward()
-        taught = [grad is not None and bool(grad.any()) for grad in gradients(model, model.encoder)]
+        taught = [grad is not None and bool(grad.any()) for grad in gradients(model.encoder)]
         assert any(taught) == (form == "paper")
-        assert all(grad is not None and grad.any() for grad in gradients(model, model.decoder))
+        assert all(grad is not None and grad.any() for grad in gradients(model.decoder))
 
 
 def drawn_members(monkeypatch: pytest.MonkeyPatch, model: DeepSmote) -> tuple[list[Tensor], list[Tensor]]:
