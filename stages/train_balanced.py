@@ -9,6 +9,7 @@ def main(
     kind: Literal["augmented", "generated"], dataset: str, cut: int, sampler: str, network: str
 ) -> dict[str, Any]:
     """Write what `train` does, and the scores; the images are `augmented` or `generated`."""
+    from eos.config.cells import synthetic_from
     from eos.pipeline.fitting import Job, fit_network
     from eos.pipeline.paths import augmented_file, balanced_folder, generated_file
 
@@ -20,6 +21,7 @@ def main(
         balanced_folder(kind, dataset, cut, sampler, network=network),
         synthetic=synthetic(dataset, cut, sampler),
         sampler=sampler,
+        synthetic_from=synthetic_from(parameters(), kind, sampler),
     )
     return fit_network(parameters(), job)
 

@@ -74,7 +74,8 @@ def given(kind: str, name: str) -> dict[str, Any]:
         "mixing": ([network.mixing for network in known.networks.values() if network.mixing], "name"),
     }[kind]
     found = [one for one in definitions if getattr(one, tag) == name]
-    settings: dict[str, Any] = found[0].model_dump(exclude={tag}) if found else {}
+    # What a generator's definition has for networks on its images is none of its parameters.
+    settings: dict[str, Any] = found[0].model_dump(exclude={tag, "synthetic_from"}) if found else {}
     return settings
 
 

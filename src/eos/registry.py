@@ -303,6 +303,19 @@ GENERATORS: Table = {
             "width": Width,
         },
     ),
+    "deepsmote": Entry(
+        "eos.generators.deepsmote:DeepSmote",
+        "DeepSMOTE",
+        {
+            "epochs": Count,
+            "batch_size": AtLeastTwo,
+            "learning_rate": Rate,
+            "latent_size": Width,
+            "width": Width,
+            "k_neighbors": Positive,
+            "form": Literal["paper", "released"],
+        },
+    ),
 }
 
 #: The images that the generative models can draw.

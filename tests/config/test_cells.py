@@ -18,6 +18,7 @@ from eos.config.cells import (
     shown_network,
     shown_networks,
     step,
+    synthetic_from,
     training_settings,
 )
 from eos.config.schema import AUTO, Parameters
@@ -89,12 +90,25 @@ def test_a_portable_dataset_is_made_on_one_thread_of_the_cpu_in_float32(paramete
 def test_a_dataset_changes_some_of_a_generators_parameters(parameters: Parameters) -> None:
     own, general = (
         parameters.datasets["digits"].generators["cgan"],
-        parameters.generators["cgan"].model_dump(),
+        parameters.generators["cgan"].model_dump(exclude={"synthetic_from"}),
     )
     assert own
     assert own.keys() < general.keys()
     assert generator_on(parameters, "digits", "cgan").model_dump() == general | own
     assert generator_on(parameters, "cifar10", "cgan").model_dump() == general
+
+
+def test_only_generated_images_can_start_late(parameters: Parameters) -> None:
+    late = parameters.generators["cgan"].model_copy(update={"synthetic_from": 0.8})
+    parameters = parameters.model_copy(update={"generators": parameters.generators | {"smote": late}})
+    cells = [
+        ("generated", "smote"),
+        ("augmented", "smote"),
+        ("generated", "gamo"),
+        ("", ""),
+        ("generated", "x"),
+    ]
+    assert [synthetic_from(parameters, *cell) for cell in cells] == [0.8, 0, 0, 0, 0]
 
 
 def test_architecture(parameters: Parameters) -> None:

@@ -297,6 +297,12 @@ def test_a_dataset_leaves_steps_to_its_size_and_starts_from_weights(tmp_path: Pa
             1.5,
             "datasets.digits.generators.cgan.steps: 1.5 is not possible: it should be a valid integer",
         ),
+        ("generators.cgan.synthetic_from", 1.0, "generators.cgan.synthetic_from: 1.0 is not possible"),
+        (
+            "datasets.digits.generators.cgan",
+            {"synthetic_from": 0.8},
+            "generators.cgan: unknown key 'synthetic_from'",
+        ),
         (
             "datasets.digits.generators.cgan",
             {"stepz": 2},

@@ -26,6 +26,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gamo": {"epochs": 3, "latent_size": 8},
     "bagan": {"autoencoder_epochs": 2, "epochs": 2, "learning_rate": 0.01, "latent_size": 8, "width": 4},
     "cgan": {"steps": 8, "learning_rate": 0.01, "batch_size": 4, "latent_size": 8, "width": 4},
+    "deepsmote": {"epochs": 3, "learning_rate": 0.01, "latent_size": 8, "width": 4, "k_neighbors": 2},
 }
 EVERY = pytest.mark.parametrize("name", GENERATORS)
 
@@ -77,6 +78,13 @@ TRAINED: dict[str, dict[str, Any]] = {
         "width": 16,
     },
     "cgan": {"steps": 300, "batch_size": 32, "learning_rate": 0.001, "latent_size": 16, "width": 16},
+    "deepsmote": {
+        "epochs": 30,
+        "batch_size": 16,
+        "learning_rate": 0.002,
+        "latent_size": 16,
+        "width": 8,
+    },
 }
 UNTRAINED = {"epochs": 0, "autoencoder_epochs": 0, "steps": 0}
 

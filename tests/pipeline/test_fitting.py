@@ -3,6 +3,7 @@
 import errno
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -142,6 +143,32 @@ def test_networks_on_balanced_images_are_scored_as_they_were_trained(cell: Path,
     assert scores["BAC"].tolist() == history.loc[scores["epoch"], "test_BAC"].tolist()
     saved = load_saved(FOLDER, "last")
     assert saved.precision == precision
+
+
+def test_synthetic_images_may_come_late(
+    cell: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given: list[int] = []
+
+    def warned(*, steps: int, **values: Any) -> list[str]:
+        given.append(steps)
+        return []
+
+    monkeypatch.setattr(fitting, "warnings", warned)
+    synthetic = paths.generated_file("digits", 0, "gamo")
+    images, notes = np.zeros((14, 8, 8, 1), np.uint8), np.array([], dtype=np.str_)
+    write_arrays(synthetic, {"images": images, "labels": np.ones(14, dtype=np.int64), "notes": notes})
+    settings = parameters(epochs=9)  # of which networks on balanced images get three
+    late = fitting.Job("digits", 0, "ce", FOLDER, synthetic=synthetic, sampler="gamo", synthetic_from=0.5)
+    assert fitting.fit_network(settings, late)["rows"] == 32
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "32 training images: 18 real ones first, 2 epochs of 2 steps; then all, 1 epochs of 3 steps, "
+        "batch size 10, learning rate 0.02"
+    )
+    assert given == [7]
+    place = r"^params\.yaml: generators\.gamo\.synthetic_from"
+    with pytest.raises(ValueError, match=rf"{place}: 0\.9 leaves none of 3 epochs \(network ce on digits\)"):
+        fitting.fit_network(settings, replace(late, synthetic_from=0.9))
 
 
 def test_a_training_that_cannot_be_names_its_place(cell: Path) -> None:

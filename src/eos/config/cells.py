@@ -1,12 +1,13 @@
 """What the parameters mean for one cell of the grid: names looked up, a dataset's own values put in place."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter
 
-from eos.config.schema import AUTO, Architecture, Generator, Parameters, Training
+from eos.config.schema import AUTO, Architecture, GeneratorModel, Parameters, Training
 from eos.errors import InputError, unknown_name
 from eos.registry import display_name
 from eos.training.recipe import fitted
@@ -99,10 +100,21 @@ def architecture(parameters: Parameters, dataset: str, network: str) -> Architec
 
 
 def generator_on(parameters: Parameters, dataset: str, generator: str) -> Any:
-    """Return a generator's definition with the dataset's own values in it."""
-    definition = parameters.generators[generator].model_dump()
+    """Return the definition of a generator's model with the dataset's own values in it."""
+    definition = parameters.generators[generator].model_dump(exclude={"synthetic_from"})
     changes = parameters.datasets[dataset].generators.get(generator, {})
-    return TypeAdapter(Generator).validate_python(definition | changes)
+    return TypeAdapter(GeneratorModel).validate_python(definition | changes)
+
+
+def synthetic_from(parameters: Parameters, kind: str, sampler: str) -> float:
+    """Return the share of the epochs before which a network on balanced images sees the real ones alone.
+
+    It is that of the generator that `sampler` names where `kind` is "generated", and 0 on other images.
+    """
+    with suppress(KeyError):  # of no generator there are no images, which is told where they are read
+        if kind == "generated":
+            return float(parameters.generators[sampler].synthetic_from)
+    return 0.0
 
 
 def sampler_of(parameters: Parameters, head: str) -> str | None:

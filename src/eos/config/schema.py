@@ -76,9 +76,14 @@ def _checked(kind: Any) -> Any:
     return Annotated[number, WrapValidator(check), PlainSerializer(lambda value: value)]
 
 
-def _definitions(tag: str, table: registry.Table) -> Any:
-    """Return the type of a definition: under `tag` a name of the table, and beside it its parameters."""
-    sections = [_section(name, **{tag: Literal[name]}, **entry.parameters) for name, entry in table.items()]
+def _definitions(tag: str, table: registry.Table, **beside: Any) -> Any:
+    """Return the type of a definition: under `tag` a name of the table, and beside it its parameters.
+
+    The keys `beside` are those of all of them.
+    """
+    sections = [
+        _section(name, **{tag: Literal[name]}, **entry.parameters, **beside) for name, entry in table.items()
+    ]
     return sections[0] if len(sections) == 1 else Annotated[reduce(or_, sections), Field(discriminator=tag)]
 
 
@@ -148,7 +153,9 @@ Head: Any = Annotated[
     Discriminator(lambda value: f"has a {'classifier' if _has_key(value, 'classifier') else 'sampler'}"),
 ]
 PixelSampler: Any = _definitions("sampler", registry.PIXEL_SAMPLERS)
-Generator: Any = _definitions("model", registry.GENERATORS)
+# A generator's model, and what networks on its images are trained with.
+GeneratorModel: Any = _definitions("model", registry.GENERATORS)
+Generator: Any = _definitions("model", registry.GENERATORS, synthetic_from=Fraction)
 
 
 def _has_key(value: Any, key: str) -> bool:

@@ -110,6 +110,7 @@ class Model(ABC):
 
     unit = "epochs"
     single: str  # what is to be noted of a class of one image
+    notes: tuple[str, ...] = ()  # what else is to be noted
 
     def __init__(
         self, data: Data, random: torch.Generator, total: int, *, batch_size: int, latent_size: int
@@ -249,7 +250,7 @@ def glorot(networks: nn.Module, random: torch.Generator) -> None:
 
 
 def adam(networks: nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    """Return the optimiser that all three models use: Adam with a first momentum of one half."""
+    """Return the optimiser of the adversarial models: Adam with a first momentum of one half."""
     return torch.optim.Adam(networks.parameters(), lr=learning_rate, betas=(0.5, 0.999), fused=True)
 
 

@@ -116,5 +116,8 @@ def generate(
         images=np.concatenate(list(made.values())),
         labels=np.repeat(list(made), [len(drawn) for drawn in made.values()]),
         history=tuple(history),
-        notes=tuple(f"class {label} has 1 image: {model.single}" for label in made if counts[label] == 1),
+        notes=(
+            *(f"class {label} has 1 image: {model.single}" for label in made if counts[label] == 1),
+            *model.notes,
+        ),
     )

@@ -28,7 +28,7 @@ from eos.storage.files import Arrays, naming, write_table
 from eos.storage.layouts import BALANCED, IMAGES, NOTES_BETWEEN, SPLIT, SYNTHETIC, read_stored
 from eos.training.augmentation import normalization_of
 from eos.training.checkpoints import FileCheckpoint, fingerprint, library_code
-from eos.training.config import TrainConfig
+from eos.training.config import TrainConfig, sees_synthetic
 from eos.training.loop import EpochRecord, Images, Trained, Training, train_together
 from eos.training.recipe import steps_per_epoch, warnings
 
@@ -49,6 +49,8 @@ class Job:
         A file of images that are trained on beside the real ones.
     sampler
         The name of what made them.
+    synthetic_from
+        The share of the epochs from which on they are trained on.
     label
         What tells the lines of one training from those of others.
     """
@@ -59,6 +61,7 @@ class Job:
     folder: Path
     synthetic: Path | None = None
     sampler: str = ""
+    synthetic_from: float = 0.0
     label: str = ""
 
 
@@ -129,7 +132,9 @@ class _Fit:
         if job.synthetic is not None:
             added = read_stored(job.synthetic, SYNTHETIC)
             images = Images(
-                np.concatenate([real.images, added["images"]]), np.concatenate([real.labels, added["labels"]])
+                np.concatenate([real.images, added["images"]]),
+                np.concatenate([real.labels, added["labels"]]),
+                n_synthetic=len(added["labels"]),
             )
             self.notes = added["notes"].tolist()
         self.rows = len(images.labels)
@@ -142,28 +147,43 @@ class _Fit:
         self.place = f"{paths.PARAMETERS}: networks.{network} on {dataset}"
         with placed(self.place):
             weights = read_state_dict(Path(chosen.weights).expanduser()) if chosen.weights else None
+        config = TrainConfig(
+            **self.settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}),
+            resample_from=definition.resample_from,
+            synthetic_from=job.synthetic_from,
+        )
+        if not sees_synthetic(config, config.epochs):
+            raise InputError(
+                f"{paths.PARAMETERS}: generators.{job.sampler}.synthetic_from: {job.synthetic_from:g} leaves "
+                f"none of {config.epochs} epochs (network {network} on {dataset}) to the synthetic images; "
+                "lower it, or train for more epochs"
+            )
         arguments: dict[str, Any] = {
             "n_classes": len(data["class_names"]),
             "architecture": chosen.name,
             "loss": definition.loss.name,
             "loss_parameters": definition.loss.model_dump(exclude={"name"}),
-            "config": TrainConfig(
-                **self.settings.model_dump(exclude={"device", "cpu_threads", "balanced_epochs_share"}),
-                resample_from=definition.resample_from,
-            ),
+            "config": config,
             "normalization": (given.mean, given.std) if given else normalization_of(real.images),
             "device": self.settings.device,
         }
         # A checkpoint is taken up only by the training that wrote it: same images, settings and code.
         seen = [part for one in (images, validation, self.test) if one for part in (one.images, one.labels)]
         seen += [value.float().numpy() for value in (weights or {}).values()]
-        key = fingerprint(seen, (arguments, mixing, augmentations, self.settings.cpu_threads), library_code())
+        told = (arguments, mixing, augmentations, self.settings.cpu_threads, images.n_synthetic)
+        key = fingerprint(seen, told, library_code())
         self.checkpoint = FileCheckpoint(paths.CHECKPOINTS / f"{key}.safetensors")
-        self.steps = steps_per_epoch(self.rows, self.settings.batch_size)
+        late = sum(sees_synthetic(config, epoch) for epoch in range(1, config.epochs + 1))
+        n_real, early = self.rows - images.n_synthetic, config.epochs - late
+        steps, first_steps = (steps_per_epoch(n, config.batch_size) for n in (self.rows, n_real))
+        self.steps = late * steps + early * first_steps
         self.label = f"{job.label}: " if job.label else ""
+        begins = (
+            f"{n_real} real ones first, {early} epochs of {first_steps} steps; then all, " if early else ""
+        )
         print(
-            f"{self.label}{self.rows} training images: {self.settings.epochs} epochs of {self.steps} steps, "
-            f"batch size {self.settings.batch_size}, learning rate {self.settings.learning_rate:g}",
+            f"{self.label}{self.rows} training images: {begins}{late} epochs of {steps} steps, "
+            f"batch size {config.batch_size}, learning rate {config.learning_rate:g}",
             flush=True,
         )
         with placed(self.place):
@@ -197,7 +217,7 @@ class _Fit:
         assert last.test_BAC is not None  # the last epoch is scored
         for told in warnings(
             n_classes=len(self.description["class_names"]),
-            steps=self.settings.epochs * self.steps,
+            steps=self.steps,
             test_BAC=last.test_BAC,
             train_BAC=last.train_BAC,
             settled_BAC=trained.settled_BAC,

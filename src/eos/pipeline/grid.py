@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from eos.config.cells import architecture, is_portable, machine
+from eos.config.cells import architecture, is_portable, machine, synthetic_from
 from eos.config.schema import Parameters
 from eos.errors import InputError, ending_in_one_line, unknown_name
 from eos.pipeline import paths
@@ -185,10 +185,12 @@ def grouped(parameters: Parameters, targets: Sequence[Target], together: int | N
     return groups
 
 
-def _length(parameters: Parameters, target: Target) -> tuple[str, str, str, float]:
+def _length(parameters: Parameters, target: Target) -> tuple[str, str, str, float, float]:
     """Return what decides how long a training takes, beside the machine."""
     chosen = architecture(parameters, target.dataset, target.network)
-    return target.dataset, target.kind, chosen.name, parameters.networks[target.network].epochs_share
+    share = parameters.networks[target.network].epochs_share
+    late = synthetic_from(parameters, target.kind, target.sampler)
+    return target.dataset, target.kind, chosen.name, share, late
 
 
 def _together(parameters: Parameters, dataset: str) -> int:
@@ -396,6 +398,7 @@ def _end_with_the_parent() -> None:
 def _fit(group: Sequence[Target]) -> list[Result]:
     from eos.pipeline.fitting import Job, fit_networks  # which load torch
 
+    parameters = read_parameters()
     jobs = [
         Job(
             one.dataset,
@@ -404,8 +407,9 @@ def _fit(group: Sequence[Target]) -> list[Result]:
             one.folder,
             synthetic=BALANCED[one.kind][1](one.dataset, one.cut, one.sampler) if one.kind else None,
             sampler=one.sampler,
+            synthetic_from=synthetic_from(parameters, one.kind, one.sampler),
             label=one.name,
         )
         for one in group
     ]
-    return fit_networks(read_parameters(), jobs)
+    return fit_networks(parameters, jobs)

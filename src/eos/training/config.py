@@ -36,6 +36,9 @@ class TrainConfig:
     resample_from : float
         Fraction of the epochs from which on batches are drawn class by class, with replacement (deferred
         re-sampling); 1 never does.
+    synthetic_from : float
+        Fraction of the epochs from which on synthetic images are trained on, too (see
+        `eos.training.loop.Images`); 0 always does.
     """
 
     epochs: int
@@ -52,6 +55,12 @@ class TrainConfig:
     score_every: int
     seed: int
     resample_from: float = 1.0
+    synthetic_from: float = 0.0
+
+
+def sees_synthetic(config: TrainConfig, epoch: int) -> bool:
+    """Return whether synthetic images are trained on in an epoch, counted from 1."""
+    return (epoch - 1) / config.epochs >= config.synthetic_from
 
 
 def learning_rate(config: TrainConfig, epoch: int) -> float:

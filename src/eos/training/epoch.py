@@ -13,7 +13,7 @@ from torch import Tensor
 from eos.models.devices import sent
 from eos.models.inference import normalizer
 from eos.training.augmentation import crop, draw_crops
-from eos.training.config import TrainConfig
+from eos.training.config import TrainConfig, sees_synthetic
 from eos.training.mixing import Mixing, Mixture
 from eos.training.policies import Augmentation
 
@@ -51,6 +51,8 @@ class EpochImages:
     images : Tensor of uint8, shape (n, height, width, channels)
     labels : Tensor of int64, shape (n,)
         Both on the CPU.
+    n_synthetic : int
+        How many of them, the last ones, are synthetic.
     n_classes : int
     mean, std : sequence of float
         The normalisation.
@@ -61,6 +63,7 @@ class EpochImages:
         images: Tensor,
         labels: Tensor,
         *,
+        n_synthetic: int = 0,
         n_classes: int,
         config: TrainConfig,
         mixing: Mixing | None,
@@ -74,6 +77,7 @@ class EpochImages:
         self.augmentations = augmentations
         self.device = device
         self.on_cpu = labels
+        self.n_real = len(labels) - n_synthetic
         self.images = images.to(device)
         self.labels = labels.to(device)
         self.counts = self.labels.bincount(minlength=n_classes)
@@ -83,10 +87,11 @@ class EpochImages:
     def draw(self, epoch: int, generator: torch.Generator) -> Draws:
         """Draw all of an epoch, counted from 1."""
         _, height, width, _ = self.images.shape
+        labels = self.on_cpu if sees_synthetic(self.config, epoch) else self.on_cpu[: self.n_real]
         if (epoch - 1) / self.config.epochs >= self.config.resample_from:
-            order = class_balanced_rows(self.on_cpu, generator)
+            order = class_balanced_rows(labels, generator)
         else:
-            order = torch.randperm(len(self.on_cpu), generator=generator)
+            order = torch.randperm(len(labels), generator=generator)
         rows, crops, changes, mixtures, start = [], [], [], [], 0
         batches = batches_of(order, self.config.batch_size)
         for batch in batches:

@@ -40,10 +40,21 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """Labelled images: uint8 of shape (n, height, width, channels), and their classes, from 0."""
+    """Labelled images.
+
+    Attributes
+    ----------
+    images : ndarray of uint8, shape (n, height, width, channels)
+    labels : ndarray of int, shape (n,)
+        Their classes, from 0.
+    n_synthetic : int
+        How many of them, the last ones, are synthetic. Only a training that begins with the real ones alone
+        (`TrainConfig.synthetic_from`) looks at it; every class has a real one.
+    """
 
     images: np.ndarray
     labels: np.ndarray
+    n_synthetic: int = 0
 
 
 @dataclass(frozen=True)
@@ -292,6 +303,7 @@ class Training:
             self.images = EpochImages(
                 torch.as_tensor(train.images),
                 torch.as_tensor(train.labels, dtype=torch.int64),
+                n_synthetic=train.n_synthetic,
                 n_classes=n_classes,
                 config=config,
                 mixing=mixing,
