@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from eos.config.cells import architecture, is_portable, machine
+from eos.config.cells import architecture, branches, is_portable, machine
 from eos.config.schema import Parameters
 from eos.errors import InputError, ending_in_one_line, unknown_name
 from eos.pipeline import paths
@@ -161,9 +161,9 @@ def _rank(parameters: Parameters, target: Target) -> int:
 def grouped(parameters: Parameters, targets: Sequence[Target], together: int | None) -> list[list[Target]]:
     """Return the groups that train side by side, in order.
 
-    A group is one data set's. It takes networks that last about as long, of one architecture, share of the
-    epochs and kind of images, whatever their cut; and where that leaves room, all of another length that the
-    same table wants, if they fit.
+    A group is one data set's. It takes networks that last about as long, of one architecture, number of
+    branches, share of the epochs and kind of images, whatever their cut; and where that leaves room, all of
+    another length that the same table wants, if they fit.
     """
     left, groups = ordered(parameters, targets), []
     while left:
@@ -183,10 +183,11 @@ def grouped(parameters: Parameters, targets: Sequence[Target], together: int | N
     return groups
 
 
-def _length(parameters: Parameters, target: Target) -> tuple[str, str, str, float]:
+def _length(parameters: Parameters, target: Target) -> tuple[str, str, str, int, float]:
     """Return what decides how long a training takes, beside the machine."""
     chosen = architecture(parameters, target.dataset, target.network)
-    return target.dataset, target.kind, chosen.name, parameters.networks[target.network].epochs_share
+    share = parameters.networks[target.network].epochs_share
+    return target.dataset, target.kind, chosen.name, branches(parameters, target.network), share
 
 
 def _together(parameters: Parameters, dataset: str) -> int:

@@ -309,6 +309,7 @@ class Training:
                 channels=train.images.shape[3],
                 n_classes=n_classes,
                 classifier=self.loss.classifier,
+                branches=self.images.branches,
                 generator=self.generator,
             )
             if pretrained is not None:
@@ -377,6 +378,8 @@ class Training:
         self.step.set_learning_rate(rate)
         self.loss.begin_epoch((epoch - 1) / config.epochs)
         self.network.train()
+        if self.images.mixing is not None:
+            self.images.mixing.prepare(self.network, (epoch - 1) / config.epochs)
         drawn = self.images.draw(epoch, self.generator)
         total = torch.zeros((), device=self.device)
         met, predicted, start = [], [], 0
@@ -401,7 +404,7 @@ class Training:
         """Divide the batches into those whose images are made at once."""
         if self.device.type == "cpu":
             return [[size] for size in sizes]
-        values = self.images.images[0].numel()
+        values = self.images.images[0].numel() * self.images.branches
         together = max(1, _VALUES_MADE // (values * max(sizes)))
         return [sizes[first : first + together] for first in range(0, len(sizes), together)]
 
