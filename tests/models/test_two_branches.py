@@ -98,7 +98,7 @@ def test_pairs_pass_by_themselves_and_are_weighed(architecture: str, share: floa
     found = backbone(torch.stack((one, other), dim=1))
     expected = [module(half) for module, half in zip(alone, (one, other), strict=True)]
     weighed = torch.cat((2 * share * expected[0], 2 * (1 - share) * expected[1]), dim=1)
-    torch.testing.assert_close(found, weighed, rtol=0, atol=1e-4 * float(weighed.abs().max()))
+    torch.testing.assert_close(found, weighed, rtol=0, atol=1e-4 * weighed.abs().max().item())
     for name, value in alone[1].named_buffers():
         if name.startswith(LAST[architecture]):
             moved = backbone.get_buffer(name.replace(LAST[architecture], "rebalancing."))

@@ -32,13 +32,11 @@ def generator(seed: int = 0) -> torch.Generator:
 
 
 def bars(counts: tuple[int, ...], seed: int) -> Images:
-    """Return noisy 8x8 pictures, each class with a bright row or column of its own."""
-    random, labels = np.random.default_rng(seed), np.repeat(np.arange(len(counts)), counts)
-    images = random.integers(0, 160, (len(labels), 8, 8, 1))
-    for row, label in enumerate(labels):
-        images[row, label] += 45
-    order = random.permutation(len(labels))
-    return Images(images[order].astype(np.uint8), labels[order])
+    """Return noisy 8x8 pictures, each class with a row of its own that is a little brighter."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    images = np.random.default_rng(seed).integers(0, 160, (len(labels), 8, 8, 1))
+    images[np.arange(len(labels)), 2 * labels] += 30
+    return Images(images.astype(np.uint8), labels)
 
 
 @pytest.fixture(scope="module")
@@ -278,12 +276,12 @@ def test_the_network_weighs_as_the_epoch_does(parts: list[Images]) -> None:
 
 
 def test_rare_classes_are_found_better_than_by_cross_entropy() -> None:
-    """Of bars at 40:1 in noise; the same network, images, batches, rates and epochs."""
-    images = [bars((200, 60, 20, 5), seed=0), bars((60,) * 4, seed=1)]
-    config = replace(CONFIG, epochs=12, batch_size=32, crop_padding=0, score_every=12)
-    found = {}
-    for name, mixing in (("ce", None), ("bbn", BBN())):
-        history = train(*images, **settings(mixing=mixing, config=config)).history
-        found[name] = history[-1].test_BAC or 0
-    print(found)
-    assert found["bbn"] > found["ce"] + 0.05
+    """Of faint bars at 20:1; the same network, images as they come, batches, rates and epochs."""
+    config = replace(CONFIG, epochs=16, batch_size=32, learning_rate=0.1, score_every=16)
+    found: dict[str, list[float]] = {"ce": [], "bbn": []}
+    for seed in range(3):
+        images = [bars((200, 60, 20, 10), seed=2 * seed), bars((100,) * 4, seed=2 * seed + 1)]
+        for name, mixing in (("ce", None), ("bbn", BBN())):
+            options = settings(mixing=mixing, config=replace(config, seed=seed))
+            found[name].append(train(*images, **options).history[-1].test_BAC or 0)
+    assert np.mean(found["bbn"]) > np.mean(found["ce"]) + 0.05, found
