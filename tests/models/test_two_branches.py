@@ -82,7 +82,7 @@ def test_an_embedding_is_what_either_branch_gives(architecture: str) -> None:
     assert network.n_features == 2 * width
     assert found.shape == (3, 2 * width)
     torch.testing.assert_close(found, torch.cat(both, dim=1), rtol=1e-5, atol=1e-5)
-    assert not torch.allclose(*both, atol=0.1)  # the branches are drawn apart
+    assert not torch.allclose(both[0], both[1], atol=0.1)  # the branches are drawn apart
 
 
 @pytest.mark.parametrize("architecture", TWO_BRANCH_ARCHITECTURES)
