@@ -18,7 +18,7 @@ class BBN:
     conventional branch's features and of its image's label are both alpha, those of the other 1 - alpha, so
     the loss of the soft label is `alpha CE(z, y_conventional) + (1 - alpha) CE(z, y_rebalancing)`. alpha
     falls from 1 at the first epoch by the square of the training done: first the features of all images, then
-    the small classes.
+    the small classes. A batch has the usual number of pairs, twice as many images.
     """
 
     branches = 2

@@ -60,7 +60,9 @@ class EpochRecord:
     train_BAC : float
         Balanced accuracy of the predictions made while training: on augmented images, by weights that move.
         With ReMix on the mixtures; the true class is then that of the image with the larger share. It is
-        thus no number to compare with other trainings: of over-sampled classes and of two images at once.
+        thus no number to compare with other trainings: of over-sampled classes and of two images at once. So
+        with BBN, whose larger share is that of the image as it comes, in the last three tenths of the epochs
+        that of the image which prefers the small classes.
     seconds : float
         Wall-clock time of the epoch, scoring included.
     test_BAC, test_FM : float or None
