@@ -183,7 +183,8 @@ def train(
     ------
     InputError
         If a name is unknown, a class has no training image, the images are of several sizes, the pretrained
-        weights are those of another architecture, there is no such device, or the training diverges.
+        weights are those of another architecture, the mixing wants two branches of one that cannot have them,
+        there is no such device, or the training diverges.
     """
     training = Training(
         train,
