@@ -42,6 +42,7 @@ def scores_of(
 ) -> dict[str, float]:
     """Train, embed, balance by the sampler, retrain a head, and score it."""
     config = train_config(epochs=1, batch_size=22, crop_padding=1, precision="auto")
+    mixed = MIXINGS[mixing].load()(**given("mixing", mixing)) if mixing else None
     trained = train(
         train_on,
         TEST,
@@ -49,7 +50,7 @@ def scores_of(
         architecture=architecture,
         loss=loss,
         loss_parameters=given("loss", loss),
-        mixing=MIXINGS[mixing].load()(**given("mixing", mixing)) if mixing else None,
+        mixing=mixed,
         augmentations=[
             AUGMENTATIONS[name].load()(**given("augmentation", name)) for name in [augmentation] if name
         ],
@@ -62,6 +63,7 @@ def scores_of(
         channels=1,
         n_classes=N_CLASSES,
         classifier=find_loss(loss).classifier,
+        branches=mixed.branches if mixed else 1,
     )
     (train_rows, _), (test_rows, _) = (
         extract(network, part.images, trained.mean, trained.std, device=DEVICE) for part in (train_on, TEST)

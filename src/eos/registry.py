@@ -107,6 +107,10 @@ ARCHITECTURES: Table = {
     "resnet18": Entry("eos.models.torchvision_resnet:resnet18", "ResNet-18"),
 }
 
+#: The architectures that can have two branches, as `TWO_BRANCH_MIXINGS` want them: residual networks whose
+#: last block the mean over the image follows; see `eos.models.two_branches`.
+TWO_BRANCH_ARCHITECTURES = ("resnet8", "resnet20", "resnet32", "resnet56", "resnet18")
+
 #: Losses: subclasses of `eos.losses.base.Loss`, called with the class counts and their parameters.
 LOSSES: Table = {
     "ce": Entry("eos.losses.cross_entropy:CrossEntropy", "CE"),
@@ -132,6 +136,7 @@ SOFT_TARGET_LOSSES = ("ce", "logit_adjusted", "vector_scaling")
 
 #: Ways to mix batches: called with their parameters, they return an `eos.training.mixing.Mixing`.
 MIXINGS: Table = {
+    "bbn": Entry("eos.training.bbn:BBN", "BBN"),
     "mixup": Entry("eos.training.mixing:Mixup", "mixup", {"alpha": Rate}),
     "rebalanced_mixup": Entry(
         "eos.training.mixing:RebalancedMixup",
@@ -140,6 +145,9 @@ MIXINGS: Table = {
     ),
     "remix": Entry("eos.training.mixing:Remix", "ReMix", {"alpha": Rate}),
 }
+
+#: The mixings of images in pairs, one for each branch of a network: those whose `branches` is 2.
+TWO_BRANCH_MIXINGS = ("bbn",)
 
 #: What changes the images of a batch beside crops and flips: called with their parameters, they return an
 #: `eos.training.policies.Augmentation`.

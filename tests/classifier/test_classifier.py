@@ -28,7 +28,8 @@ BIAS = np.array([0, 1, 2], np.float32)
 
 
 def description(**changes: Any) -> dict[str, Any]:
-    backbone = {"architecture": "resnet8", "channels": 3, "image_size": 8, "mean": MEAN, "std": STD}
+    backbone = {"architecture": "resnet8", "branches": 1, "channels": 3, "image_size": 8}
+    backbone |= {"mean": MEAN, "std": STD}
     return {
         "class_names": NAMES,
         "n_features": 64,

@@ -28,6 +28,7 @@ CONTENT = dict.fromkeys(KEYS) | {
 }
 BUILT = {
     "architecture": "resnet8",
+    "branches": 1,
     "channels": 3,
     "image_size": 8,
     "mean": [0.5, 0.5, 0.5],

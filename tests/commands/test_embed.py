@@ -64,7 +64,7 @@ def trained(folder: Path, class_names: list[str], classifier: Any = "linear") ->
         generator=torch.Generator().manual_seed(0),
     )
     known = {"architecture": "resnet8", "classifier": classifier, "channels": 3, "class_names": class_names}
-    known |= {"mean": [0.4] * 3, "std": [0.2] * 3, "precision": "fp32", "epochs": {"last": 3}}
+    known |= {"branches": 1, "mean": [0.4] * 3, "std": [0.2] * 3, "precision": "fp32", "epochs": {"last": 3}}
     save_network(folder, {"last": network.state_dict()}, known)
     return network
 

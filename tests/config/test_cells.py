@@ -6,6 +6,7 @@ import pytest
 
 from eos.config.cells import (
     architecture,
+    branches,
     cuts_of,
     eos_settings,
     generator_on,
@@ -120,6 +121,11 @@ def test_architecture(parameters: Parameters) -> None:
     assert architecture(parameters, "digits", "ce") == other
     assert other is not None
     assert other.weights is None  # which belong to the data set's own
+
+
+def test_a_network_that_mixes_pairs_has_two_branches(parameters: Parameters) -> None:
+    found = {name: branches(parameters, name) for name in ("ce", "remix", "la_mixup", "bbn")}
+    assert found == {"ce": 1, "remix": 1, "la_mixup": 1, "bbn": 2}
 
 
 def test_what_an_eos_head_is_run_with(parameters: Parameters) -> None:

@@ -278,6 +278,17 @@ def test_a_dataset_leaves_steps_to_its_size_and_starts_from_weights(tmp_path: Pa
             "networks.remix: loss 'focal' cannot be trained on mixed labels; set its name to ce",
         ),
         (
+            "networks.densenet.mixing",
+            {"name": "bbn"},
+            "networks.densenet.architecture: 'densenet' cannot have the two branches that networks.dense",
+        ),
+        ("networks.bbn.mixing", {"name": "bbn", "alpha": 1.0}, "mixing: unknown key 'alpha'; known: name"),
+        (
+            "networks.bbn.loss",
+            {"name": "focal", "gamma": 2.0},
+            "networks.bbn: loss 'focal' cannot be trained on mixed labels; set its name to ce",
+        ),
+        (
             "axes.pixel_samplers",
             ["smotte"],
             "axes.pixel_samplers[0]: unknown pixel sampler 'smotte'; did",
@@ -340,6 +351,19 @@ def test_one_clear_error(tmp_path: Path, content: Any, path: str, value: Any, ex
     assert expected in text
     assert text.startswith("params.yaml: ")
     assert len(text.splitlines()) == 1
+
+
+def test_two_branches_are_wanted_of_the_architecture_of_every_dataset_that_is_run(
+    tmp_path: Path, content: Any
+) -> None:
+    change(content, "axes.networks", ["ce", "bbn"])
+    change(content, "datasets.celeba.architecture", "densenet")  # which is not run
+    change(content, "datasets.digits.architecture", "wideresnet")
+    assert message(tmp_path, content) == (
+        "params.yaml: datasets.digits.architecture: 'wideresnet' cannot have the two branches that "
+        "networks.bbn.mixing is for; set networks.bbn.architecture to resnet8 or resnet20 or resnet32 or "
+        "resnet56 or resnet18, or take bbn off the axes"
+    )
 
 
 @pytest.mark.parametrize(

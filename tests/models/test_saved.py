@@ -15,6 +15,7 @@ from eos.models.saved import load_saved, save_network
 DESCRIPTION = {
     "architecture": "resnet8",
     "classifier": "cosine",
+    "branches": 1,
     "channels": 1,
     "class_names": ["cat", "dog", "eel"],
     "mean": [0.3],

@@ -20,7 +20,8 @@ from tests import helpers
 from tests.helpers import DEVICE, ROOT, same
 
 HEADS = ("own", "none", "eos", "ncm", "post_hoc", "logit_adjusted_head")
-CELLS = [(network, head) for network in ("ce", "ldam") for head in HEADS]
+NETWORKS = ("ce", "ldam", "bbn")
+CELLS = [(network, head) for network in NETWORKS for head in HEADS]
 
 
 def small() -> Parameters:
@@ -33,13 +34,11 @@ def small() -> Parameters:
             "training": known.training.model_copy(update={"device": DEVICE, "cpu_threads": 1}),
             "datasets": known.datasets
             | {"digits": digits.model_copy(update={"portable": False, "training": training})},
-            "networks": {
-                name: known.networks[name].model_copy(update={"heads": HEADS}) for name in ("ce", "ldam")
-            },
+            "networks": {name: known.networks[name].model_copy(update={"heads": HEADS}) for name in NETWORKS},
             "head_training": known.head_training.model_copy(
                 update={"epochs": 2, "curve_epochs": 2, "seeds": (3, 1)}
             ),
-            "axes": known.axes.model_copy(update={"networks": ("ce", "ldam"), "embeddings": ("given",)}),
+            "axes": known.axes.model_copy(update={"networks": NETWORKS, "embeddings": ("given",)}),
             "embeddings": {
                 "given": EmbeddingSet(
                     networks={"vit": "vit.npz"},
@@ -65,7 +64,7 @@ def stage(name: str) -> Any:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a project in which the pipeline has run from images to heads, for two networks."""
+    """Return a project in which the pipeline has run from images to heads, for three networks."""
     folder = tmp_path_factory.mktemp("project")
     random = np.random.default_rng(0)
     labels = np.repeat(np.arange(3), (40, 30, 30))
@@ -89,7 +88,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         counts = np.bincount(labels[:60])
         split = {"train": np.arange(60), "validation": np.arange(0), "class_counts": counts}
         write_arrays(paths.split_file("digits", 0), split)
-        for network in ("ce", "ldam"):
+        for network in NETWORKS:
             place = paths.network_folder("digits", 0, network)
             fitting.fit_network(small(), fitting.Job("digits", 0, network, place))
             for name in ("extract", "oversample", "retrain"):

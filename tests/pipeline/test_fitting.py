@@ -68,6 +68,7 @@ def test_the_folder_has_all_that_is_needed_to_use_the_network(cell: Path) -> Non
     expected = {
         "architecture": "resnet8",
         "classifier": "cosine",
+        "branches": 1,
         "channels": 1,
         "class_names": ["even", "odd"],
     }
@@ -86,6 +87,17 @@ def test_the_folder_has_all_that_is_needed_to_use_the_network(cell: Path) -> Non
     assert history["step"].tolist() == [1, 2]
     assert not (FOLDER / "scores.csv").exists()
     assert not list(paths.CHECKPOINTS.iterdir())  # what a finished training has no more need of
+
+
+def test_a_network_of_two_branches_comes_back_from_its_folder(cell: Path) -> None:
+    measured = fitting.fit_network(parameters(), fitting.Job("digits", 0, "bbn", FOLDER))
+    assert read_json(FOLDER / "network.json")["branches"] == 2
+    saved, data = load_saved(FOLDER, "last"), read_arrays(paths.images_file("digits"))
+    assert sum(weight.numel() for weight in saved.network.parameters()) == measured["parameters"]
+    features, logits = extract(saved.network, data["test_images"], saved.mean, saved.std, device=DEVICE)
+    assert features.shape == (10, 128)
+    told = pd.read_csv(FOLDER / "history/plots/metrics/test_BAC.tsv", sep="\t")["test_BAC"].iloc[-1]
+    assert told == score(data["test_labels"], logits.argmax(axis=1), 2)["BAC"]
 
 
 def test_a_training_that_was_stopped_ends_with_the_same_files(

@@ -70,13 +70,15 @@ def test_whole_tables_come_first() -> None:
 
 
 def test_a_group_is_of_one_data_set_and_one_length() -> None:
-    known = with_axes(datasets=("digits", "cifar10"), networks=("ce", "asl", "resnet56", "remix"))
+    known = with_axes(datasets=("digits", "cifar10"), networks=("ce", "asl", "resnet56", "bbn", "remix"))
     plain = [one for one in targets(known) if not one.kind]
     assert [names(group) for group in grid.grouped(known, plain, 3)] == [
         ["train@digits-0-ce", "train@digits-0-asl", "train@digits-0-remix"],
         ["train@cifar10-0-ce", "train@cifar10-0-asl", "train@cifar10-0-remix"],
         ["train@digits-0-resnet56"],
         ["train@cifar10-0-resnet56"],
+        ["train@digits-0-bbn"],
+        ["train@cifar10-0-bbn"],
     ]
 
 

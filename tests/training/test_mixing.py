@@ -78,7 +78,7 @@ def test_lambda_is_beta_distributed(alpha: float) -> None:
 def mix(
     mixing: Mixing, images: torch.Tensor, labels: torch.Tensor, counts: torch.Tensor, source: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    return mixing.mixed(images, labels, counts, mixing.draw(len(labels), source))
+    return mixing.mixed(images, labels, counts, mixing.draw(len(labels), 0.0, source))
 
 
 def test_every_draw_comes_from_the_generator() -> None:

@@ -985,7 +985,7 @@ def _saved(folder: Path, *, images: bool, **head: np.ndarray) -> Path:
         network: Any = build_network("resnet8", channels=3, n_classes=3, classifier="linear")
         state = network.backbone.state_dict()
         arrays[BACKBONE] = {name: value.numpy(force=True) for name, value in state.items()}
-        known = {"architecture": "resnet8", "channels": 3, "image_size": 8}
+        known = {"architecture": "resnet8", "branches": 1, "channels": 3, "image_size": 8}
         description["backbone"] = known | {"mean": [0.5] * 3, "std": [0.2] * 3}
     write_folder(folder / "model", description, arrays)
     return folder / "model"

@@ -1265,6 +1265,7 @@ def classifier(place: Path, *, backbone: bool = False, changes: Mapping[str, Any
 
         known = {
             "architecture": "resnet8",
+            "branches": 1,
             "channels": 3,
             "image_size": 8,
             "mean": [0.5] * 3,
@@ -1339,6 +1340,7 @@ def _classifiers() -> Iterator[Attack]:
         ("backbone", "resnet8"),
         ("backbone", []),
         ("backbone.architecture", 8),
+        ("backbone.branches", 3),
         ("backbone.channels", 10**10),
         ("backbone.channels", -3),
         ("backbone.channels", ...),
@@ -1520,6 +1522,7 @@ def network(place: Path) -> Path:
     description = {
         "architecture": "resnet8",
         "classifier": "linear",
+        "branches": 1,
         "channels": 3,
         "class_names": ["cat", "dog"],
         "mean": [0.5] * 3,

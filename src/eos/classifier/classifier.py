@@ -144,6 +144,7 @@ class Classifier:
                 channels=description["backbone"]["channels"],
                 n_classes=size,
                 classifier=kind,
+                branches=description["backbone"]["branches"],
             )
 
     def embed(self, inputs: Inputs) -> np.ndarray:

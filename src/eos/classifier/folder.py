@@ -144,6 +144,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     "backbone": lambda value: value is None or isinstance(value, dict),
     "backbone.architecture": lambda value: isinstance(value, str),
     "backbone.channels": lambda value: type(value) is int and value in (1, 3),
+    "backbone.branches": lambda value: type(value) is int and value in (1, 2),
     "backbone.image_size": lambda value: _whole(value, 1, 4096),  # image_files reads no larger ones
     "backbone.mean": lambda value: _numbers(value, -_MOST),
     "backbone.std": lambda value: _numbers(value, 0),

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from eos.config.schema import AUTO, Architecture, GeneratorModel, Parameters, Training
 from eos.errors import InputError, unknown_name
-from eos.registry import display_name
+from eos.registry import TWO_BRANCH_MIXINGS, display_name
 from eos.training.recipe import fitted
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
@@ -97,6 +97,12 @@ def machine(parameters: Parameters, dataset: str) -> dict[str, Any]:
 def architecture(parameters: Parameters, dataset: str, network: str) -> Architecture:
     """Return the network's architecture, or the dataset's where the network names none, and its weights."""
     return parameters.networks[network].architecture or parameters.datasets[dataset].architecture
+
+
+def branches(parameters: Parameters, network: str) -> int:
+    """Return how many branches a network has: two where its batches are pairs."""
+    mixing = parameters.networks[network].mixing
+    return 2 if mixing and mixing.name in TWO_BRANCH_MIXINGS else 1
 
 
 def generator_on(parameters: Parameters, dataset: str, generator: str) -> Any:

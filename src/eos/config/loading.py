@@ -12,10 +12,10 @@ from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from eos.config.cells import PORTABLE, generator_on, sampler_of
+from eos.config.cells import PORTABLE, architecture, branches, generator_on, sampler_of
 from eos.config.schema import Parameters
 from eos.errors import InputError, unknown_name
-from eos.registry import GENERATOR_SIDES, fits_generators
+from eos.registry import GENERATOR_SIDES, TWO_BRANCH_ARCHITECTURES, fits_generators
 
 
 def load(path: Path) -> Parameters:
@@ -251,6 +251,18 @@ def _misfits_of_dataset(file: str, content: Any, parameters: Parameters, name: s
             yield (
                 f"{file}: {section}.{key}: {value!r} is not possible for {name!r}, which is portable; set it "
                 f"to {'null' if other is None else other}, or datasets.{name}.portable to false"
+            )
+    axes = parameters.axes
+    networks = (*axes.networks, *axes.pixel_networks, *axes.generator_networks)
+    for network in dict.fromkeys(networks) if name in axes.datasets else ():
+        chosen = architecture(parameters, name, network).name
+        if branches(parameters, network) == 2 and chosen not in TWO_BRANCH_ARCHITECTURES:
+            own = parameters.networks[network].architecture
+            section = f"networks.{network}" if own else f"datasets.{name}"
+            yield (
+                f"{file}: {section}.architecture: {chosen!r} cannot have the two branches that "
+                f"networks.{network}.mixing is for; set networks.{network}.architecture to "
+                f"{' or '.join(TWO_BRANCH_ARCHITECTURES)}, or take {network} off the axes"
             )
     generated = name in parameters.axes.datasets and parameters.axes.generators
     if source.name == "folder" and generated and not fits_generators(source.image_size):

@@ -71,7 +71,7 @@ def repeated_precision(trained: str, device: torch.device) -> str:
 
 def in_precision(precision: str, device: torch.device) -> torch.autocast:
     """Return a context in which torch computes in a precision that `pick_precision` returned."""
-    # A cache of weights that were cast would outlive a captured step, and no weight is used twice.
+    # A cache of weights that were cast would outlive a captured step, and few weights are used twice.
     return torch.autocast(
         device.type, HALF.get(precision, torch.bfloat16), enabled=precision in HALF, cache_enabled=False
     )

@@ -21,6 +21,7 @@ def load_network(
     channels: int,
     n_classes: int,
     classifier: Classifier = "linear",
+    branches: int = 1,
 ) -> Network:
     """Return the network that has the given weights.
 
@@ -28,7 +29,7 @@ def load_network(
     ----------
     weights : mapping of str to Tensor
         As `eos.training.loop.train` returns them.
-    architecture, channels, n_classes, classifier
+    architecture, channels, n_classes, classifier, branches
         What it was trained as; see `eos.models.network.build_network`.
 
     Raises
@@ -36,14 +37,16 @@ def load_network(
     InputError
         If the weights are those of another network.
     """
-    network = build_network(architecture, channels=channels, n_classes=n_classes, classifier=classifier)
+    network = build_network(
+        architecture, channels=channels, n_classes=n_classes, classifier=classifier, branches=branches
+    )
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:300]  # torch lists every array, one a line
         raise InputError(
-            f"weights: not those of a {architecture} for {channels} channel(s) and {n_classes} classes with "
-            f"a {classifier} classifier; train the network again ({reason})"
+            f"weights: not those of a {architecture} of {branches} branch(es) for {channels} channel(s) and "
+            f"{n_classes} classes with a {classifier} classifier; train the network again ({reason})"
         ) from error
     return network
 

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eos.registry import ARCHITECTURES, find
+from eos.errors import InputError
+from eos.models.two_branches import TwoBranches
+from eos.registry import ARCHITECTURES, TWO_BRANCH_ARCHITECTURES, find
 
 Classifier = Literal["linear", "cosine"]
 
@@ -74,6 +76,7 @@ def build_network(
     channels: int,
     n_classes: int,
     classifier: Classifier = "linear",
+    branches: int = 1,
     generator: torch.Generator | None = None,
 ) -> Network:
     """Return a network with freshly drawn weights.
@@ -91,19 +94,28 @@ def build_network(
         Number of classes.
     classifier : {"linear", "cosine"}
         A linear layer with bias, or the `CosineClassifier` that LDAM needs.
+    branches : int
+        1, or 2 for a network whose last block is there twice; see `eos.models.two_branches`.
     generator : torch.Generator, optional
         Where the weights are drawn from; torch's global one by default.
 
     Raises
     ------
     InputError
-        If there is no such architecture.
+        If there is no such architecture, or it cannot have so many branches.
     """
     entry = find(ARCHITECTURES, architecture, what="architecture")
+    if branches == 2 and architecture not in TWO_BRANCH_ARCHITECTURES:
+        raise InputError(
+            f"architecture {architecture!r}: a network of two branches is a residual one; take "
+            f"{' or '.join(TWO_BRANCH_ARCHITECTURES)}"
+        )
     layer = {"linear": nn.Linear, "cosine": CosineClassifier}[classifier]
     # torch draws weights as it builds a layer; all of them are drawn again below, from the one generator.
     with torch.random.fork_rng(devices=[]):
-        backbone: Backbone = entry.load()(channels=channels)
+        backbone = entry.load()(channels=channels)
+        if branches == 2:
+            backbone = TwoBranches(backbone)
         network = Network(backbone, layer(backbone.n_features, n_classes))
     _initialize(network, generator)
     return network

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from eos.errors import InputError
+from eos.models.two_branches import TwoBranches
 
 _SHOWN = 3  # names in a message
 
@@ -51,7 +52,7 @@ def start_from(backbone: nn.Module, weights: Mapping[str, Tensor], *, head: str 
 
     Those of a whole network will do, of this pipeline or of a library: its classifier is left out. A first
     convolution for colours becomes one for grey by the sum over the colours, which gives what grey pictures
-    in three equal channels would.
+    in three equal channels would. Of a network of two branches both start from the one that there is.
 
     Parameters
     ----------
@@ -69,6 +70,9 @@ def start_from(backbone: nn.Module, weights: Mapping[str, Tensor], *, head: str 
     """
     own = {name.removeprefix("backbone."): weights[name] for name in weights if name.startswith("backbone.")}
     given = own or {name: value for name, value in weights.items() if not name.startswith(f"{head}.")}
+    if isinstance(backbone, TwoBranches):
+        twins = {name.removeprefix(backbone.twin): name for name in given if name.startswith(backbone.twin)}
+        given = {f"rebalancing.{end}": given[name] for end, name in twins.items()} | given
     for name, value in backbone.state_dict().items():
         if value.ndim == 4 and value.shape[1] == 1 and name in given and given[name].shape[1:2] == (3,):
             given[name] = given[name].sum(dim=1, keepdim=True)

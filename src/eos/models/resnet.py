@@ -1,13 +1,10 @@
 """The residual networks for CIFAR, the backbones of the reference recipe."""
 
-from copy import deepcopy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from eos.models.convolution import conv3x3
+from eos.models.convolution import conv3x3, folded
 
 
 class ResNet(nn.Module):
@@ -23,28 +20,20 @@ class ResNet(nn.Module):
         super().__init__()
         self.conv1 = conv3x3(channels, 16)
         self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU(inplace=True)
         self.layer1 = _layer(16, 16, blocks_per_layer)
         self.layer2 = _layer(16, 32, blocks_per_layer)
         self.layer3 = _layer(32, self.n_features, blocks_per_layer)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64)`."""
-        x = functional.relu(self.bn1(self.conv1(images)), inplace=True)
+        x = self.relu(self.bn1(self.conv1(images)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return x.mean((2, 3), dtype=torch.float32)
 
     def folded(self) -> "ResNet":
-        """Return a copy for evaluation, each batch normalization part of the convolution before it.
-
-        Up to rounding it gives the embeddings that this network gives in evaluation mode, in less time.
-        """
-        copy = deepcopy(self).eval()
-        blocks = [block for layer in (copy.layer1, copy.layer2, copy.layer3) for block in layer]
-        for module, number in ((copy, 1), *((block, number) for block in blocks for number in (1, 2))):
-            conv, bn = f"conv{number}", f"bn{number}"
-            setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), getattr(module, bn)))
-            setattr(module, bn, nn.Identity())
-        return copy
+        """Return what `eos.models.convolution.folded` does: a copy for evaluation that takes less time."""
+        return folded(self)
 
 
 class _Block(nn.Module):

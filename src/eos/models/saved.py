@@ -63,7 +63,7 @@ def save_network(
     weights
         State dicts, by selection rule.
     description
-        architecture, classifier, channels, class_names, mean, std, precision, and epochs by rule.
+        architecture, classifier, branches, channels, class_names, mean, std, precision, and epochs by rule.
     """
     digests = {}
     for rule, state_dict in weights.items():
@@ -98,6 +98,7 @@ def load_saved(folder: Path, rule: str) -> SavedNetwork:
                 channels=known["channels"],
                 n_classes=len(known["class_names"]),
                 classifier=known["classifier"],
+                branches=known["branches"],
             )
         return SavedNetwork(
             network,

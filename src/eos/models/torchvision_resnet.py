@@ -39,5 +39,5 @@ def resnet18(*, channels: int) -> Backbone:
     body.avgpool, body.fc = _Mean(), nn.Identity()
     if channels != 3:
         body.conv1 = nn.Conv2d(channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
-    body.register_forward_pre_hook(_enlarged)
+    body.conv1.register_forward_pre_hook(_enlarged)
     return body

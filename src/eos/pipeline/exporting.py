@@ -151,6 +151,7 @@ def _read_network(parameters: Parameters, cell: Cell) -> _Network:
         {name: value.numpy() for name, value in saved.network.state_dict().items()},
         {
             "architecture": known["architecture"],
+            "branches": known["branches"],
             "channels": known["channels"],
             "image_size": images.shape[1],
             "mean": saved.mean,

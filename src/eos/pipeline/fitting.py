@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from dvclive import Live
 
-from eos.config.cells import architecture, training_settings
+from eos.config.cells import architecture, branches, training_settings
 from eos.config.schema import Parameters
 from eos.errors import InputError, placed
 from eos.losses.base import find_loss
@@ -207,6 +207,7 @@ class _Fit:
         self.description = {
             "architecture": arguments["architecture"],
             "classifier": find_loss(definition.loss.name).classifier,
+            "branches": branches(parameters, network),
             "channels": self.test.images.shape[3],
             "class_names": data["class_names"].tolist(),
         }

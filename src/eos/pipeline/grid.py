@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from eos.config.cells import architecture, is_portable, machine, synthetic_from
+from eos.config.cells import architecture, branches, is_portable, machine, synthetic_from
 from eos.config.schema import Parameters
 from eos.errors import InputError, ending_in_one_line, unknown_name
 from eos.pipeline import paths
@@ -163,9 +163,9 @@ def _rank(parameters: Parameters, target: Target) -> int:
 def grouped(parameters: Parameters, targets: Sequence[Target], together: int | None) -> list[list[Target]]:
     """Return the groups that train side by side, in order.
 
-    A group is one data set's. It takes networks that last about as long, of one architecture, share of the
-    epochs and kind of images, whatever their cut; and where that leaves room, all of another length that the
-    same table wants, if they fit.
+    A group is one data set's. It takes networks that last about as long, of one architecture, number of
+    branches, share of the epochs and kind of images, whatever their cut; and where that leaves room, all of
+    another length that the same table wants, if they fit.
     """
     left, groups = ordered(parameters, targets), []
     while left:
@@ -185,12 +185,12 @@ def grouped(parameters: Parameters, targets: Sequence[Target], together: int | N
     return groups
 
 
-def _length(parameters: Parameters, target: Target) -> tuple[str, str, str, float, float]:
+def _length(parameters: Parameters, target: Target) -> tuple[str, str, str, int, float, float]:
     """Return what decides how long a training takes, beside the machine."""
     chosen = architecture(parameters, target.dataset, target.network)
     share = parameters.networks[target.network].epochs_share
     late = synthetic_from(parameters, target.kind, target.sampler)
-    return target.dataset, target.kind, chosen.name, share, late
+    return target.dataset, target.kind, chosen.name, branches(parameters, target.network), share, late
 
 
 def _together(parameters: Parameters, dataset: str) -> int:

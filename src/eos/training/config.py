@@ -12,7 +12,7 @@ class TrainConfig:
     epochs : int
         Passes over the training images.
     batch_size : int
-        Images per step.
+        Images per step; of pairs (BBN) pairs.
     learning_rate : float
         The rate after the warm-up; see the function `learning_rate` for the schedule.
     momentum, weight_decay : float

@@ -22,10 +22,12 @@ from eos.training.policies import Augmentation
 class Draws:
     """What is drawn for an epoch, on the CPU: a row for each image that is met, batch after batch.
 
+    The images that make one input of the network, one for each of its branches, are next to each other.
+
     Attributes
     ----------
     sizes : list of int
-        Images per batch.
+        Inputs of the network per batch.
     rows : Tensor of int64, shape (n,)
         Which training image.
     crops : Tensor of int64, shape (n, 3)
@@ -33,7 +35,7 @@ class Draws:
     changes : list of Tensor
         What each augmentation has drawn.
     mixture : Mixture or None
-        Its partners are rows of the epoch, of the same batch.
+        Of the inputs. Its partners are inputs of the epoch, of the same batch.
     """
 
     sizes: list[int]
@@ -74,6 +76,7 @@ class EpochImages:
     ) -> None:
         self.config = config
         self.mixing = mixing
+        self.branches = 1 if mixing is None else mixing.branches
         self.augmentations = augmentations
         self.device = device
         self.on_cpu = labels
@@ -88,28 +91,33 @@ class EpochImages:
         """Draw all of an epoch, counted from 1."""
         _, height, width, _ = self.images.shape
         labels = self.on_cpu if sees_synthetic(self.config, epoch) else self.on_cpu[: self.n_real]
-        if (epoch - 1) / self.config.epochs >= self.config.resample_from:
+        progress = (epoch - 1) / self.config.epochs
+        if progress >= self.config.resample_from:
             order = class_balanced_rows(labels, generator)
         else:
             order = torch.randperm(len(labels), generator=generator)
+        if self.mixing is not None:
+            order = self.mixing.pairs(order, labels, generator)
         rows, crops, changes, mixtures, start = [], [], [], [], 0
         batches = batches_of(order, self.config.batch_size)
         for batch in batches:
             n = len(batch)
             if self.mixing is not None:
-                batch = batch[self.mixing.chosen(self.on_cpu[batch], generator)]  # noqa: PLW2901
-            rows.append(batch)
+                batch = batch[self.mixing.chosen(self.on_cpu[batch[:, 0]], generator)]  # noqa: PLW2901
+            rows.append(batch.flatten())
             crops.append(
                 draw_crops(
-                    n,
+                    n * self.branches,
                     crop_padding=self.config.crop_padding,
                     horizontal_flip=self.config.horizontal_flip,
                     generator=generator,
                 )
             )
-            changes.append([change.draw(n, height, width, generator) for change in self.augmentations])
+            changes.append(
+                [change.draw(n * self.branches, height, width, generator) for change in self.augmentations]
+            )
             if self.mixing is not None:
-                drawn = self.mixing.draw(n, generator)
+                drawn = self.mixing.draw(n, progress, generator)
                 mixtures.append((drawn.partners + start, drawn.own, drawn.other))
             start += n
         return Draws(
@@ -121,18 +129,18 @@ class EpochImages:
         )
 
     def make(self, drawn: Draws, start: int, end: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Make the images from `start` to `end` of an epoch, whole batches.
+        """Make the inputs of the network from `start` to `end` of an epoch, whole batches.
 
         Returns
         -------
         inputs : Tensor of float32, shape (n, channels, height, width)
-            What the network takes.
+            What the network takes; for one of two branches pairs, `(n, 2, channels, height, width)`.
         targets : Tensor
             What the loss takes: classes, `(n,)` int64, or shares of them, `(n, n_classes)` float32.
         classes : Tensor of int64, shape (n,)
-            The class of each image, or the one with the larger share.
+            The class of each input, or the one with the larger share.
         """
-        part = slice(start, end)
+        inputs_part, part = slice(start, end), slice(start * self.branches, end * self.branches)
         rows = sent(drawn.rows[part], self.device)
         views = crop(
             self.images[rows], sent(drawn.crops[part], self.device), crop_padding=self.config.crop_padding
@@ -143,9 +151,9 @@ class EpochImages:
         if self.mixing is None or drawn.mixture is None:
             return inputs, labels, labels
         mixture = Mixture(
-            sent(drawn.mixture.partners[part] - start, self.device),
-            sent(drawn.mixture.own[part], self.device),
-            sent(drawn.mixture.other[part], self.device),
+            sent(drawn.mixture.partners[inputs_part] - start, self.device),
+            sent(drawn.mixture.own[inputs_part], self.device),
+            sent(drawn.mixture.other[inputs_part], self.device),
         )
         return self.mixing.mixed(inputs, labels, self.counts, mixture)
 
@@ -156,10 +164,15 @@ def class_balanced_rows(labels: Tensor, generator: torch.Generator) -> Tensor:
     Deferred re-sampling (DRS, Cao et al. 2019) takes them in place of a permutation late in training.
     `labels`, `(n,)`, are on the CPU, and every class from 0 to the largest has a row.
     """
+    classes = torch.randint(int(labels.max()) + 1, (len(labels),), generator=generator)
+    return members(classes, labels, generator)
+
+
+def members(classes: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+    """Return a row for each of the classes, `(n,)`, a member of it drawn uniformly, with replacement."""
     counts, by_class = labels.bincount(), labels.argsort(stable=True)
     starts = counts.cumsum(0) - counts
-    classes = torch.randint(len(counts), (len(labels),), generator=generator)
-    places = torch.rand(len(labels), dtype=torch.float64, generator=generator) * counts[classes]
+    places = torch.rand(len(classes), dtype=torch.float64, generator=generator) * counts[classes]
     return by_class[starts[classes] + places.long()]
 
 

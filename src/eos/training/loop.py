@@ -71,7 +71,9 @@ class EpochRecord:
     train_BAC : float
         Balanced accuracy of the predictions made while training: on augmented images, by weights that move.
         With ReMix on the mixtures; the true class is then that of the image with the larger share. It is
-        thus no number to compare with other trainings: of over-sampled classes and of two images at once.
+        thus no number to compare with other trainings: of over-sampled classes and of two images at once. So
+        with BBN, whose larger share is that of the image as it comes, in the last three tenths of the epochs
+        that of the image which prefers the small classes.
     seconds : float
         Wall-clock time of the epoch, scoring included.
     test_BAC, test_FM : float or None
@@ -192,7 +194,8 @@ def train(
     ------
     InputError
         If a name is unknown, a class has no training image, the images are of several sizes, the pretrained
-        weights are those of another architecture, there is no such device, or the training diverges.
+        weights are those of another architecture, the mixing wants two branches of one that cannot have them,
+        there is no such device, or the training diverges.
     """
     training = Training(
         train,
@@ -321,6 +324,7 @@ class Training:
                 channels=train.images.shape[3],
                 n_classes=n_classes,
                 classifier=self.loss.classifier,
+                branches=self.images.branches,
                 generator=self.generator,
             )
             if pretrained is not None:
@@ -389,6 +393,8 @@ class Training:
         self.step.set_learning_rate(rate)
         self.loss.begin_epoch((epoch - 1) / config.epochs)
         self.network.train()
+        if self.images.mixing is not None:
+            self.images.mixing.prepare(self.network, (epoch - 1) / config.epochs)
         drawn = self.images.draw(epoch, self.generator)
         total = torch.zeros((), device=self.device)
         met, predicted, start = [], [], 0
@@ -413,7 +419,7 @@ class Training:
         """Divide the batches into those whose images are made at once."""
         if self.device.type == "cpu":
             return [[size] for size in sizes]
-        values = self.images.images[0].numel()
+        values = self.images.images[0].numel() * self.images.branches
         together = max(1, _VALUES_MADE // (values * max(sizes)))
         return [sizes[first : first + together] for first in range(0, len(sizes), together)]
 

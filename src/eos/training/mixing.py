@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from eos.models.network import Network
+
 
 @dataclass(frozen=True)
 class Mixture:
@@ -35,21 +37,39 @@ class Mixture:
 
 
 class Mixing(Protocol):
-    """A way to mix batches; the loss then needs soft targets."""
+    """A way to mix batches; the loss then needs soft targets.
+
+    Attributes
+    ----------
+    branches : int
+        Of the network that it trains; as many images make one input of it, one for each.
+    """
+
+    branches: int
+
+    def pairs(self, rows: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the rows of an epoch's inputs, `(n, branches)`, of which `rows`, `(n,)`, are the first ones.
+
+        `labels` are those of all training images. All are on the CPU.
+        """
 
     def chosen(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Return which rows of a batch, by their labels on the CPU, make the one that is trained on."""
 
-    def draw(self, n: int, generator: torch.Generator) -> Mixture:
-        """Draw the mixture of a batch of `n` images, on the CPU."""
+    def prepare(self, network: Network, progress: float) -> None:
+        """Prepare the network for an epoch before which the fraction `progress` of the training was done."""
+
+    def draw(self, n: int, progress: float, generator: torch.Generator) -> Mixture:
+        """Draw the mixture of a batch of `n` inputs in such an epoch, on the CPU."""
 
     def mixed(
         self, images: Tensor, labels: Tensor, counts: Tensor, mixture: Mixture
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Return mixed images, soft targets, and the class with the larger share in each.
 
-        All are on one device. The images are float `(n, ...)`, augmented and normalised; the targets float32
-        `(n, n_classes)`. The counts are those of the training images of each class, `(n_classes,)`.
+        All are on one device. The images are float `(n * branches, ...)`, augmented and normalised; the
+        targets float32 `(n, n_classes)`. The counts are those of the training images of each class,
+        `(n_classes,)`.
         """
 
 
@@ -59,12 +79,21 @@ class Mixup:
     One share is drawn for the whole batch. alpha is above 0.
     """
 
+    branches = 1
+
     def __init__(self, *, alpha: float) -> None:
         self.alpha = alpha
+
+    def pairs(self, rows: Tensor, labels: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the rows, each by itself."""
+        return rows[:, None]
 
     def chosen(self, labels: Tensor, generator: torch.Generator) -> Tensor:
         """Return all rows, as they are."""
         return torch.arange(len(labels))
+
+    def prepare(self, network: Network, progress: float) -> None:
+        """Leave the network as it is."""
 
     def share(self, generator: torch.Generator) -> float:
         """Return a share in [0, 1]."""
@@ -72,7 +101,7 @@ class Mixup:
         seed = torch.randint(2**63 - 1, (), generator=generator).item()
         return float(np.random.default_rng(int(seed)).beta(self.alpha, self.alpha))
 
-    def draw(self, n: int, generator: torch.Generator) -> Mixture:
+    def draw(self, n: int, progress: float, generator: torch.Generator) -> Mixture:
         """Draw a share, and a partner for each of `n` images."""
         share = self.share(generator)
         partners = torch.randperm(n, generator=generator)
