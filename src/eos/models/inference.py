@@ -58,7 +58,7 @@ def _places(weights: Mapping[str, Tensor]) -> int | None:
     """Return the places of the last map if weights are those of a memory (OLTR), which tell it."""
     memory = weights.get("backbone.memory", torch.empty(0))
     mask = weights.get("backbone.attention.mask.weight", torch.empty(0))
-    known = memory.ndim == mask.ndim == 2 and mask.shape[1] == memory.shape[1] * len(mask)
+    known = memory.ndim == mask.ndim == 2 and 0 < mask.shape[1] == memory.shape[1] * len(mask)
     return len(mask) if known else None
 
 

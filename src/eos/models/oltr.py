@@ -42,7 +42,7 @@ class ModulatedAttention(nn.Module):
         n, _, height, across = maps.shape
         queries, keys, values = (layer(maps).flatten(2) for layer in (self.queries, self.keys, self.values))
         weights = (queries.transpose(1, 2) @ keys).softmax(dim=2)
-        mixed = (values @ weights.transpose(1, 2)).reshape(n, -1, height, across)
+        mixed = (values @ weights.transpose(1, 2)).view(n, values.shape[1], height, across)
         mask = self.mask(maps.flatten(1)).softmax(dim=1).view(n, 1, height, across)
         return maps + mask * self.out(mixed)
 
