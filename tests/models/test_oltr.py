@@ -84,7 +84,7 @@ def test_attention_is_its_formula(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("architecture", ATTENDED)
 def test_attention_begins_as_the_identity(architecture: str) -> None:
-    backbone: Any = network(architecture, size=(9, 7)).backbone.eval()
+    backbone: Any = network(architecture, size=(9, 7)).eval().backbone
     maps = backbone.trunk.maps(torch.rand(3, 1, 9, 7))
     assert torch.equal(backbone.attention(maps), maps)
 
@@ -131,7 +131,9 @@ def test_reach_is_one_at_the_median_distance_and_cut_off_at_the_memory() -> None
     rows.requires_grad_()
     made = backbone._enriched(rows)
     for one, row, expected in zip(made, rows, (4.0, 4.0, 1.0), strict=True):
-        reach = min(typical / max(squared_distances(row[None], backbone.memory).min().item(), 1e-18) ** 0.5, 4)
+        reach = min(
+            typical / max(squared_distances(row[None], backbone.memory).min().item(), 1e-18) ** 0.5, 4
+        )
         assert reach == pytest.approx(expected, rel=1e-4)
         np.testing.assert_allclose(
             double(one), embedded(backbone, double(row), reach=typical, largest=4.0), rtol=1e-4, atol=1e-5
@@ -152,8 +154,10 @@ def test_memory_is_the_class_means() -> None:
 def test_memory_where_most_images_are_their_class() -> None:
     """A median of 0 would be a reach of 0 for every image but those."""
     features = np.array([[0, 0], [4, 0], [10, 3], [10, 0], [0, 20]], dtype=np.float32)
-    assert memory_of(features, np.array([0, 0, 1, 2, 3]), 4)[1] == 2.0
-    assert memory_of(features[1:], np.arange(4), 4)[1] == 1.0
+    with pytest.warns(UserWarning, match="half of the 5 training images lie on a class mean, .*; 2 is"):
+        assert memory_of(features, np.array([0, 0, 1, 2, 3]), 4)[1] == 2.0
+    with pytest.warns(UserWarning, match="half of the 4 .*; 1 is"):
+        assert memory_of(features[1:], np.arange(4), 4)[1] == 1.0
 
 
 def test_only_its_loss_moves_the_memory() -> None:

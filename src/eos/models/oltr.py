@@ -4,6 +4,7 @@ The paper has them for large images and 512 features. Here they are put on the b
 from the formulas; no published number is of this form, see docs/choices.md.
 """
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -147,18 +148,23 @@ def squared_distances(rows: Tensor, others: Tensor) -> Tensor:
 def memory_of(features: np.ndarray, labels: np.ndarray, n_classes: int) -> tuple[np.ndarray, float]:
     """Return the class means, float32, and the median distance from a row to the nearest of them.
 
-    Where that is 0, as where every class has one image, it is the median of those that are not, and 1 where
-    there are none.
+    Where that is 0, as where every class has one image, a warning says so, and it is the median of those that
+    are not, or 1 where there are none.
     """
     rows = features.astype(np.float64)
     means = np.stack([rows[labels == label].mean(axis=0) for label in range(n_classes)]).astype(np.float32)
     nearest = np.full(len(rows), np.inf)
     for mean in means:
         np.minimum(nearest, np.sqrt(np.square(rows - mean).sum(axis=1)), out=nearest)
-    apart = nearest[nearest > _ROUNDING * (1 + np.abs(rows).max())]
-    typical = float(np.median(nearest))
-    if typical <= _ROUNDING * (1 + np.abs(rows).max()):
+    rounding = _ROUNDING * (1 + np.abs(rows).max())
+    typical, apart = float(np.median(nearest)), nearest[nearest > rounding]
+    if typical <= rounding:
         typical = float(np.median(apart)) if len(apart) else 1.0
+        warnings.warn(
+            f"OLTR: half of the {len(rows)} training images lie on a class mean, so their distance is no "
+            f"measure of the reach; {typical:.3g} is",
+            stacklevel=2,
+        )
     return means, typical
 
 
