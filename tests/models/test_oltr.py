@@ -221,6 +221,11 @@ def test_backbone_without_a_map() -> None:
         network("resnet18", channels=3)
 
 
+def test_images_of_another_size() -> None:
+    with pytest.raises(InputError, match=r"last map has 3 x 3 places, but this network .* is for 4"):
+        network()(torch.rand(2, 1, 12, 12))
+
+
 def test_extracts_and_takes_no_images() -> None:
     net = network()
     remembering(net)

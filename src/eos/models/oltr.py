@@ -39,8 +39,19 @@ class ModulatedAttention(nn.Module):
         self.mask = nn.Linear(width * places, places)
 
     def forward(self, maps: Tensor) -> Tensor:
-        """Return maps of the same shape, `(n, width, height, width of the map)`."""
+        """Return maps of the same shape, `(n, width, height, width of the map)`.
+
+        Raises
+        ------
+        InputError
+            If the map has another number of places, as that of images of another size.
+        """
         n, _, height, across = maps.shape
+        if height * across != self.mask.out_features:
+            raise InputError(
+                f"images: their last map has {height} x {across} places, but this network (OLTR) is for "
+                f"{self.mask.out_features}; give images of the size that it was trained on"
+            )
         queries, keys, values = (layer(maps).flatten(2) for layer in (self.queries, self.keys, self.values))
         weights = (queries.transpose(1, 2) @ keys).softmax(dim=2)
         mixed = (values @ weights.transpose(1, 2)).view(n, values.shape[1], height, across)
