@@ -125,6 +125,22 @@ LOSSES: Table = {
         "LDAM",
         {"max_margin": Rate, "scale": Rate, "reweight_from": ZeroToOne, "beta": Fraction},
     ),
+    # Also an architecture of its own around the network's, and two stages.
+    "oltr": Entry(
+        "eos.losses.oltr:OLTRLoss",
+        "OLTR",
+        {
+            "first_stage": Fraction,
+            "length": Rate,
+            "reach": Rate,
+            "largest_reach": Rate,
+            "memory_weight": NonNegative,
+            "repulsion_weight": NonNegative,
+            "margin": NonNegative,
+            "backbone_rate": NonNegative,
+            "memory_rate": NonNegative,
+        },
+    ),
     "logit_adjusted": Entry("eos.losses.logit_adjusted:LogitAdjustedLoss", "LA", {"tau": NonNegative}),
     "vector_scaling": Entry(
         "eos.losses.logit_adjusted:VectorScalingLoss", "VS", {"gamma": NonNegative, "tau": NonNegative}

@@ -89,6 +89,20 @@ def test_the_own_cosine_classifier_is_scaled_for_probabilities_only(tmp_path: Pa
     same(classifier.predict_proba(IMAGES), softmax(30.0 * expected.astype(np.float64), axis=1), rtol=1e-6)
 
 
+def test_heads_on_a_backbone_with_a_memory(tmp_path: Path) -> None:
+    """OLTR: its own classifier of unit rows, and another one on its embeddings."""
+    made = build_network("resnet8", channels=3, n_classes=3, classifier="unit", remembering=(8, 8))
+    features, logits = extract(made, IMAGES, MEAN, STD, device=DEVICE)
+    backbone, own = parts(made)
+    other = {"weight": WEIGHT, "bias": BIAS}
+    for kind, head, expected in (("unit", own, logits), ("linear", other, features @ WEIGHT.T + BIAS)):
+        told = description(head={"own": kind == "unit", "classifier": kind, "scale": 1.0})
+        write_folder(tmp_path / kind, told, {BACKBONE: backbone, HEAD: head})
+        classifier = eos.load(tmp_path / kind)
+        same(classifier.embed(IMAGES), features)
+        same(classifier.logits(IMAGES), expected)
+
+
 def test_paths_are_read_as_arrays_are(folder: Path, tmp_path: Path) -> None:
     classifier = eos.load(folder)
     files = [tmp_path / f"{number}.png" for number in range(len(IMAGES))]

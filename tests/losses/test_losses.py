@@ -83,11 +83,17 @@ def logit_adjusted(logits: np.ndarray, targets: np.ndarray, *, tau: float) -> fl
     return vector_scaling(logits, targets, gamma=0.0, tau=tau)
 
 
+def oltr(logits: np.ndarray, targets: np.ndarray, **of_memory: float) -> float:
+    """Without distances to a memory, as in the first stage."""
+    return cross_entropy(logits, targets)
+
+
 FORMULAS: dict[str, Any] = {
     "ce": cross_entropy,
     "asl": asl,
     "focal": focal,
     "ldam": ldam,
+    "oltr": oltr,
     "logit_adjusted": logit_adjusted,
     "vector_scaling": vector_scaling,
 }
@@ -96,6 +102,17 @@ OTHER_PARAMETERS: dict[str, dict[str, Any]] = {
     "asl": {"gamma_positive": 1.5, "gamma_negative": 2.0, "label_smoothing": 0.2},
     "focal": {"gamma": 0.5},
     "ldam": {"max_margin": 0.3, "scale": 12.0, "reweight_from": 1.0, "beta": 0.99},
+    "oltr": {
+        "first_stage": 0.5,
+        "length": 8.0,
+        "reach": 2.0,
+        "largest_reach": 3.0,
+        "memory_weight": 0.5,
+        "repulsion_weight": 0.1,
+        "margin": 5.0,
+        "backbone_rate": 0.2,
+        "memory_rate": 0.3,
+    },
     "logit_adjusted": {"tau": 1.7},
     "vector_scaling": {"gamma": 0.1, "tau": 0.6},
 }
@@ -161,9 +178,27 @@ def test_computes_in_float32_under_autocast(name: str, batch: Batch) -> None:
     assert mean.item() == pytest.approx(expected, rel=1e-5)
 
 
-def test_only_ldam_wants_cosines() -> None:
+@pytest.mark.parametrize("far", [0.1, 30.0])  # nearer than the margin on average, and beyond it
+def test_oltr_keeps_images_near_their_row_and_off_the_others(far: float, batch: Batch) -> None:
+    logits, targets = batch
+    rng, settings = np.random.default_rng(1), OTHER_PARAMETERS["oltr"]
+    distances = far * rng.uniform(0, 2, logits.shape).astype(np.float32)
+    attraction = repulsion = 0.0
+    for row, own in zip(distances.astype(np.float64), targets, strict=True):
+        for label, distance in enumerate(row):
+            if label == own:
+                attraction += distance / 2 / len(targets)
+            else:
+                repulsion += distance / (len(targets) * len(COUNTS))
+    expected = cross_entropy(logits, targets) + 0.5 * (attraction + 0.1 * max(5.0 - repulsion, 0))
+    assert (repulsion < 5) == (far == 0.1)
+    loss = build_loss("oltr", COUNTS, settings)
+    assert value(loss, np.hstack([logits, distances]), targets) == pytest.approx(expected, rel=1e-5)
+
+
+def test_classifiers_that_losses_want() -> None:
     kinds = {name: find_loss(name).classifier for name in LOSSES}
-    assert kinds == dict.fromkeys(LOSSES, "linear") | {"ldam": "cosine"}
+    assert kinds == dict.fromkeys(LOSSES, "linear") | {"ldam": "cosine", "oltr": "unit"}
 
 
 def test_ldam_margins() -> None:

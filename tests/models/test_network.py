@@ -122,8 +122,8 @@ def test_cosine_logits_are_cosines() -> None:
     classifier.weight.data = weight
     w, x = weight.double().numpy(), features.double().numpy()
     cosines = [[xi @ wi / np.sqrt((xi @ xi) * (wi @ wi)) for wi in w] for xi in x]
-    np.testing.assert_allclose(classifier(features).detach().numpy(), cosines, rtol=1e-5)
-    np.testing.assert_allclose(classifier(7 * features).detach().numpy(), cosines, rtol=1e-5)
+    np.testing.assert_allclose(classifier(features).detach().numpy(), cosines, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(classifier(7 * features).detach().numpy(), cosines, rtol=1e-5, atol=1e-6)
 
 
 def test_classifier_weights() -> None:

@@ -79,7 +79,7 @@ class Classifier:
     description : mapping
         See `eos.classifier.folder.KEYS`.
     head : mapping of str to ndarray
-        `weight` (n_classes, n_features) and, unless it is a cosine classifier, `bias` (n_classes,), float32.
+        `weight` (n_classes, n_features) and, if it is a linear classifier, `bias` (n_classes,), float32.
         Where it takes features and standardizes them first, also their `mean` and `deviation` (n_features,);
         where the head sees features centred and at unit length, `center` (n_features,).
     backbone : mapping of str to ndarray, optional

@@ -139,7 +139,7 @@ _FITS: dict[str, Callable[[Any], bool]] = {
     ),
     "n_features": lambda value: _whole(value, 1, 2**31),
     "head.own": lambda value: isinstance(value, bool),
-    "head.classifier": lambda value: value in ("linear", "cosine"),
+    "head.classifier": lambda value: value in ("linear", "cosine", "unit"),
     "head.scale": _number,
     "backbone": lambda value: value is None or isinstance(value, dict),
     "backbone.architecture": lambda value: isinstance(value, str),

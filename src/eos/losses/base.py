@@ -19,7 +19,7 @@ class Loss(nn.Module):
     """
 
     #: The classifier whose logits the loss expects; see `eos.models.network.build_network`.
-    classifier: ClassVar[Literal["linear", "cosine"]] = "linear"
+    classifier: ClassVar[Literal["linear", "cosine", "unit"]] = "linear"
     #: Whether targets may be shares of the classes, float32 of shape `(n, n_classes)`.
     soft_targets: ClassVar[bool] = False
 

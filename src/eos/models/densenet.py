@@ -43,10 +43,13 @@ class DenseNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, n_features)`."""
+        return self.maps(images).mean((2, 3), dtype=torch.float32)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return what the embeddings are means of, `(n, n_features, height, width)`."""
         x = self.transition1(self.block1(self.conv1(images)))
         x = self.block3(self.transition2(self.block2(x)))
-        active = functional.relu(self.bn1(x), inplace=True)
-        return active.mean((2, 3), dtype=torch.float32)
+        return functional.relu(self.bn1(x), inplace=True)
 
 
 class _Layer(nn.Module):

@@ -38,7 +38,12 @@ def load_network(
         If the weights are those of another network.
     """
     network = build_network(
-        architecture, channels=channels, n_classes=n_classes, classifier=classifier, branches=branches
+        architecture,
+        channels=channels,
+        n_classes=n_classes,
+        classifier=classifier,
+        branches=branches,
+        remembering=_places(weights),
     )
     try:
         network.load_state_dict(weights)
@@ -49,6 +54,14 @@ def load_network(
             f"{n_classes} classes with a {classifier} classifier; train the network again ({reason})"
         ) from error
     return network
+
+
+def _places(weights: Mapping[str, Tensor]) -> int | None:
+    """Return the places of the last map if weights are those of a memory (OLTR), which tell it."""
+    memory = weights.get("backbone.memory", torch.empty(0))
+    mask = weights.get("backbone.attention.mask.weight", torch.empty(0))
+    known = memory.ndim == mask.ndim == 2 and 0 < mask.shape[1] == memory.shape[1] * len(mask)
+    return len(mask) if known else None
 
 
 def extract(

@@ -27,9 +27,12 @@ class ResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64)`."""
+        return self.maps(images).mean((2, 3), dtype=torch.float32)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return what the embeddings are means of, `(n, 64, height, width)`."""
         x = self.relu(self.bn1(self.conv1(images)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        return x.mean((2, 3), dtype=torch.float32)
+        return self.layer3(self.layer2(self.layer1(x)))
 
     def folded(self) -> "ResNet":
         """Return what `eos.models.convolution.folded` does: a copy for evaluation that takes less time."""

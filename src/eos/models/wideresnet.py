@@ -35,9 +35,12 @@ class WideResNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the feature embeddings, `(n, 64 * width)`."""
+        return self.maps(images).mean((2, 3), dtype=torch.float32)
+
+    def maps(self, images: Tensor) -> Tensor:
+        """Return what the embeddings are means of, `(n, 64 * width, height, width of the map)`."""
         x = self.layer3(self.layer2(self.layer1(self.conv1(images))))
-        active = functional.relu(self.bn1(x), inplace=True)
-        return active.mean((2, 3), dtype=torch.float32)
+        return functional.relu(self.bn1(x), inplace=True)
 
 
 class _Block(nn.Module):

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eos.errors import InputError
 from eos.losses.base import build_loss
+from eos.losses.oltr import OLTRLoss
 from eos.metrics.scores import score
 from eos.metrics.selection import RULES, BestEpochs
 from eos.models.devices import deterministic, kept, pick_device, pick_precision
@@ -26,10 +27,11 @@ from eos.models.pretrained import start_from
 from eos.storage.files import Arrays
 from eos.training.augmentation import normalization_of
 from eos.training.checkpoints import FileCheckpoint, part
-from eos.training.config import TrainConfig, learning_rate
+from eos.training.config import TrainConfig
 from eos.training.epoch import EpochImages
 from eos.training.mixing import Mixing
 from eos.training.policies import Augmentation
+from eos.training.stages import Stages, sampling
 from eos.training.step import CapturedStep, Step
 
 # Of the images of an epoch so many values are made at once on a GPU: 256 MB of float32.
@@ -303,12 +305,13 @@ class Training:
         self.labels = train.labels
         self.truth = {name: one.labels for name, one in scored.items()}
         with torch.cuda.stream(self.stream):
+            self.loss = build_loss(loss, counts, loss_parameters or {}).to(self.device)
             self.images = EpochImages(
                 torch.as_tensor(train.images),
                 torch.as_tensor(train.labels, dtype=torch.int64),
                 n_synthetic=train.n_synthetic,
                 n_classes=n_classes,
-                config=config,
+                config=sampling(self.loss, config),
                 mixing=mixing,
                 augmentations=augmentations,
                 mean=self.mean,
@@ -318,19 +321,21 @@ class Training:
             self.scored = {
                 name: torch.as_tensor(one.images, device=self.device) for name, one in scored.items()
             }
-            self.loss = build_loss(loss, counts, loss_parameters or {}).to(self.device)
             self.network = build_network(
                 architecture,
                 channels=train.images.shape[3],
                 n_classes=n_classes,
                 classifier=self.loss.classifier,
                 branches=self.images.branches,
+                remembering=train.images.shape[1:3] if isinstance(self.loss, OLTRLoss) else None,
                 generator=self.generator,
             )
             if pretrained is not None:
-                start_from(self.network.get_submodule("backbone"), pretrained)
+                backbone = self.network.get_submodule("backbone")
+                start_from(getattr(backbone, "trunk", backbone), pretrained)
             move(self.network, self.device)
             self.step = Step(self.network, self.loss, config, precision=self.precision, device=self.device)
+        self.stages = Stages(self.step, self.images, precision=self.precision)
         self.take = CapturedStep(self.step) if captured and self.device.type == "cuda" else self.step
         self.history: list[EpochRecord] = []
         self.best = BestEpochs()
@@ -389,8 +394,7 @@ class Training:
     def _send(self, epoch: int) -> Generator[None, None, _Sent]:
         """Send the steps of an epoch, counted from 1, and the scoring after it, if due, to the device."""
         config = self.config
-        rate = learning_rate(config, epoch)
-        self.step.set_learning_rate(rate)
+        rate = self.stages.begin(epoch)
         self.loss.begin_epoch((epoch - 1) / config.epochs)
         self.network.train()
         if self.images.mixing is not None:
@@ -469,13 +473,18 @@ class Training:
         self.weights = {rule: weights for rule, weights in packed.items() if weights}
 
     def _record(self, record: EpochRecord) -> list[str]:
-        """Add an epoch to the history; return the selection rules that choose it, of those so far."""
+        """Add an epoch to the history; return the selection rules that choose it, of those so far.
+
+        One before the second stage is scored for the history alone: its network is not the one trained for.
+        """
         self.history.append(record)
+        if record.epoch <= self.stages.first:
+            return self.best.update(test_score=None, validation_score=None)
         return self.best.update(test_score=record.test_FM, validation_score=record.validation_FM)
 
     def _logits(self, images: Tensor) -> Tensor:
         """Return the network's outputs for images, in evaluation mode, on the device."""
-        return forward(self.network, images, self.images.normalize, precision=self.precision)[1]
+        return forward(self.step.active, images, self.images.normalize, precision=self.precision)[1]
 
     def _score(self, outputs: Tensor, labels: np.ndarray) -> dict[str, float]:
         """Return what `eos.metrics.scores.score` gives for predicted classes or for logits."""

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eos.losses.base import Loss
 from eos.models.devices import in_precision
 from eos.models.network import Network
+from eos.models.oltr import MetaEmbedding
 from eos.training.config import TrainConfig
 
 # Runs of a step before its capture, as PyTorch notes on CUDA graphs have it: libraries set themselves up.
@@ -25,6 +26,9 @@ WARM_UP = 3
 
 class Step:
     """Forward, loss, backward, update.
+
+    What it updates is the whole network; what it runs forward is `active`, of which `eos.training.stages` may
+    make a part of it.
 
     Parameters
     ----------
@@ -38,16 +42,20 @@ class Step:
         self, network: Network, loss: Loss, config: TrainConfig, *, precision: str, device: torch.device
     ) -> None:
         self.network = network
+        self.active = network
         self.loss = loss
+        self.config = config
         self.precision = precision
         self.device = device
-        # A captured step reads its learning rate from the device.
-        rate: Any = config.learning_rate
-        if device.type == "cuda":
-            rate = torch.tensor(rate, device=device)
+        groups: list[dict[str, Any]] = [
+            {"params": weights, "part": part} for part, weights in _parts(network).items()
+        ]
+        if device.type == "cuda":  # a captured step reads its learning rates from the device
+            for group in groups:
+                group["lr"] = torch.tensor(config.learning_rate, device=device)
         self.optimizer = torch.optim.SGD(
-            network.parameters(),
-            lr=rate,
+            groups,
+            lr=config.learning_rate,
             momentum=config.momentum,
             weight_decay=config.weight_decay,
             fused=True,
@@ -59,24 +67,31 @@ class Step:
         if self.scaler.is_enabled():
             self.scaler.scale(torch.ones((), device=device))  # makes the tensors of its state
 
-    def set_learning_rate(self, rate: float) -> None:
-        """Let the next steps have this rate."""
+    def set_learning_rate(self, rate: float, **parts: float) -> None:
+        """Let the next steps have this rate, times the factor of a part that has one."""
         for group in self.optimizer.param_groups:
+            own = rate * parts.get(group["part"], 1.0)
             if isinstance(group["lr"], Tensor):
-                group["lr"].fill_(rate)
+                group["lr"].fill_(own)
             else:
-                group["lr"] = rate
+                group["lr"] = own
+
+    def forget_momentum(self) -> None:
+        """Let the next step be as one of a new optimizer."""
+        for state in self.optimizer.state.values():
+            for value in state.values():
+                value.zero_()
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Take a step; return the mean loss before it, and the class predicted of each image."""
         with in_precision(self.precision, self.device):
-            logits = self.network(inputs)
-        loss = self.loss(logits, targets)
+            outputs = self.active.outputs(inputs)
+        loss = self.loss(outputs, targets)
         self.optimizer.zero_grad()
         self.scaler.scale(loss).backward()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return loss.detach(), logits.detach().argmax(dim=1)
+        return loss.detach(), outputs.detach()[:, : self.loss.n_classes].argmax(dim=1)
 
     def state(self) -> dict[str, Tensor]:
         """Return, by name, the tensors that a step changes: themselves, not copies."""
@@ -88,6 +103,17 @@ class Step:
             tensors["scaler.scale"] = self.scaler._scale
             tensors["scaler.growth"] = self.scaler._growth_tracker
         return tensors
+
+
+def _parts(network: Network) -> dict[str, list[nn.Parameter]]:
+    """Return the weights by parts that may have learning rates of their own."""
+    backbone = network.backbone
+    if not isinstance(backbone, MetaEmbedding):
+        return {"all": list(network.parameters())}
+    slow = [*backbone.trunk.parameters(), *backbone.attention.parameters()]
+    known = {id(weight) for weight in (*slow, backbone.memory)}
+    rest = [weight for weight in network.parameters() if id(weight) not in known]
+    return {"backbone": slow, "memory": [backbone.memory], "rest": rest}
 
 
 @dataclass(frozen=True)
@@ -113,7 +139,7 @@ class CapturedStep:
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """Do what the step does."""
-        if (phase := phase_of(self.step.loss)) != self._phase:
+        if (phase := (id(self.step.active), phase_of(self.step.loss))) != self._phase:
             torch.cuda.synchronize()  # what was sent may still run
             self._graphs, self._phase = {}, phase
         if self._possible and len(inputs) not in self._graphs:
