@@ -2,7 +2,8 @@
 
 The public names work on embeddings from any source and need neither torch nor the pipeline, but for the last:
 
-- `EOS`, `BalancedSVM` and `TailCalib`: imbalanced-learn samplers; `FallbackWarning`: what `EOS` warns with;
+- `EOS`, `BalancedSVM`, `TailCalib`, `RBO` and `CCR`: imbalanced-learn samplers;
+- `FallbackWarning`: what `EOS` warns with;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
 - `EOSCV`: EOS and a head, K and step size chosen on held-out rows;
 - `NearestClassMean`, `TauNormalized` and `PostHocLogitAdjustment`: rivals of it, which train nothing;
@@ -24,12 +25,16 @@ if TYPE_CHECKING:
     from eos.metrics.gap import generalization_gap
     from eos.samplers.balanced_svm import BalancedSVM
     from eos.samplers.batches import BalancedBatchSampler, BalancedDataset
+    from eos.samplers.ccr import CCR
     from eos.samplers.eos import EOS, FallbackWarning
+    from eos.samplers.rbo import RBO
     from eos.samplers.tailcalib import TailCalib
 
 __all__ = [
+    "CCR",
     "EOS",
     "EOSCV",
+    "RBO",
     "BalancedBatchSampler",
     "BalancedDataset",
     "BalancedSVM",
@@ -45,6 +50,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CCR": "eos.samplers.ccr",
     "EOS": "eos.samplers.eos",
     "EOSCV": "eos.heads.eos_cv",
     "BalancedBatchSampler": "eos.samplers.batches",
@@ -54,6 +60,7 @@ _HOMES = {
     "LinearHead": "eos.heads.linear_head",
     "NearestClassMean": "eos.heads.estimators",
     "PostHocLogitAdjustment": "eos.heads.estimators",
+    "RBO": "eos.samplers.rbo",
     "TailCalib": "eos.samplers.tailcalib",
     "TauNormalized": "eos.heads.estimators",
     "generalization_gap": "eos.metrics.gap",

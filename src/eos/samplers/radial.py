@@ -1,0 +1,126 @@
+"""What the radial samplers, `RBO` and `CCR`, share: the kernel, the order of classes, checks and stacking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+from scipy import sparse
+
+from eos.errors import InputError
+from eos.samplers.neighbors import ExactNeighbors
+from eos.validation import check_squares, largest_magnitude
+
+#: Values of an array that is computed with at a time, so that it stays in the processor's cache.
+BLOCK = 2**15
+
+# ln 2 as a sum, of which the first part has few digits, so that a whole multiple of it is exact.
+_LN2 = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+# Of the exponential's series, the highest power first: enough for 1e-14 up to half of ln 2.
+_SERIES = 1 / np.cumprod([1.0, *range(1, 12)])[::-1]
+_LARGEST_EXPONENT = 700.0
+
+
+def gaussian(squared: np.ndarray) -> np.ndarray:
+    """Return ``exp(-squared)``, with a relative error below 1e-13; at least 1e-304.
+
+    NumPy's `exp` gives other last digits on processors with other vector units, and a walk that compares two
+    potentials may then go another way. Here every operation is one that all processors round alike.
+
+    Parameters
+    ----------
+    squared : ndarray of float64
+        Not negative.
+    """
+    exponent = np.minimum(squared, _LARGEST_EXPONENT)
+    halvings = np.rint(exponent * 1.4426950408889634)
+    rest = halvings * _LN2[0]
+    rest -= exponent
+    rest += halvings * _LN2[1]
+    result = np.full_like(rest, _SERIES[0])
+    for factor in _SERIES[1:]:
+        result *= rest
+        result += factor
+    powers = (1023 - halvings.astype(np.int64)) << 52  # of two, as the bits of a float64
+    result *= powers.view(np.float64)
+    return result
+
+
+def dense_rows(X: Any) -> np.ndarray:
+    """Return the rows as a float64 array of its own, or raise the error that says why they are of no use."""
+    rows = (X.toarray() if sparse.issparse(X) else X).astype(np.float64)
+    check_squares(rows, "X")
+    return rows
+
+
+def by_size(y: np.ndarray) -> list[Any]:
+    """Return the labels, the largest class first; of equals the lower label."""
+    labels, counts = np.unique(y, return_counts=True)
+    return list(labels[np.argsort(-counts, kind="stable")])
+
+
+def drawn_from_each(
+    members: Mapping[Any, np.ndarray], most: int, random_state: np.random.RandomState, *, replace: bool
+) -> np.ndarray:
+    """Return row numbers drawn from each class, of all together about `most`.
+
+    Parameters
+    ----------
+    members : mapping from label to ndarray of int
+        The row numbers of each class, at least one class.
+    most : int
+        The size of the largest class.
+    random_state : RandomState
+        Draws.
+    replace : bool
+        Whether a row may be drawn several times. Else a class gives as many as it has at most.
+    """
+    each = max(1, most // len(members))
+    return np.concatenate(
+        [
+            random_state.choice(rows, each if replace else min(each, len(rows)), replace=replace)
+            for rows in members.values()
+        ]
+    )
+
+
+def nearest_with_itself(rows: np.ndarray, numbers: np.ndarray, most: int | Literal["all"]) -> np.ndarray:
+    """Return the rows nearest to some of them, each of those among its own, (n, k + 1).
+
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (n_rows, n_features)
+    numbers : ndarray of int, shape (n,)
+        Whose neighbors are looked for.
+    most : int or "all"
+        k, or fewer where there are fewer other rows.
+    """
+    if most == "all" or most >= len(rows) - 1:
+        return np.tile(np.arange(len(rows)), (len(numbers), 1))
+    near = ExactNeighbors(most + 1).fit(rows).kneighbors(rows[numbers], return_distance=False)
+    # Rows that are equal to it may stand before a row.
+    lacking = ~(near == numbers[:, np.newaxis]).any(axis=1)
+    near[lacking, -1] = numbers[lacking]
+    return near
+
+
+def in_dtype(rows: np.ndarray, like: Any) -> np.ndarray:
+    """Return rows in the dtype of `like`, or raise the error that says that it cannot hold them."""
+    with np.errstate(over="ignore"):
+        rounded = rows.astype(like.dtype)
+    if not np.isfinite(rounded).all():
+        values = like.data if sparse.issparse(like) else like
+        raise InputError(
+            f"X: samples of values as large as {largest_magnitude(values):g} overflow {like.dtype}; "
+            "scale the features down"
+        )
+    return rounded
+
+
+def stacked(X: Any, parts: list[np.ndarray]) -> Any:
+    """Return the rows of `X` and the parts behind them, in the kind and dtype of `X`."""
+    rounded = [in_dtype(part, X) for part in parts]
+    if sparse.issparse(X):
+        return sparse.vstack([X, *(type(X)(part) for part in rounded)], format=X.format)
+    return np.concatenate([X, *rounded])
