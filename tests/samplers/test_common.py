@@ -13,8 +13,10 @@ from sklearn.base import clone
 
 from eos.registry import SAMPLERS
 from eos.samplers.balanced_svm import BalancedSVM
+from eos.samplers.ccr import CCR
 from eos.samplers.eos import EOS
 from eos.samplers.oversampling import oversample
+from eos.samplers.rbo import RBO
 from eos.samplers.tailcalib import TailCalib
 from tests.helpers import given
 
@@ -28,6 +30,11 @@ ESTIMATORS = [
     BalancedSVM(random_state=42, relabel="all"),
     TailCalib(random_state=42),
     TailCalib(random_state=42, n_neighbors=1, alpha=0.2),
+    RBO(random_state=42, n_steps=20),
+    RBO(random_state=42, n_steps=20, multiclass="successive", stop_probability=0.0, n_neighbors="all"),
+    CCR(random_state=42),
+    CCR(random_state=42, multiclass="successive", p=1, selection="random", cleaning="ignore"),
+    CCR(random_state=42, region="equal", n_candidates=10),
 ]
 
 

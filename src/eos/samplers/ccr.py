@@ -60,8 +60,8 @@ class CCR(FloatingRows, BaseOverSampler):
         larger class as it has become, moved and filled; together about as many as the largest class has, and
         none of smaller classes.
 
-    energy : float, default=0.25
-        Of each sphere.
+    energy : float, default=1.0
+        Of each sphere. In units of the data half of the spheres reach a foreign row with 1.
 
     units : {"data", "original"}, default="data"
         Of `energy`, and of `gamma`. "data": for `energy` the median distance from a member of the class to
@@ -170,7 +170,7 @@ class CCR(FloatingRows, BaseOverSampler):
         sampling_strategy: Any = "auto",
         random_state: Any = None,
         multiclass: str = "one_vs_rest",
-        energy: float = 0.25,
+        energy: float = 1.0,
         units: str = "data",
         p: int = 2,
         selection: str = "proportional",
@@ -357,13 +357,12 @@ class _Spheres:
     ) -> None:
         self.members, self.foreign, self.p = members, foreign, p
         self.near, self.distances = near, distances
-        self.radii, self.n_inside = _grown(distances, energy)
+        self.radii = _radii(distances, energy)
         # Those that have all of these inside may reach further.
-        further = self.n_inside == near.shape[1] if near.shape[1] < len(foreign) else np.zeros(0, dtype=bool)
-        self.further = np.flatnonzero(further)
-        self.energy = energy
-        for numbers_, _, whole in self._whole():
-            self.radii[numbers_] = _grown(whole, energy)[0]
+        known = near.shape[1] == len(foreign)
+        self.further = np.flatnonzero((distances[:, -1] < self.radii) & (not known))
+        for part, whole in self._whole():
+            self.radii[part] = _radii(np.sort(whole, axis=1), energy)
 
     def inside(self) -> np.ndarray:
         """Return the numbers of the foreign rows that are in a sphere."""
@@ -390,22 +389,20 @@ class _Spheres:
 
     def _pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
         """Yield the members, the foreign rows inside their spheres, and the distances, each (n_pairs,)."""
-        inside = np.arange(self.near.shape[1]) < self.n_inside[:, np.newaxis]
+        inside = self.distances < self.radii[:, np.newaxis]
         inside[self.further] = False
         member, place = np.nonzero(inside)
         yield member, self.near[member, place], self.distances[member, place]
-        for numbers_, order, whole in self._whole():
-            part, place = np.nonzero(np.arange(whole.shape[1]) < _grown(whole, self.energy)[1][:, np.newaxis])
-            yield numbers_[part], order[part, place], whole[part, place]
+        for part, whole in self._whole():
+            place, row = np.nonzero(whole < self.radii[part, np.newaxis])
+            yield part[place], row, whole[place, row]
 
-    def _whole(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-        """Yield members whose spheres reach further, all foreign rows by distance, and the distances."""
+    def _whole(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield members whose spheres reach further, and their distances to all foreign rows."""
         size = max(1, _DISTANCES // len(self.foreign))
         for start in range(0, len(self.further), size):
             part = self.further[start : start + size]
-            distances = cdist(self.members[part], self.foreign, _METRICS[self.p])
-            order = np.argsort(distances, axis=1, kind="stable")
-            yield part, order, np.take_along_axis(distances, order, axis=1)
+            yield part, cdist(self.members[part], self.foreign, _METRICS[self.p])
 
 
 def _nearest(members: np.ndarray, foreign: np.ndarray, k: int, p: int) -> tuple[np.ndarray, np.ndarray]:
@@ -427,8 +424,8 @@ def _nearest(members: np.ndarray, foreign: np.ndarray, k: int, p: int) -> tuple[
     return np.take_along_axis(near, order, axis=1), np.take_along_axis(distances, order, axis=1)
 
 
-def _grown(distances: np.ndarray, energy: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the radius of each sphere, and how many foreign rows are inside.
+def _radii(distances: np.ndarray, energy: float) -> np.ndarray:
+    """Return the radius of each sphere.
 
     Parameters
     ----------
@@ -441,10 +438,8 @@ def _grown(distances: np.ndarray, energy: float) -> tuple[np.ndarray, np.ndarray
     # What it costs to reach the m-th row: m d_m less the distances of those before.
     costs = np.arange(1, distances.shape[1] + 1) * distances - (up_to - distances)
     inside = (costs < energy).sum(axis=1)
-    before = np.where(
-        inside > 0, np.take_along_axis(up_to, np.maximum(inside - 1, 0)[:, np.newaxis], 1)[:, 0], 0
-    )
-    return (energy + before) / (inside + 1), inside
+    before = np.take_along_axis(up_to, np.maximum(inside - 1, 0)[:, np.newaxis], axis=1)[:, 0]
+    return (energy + np.where(inside > 0, before, 0)) / (inside + 1)
 
 
 def _shares(weights: np.ndarray, total: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import sqrt
 from typing import Any, Literal
 
 import numpy as np
@@ -15,10 +16,10 @@ from eos.validation import check_squares, largest_magnitude
 #: Values of an array that is computed with at a time, so that it stays in the processor's cache.
 BLOCK = 2**15
 
-# ln 2 as a sum, of which the first part has few digits, so that a whole multiple of it is exact.
-_LN2 = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-# Of the exponential's series, the highest power first: enough for 1e-14 up to half of ln 2.
-_SERIES = 1 / np.cumprod([1.0, *range(1, 12)])[::-1]
+# The 64th part of ln 2 as a sum, of which the first part has few digits, so that a multiple of it is exact.
+_PART = 6.93147180369123816490e-01 / 64, 1.90821492927058770002e-10 / 64
+# The first 64 powers of 2^(-1/64), by square roots and products, which all processors round alike.
+_POWERS = np.cumprod([1.0, *[sqrt(sqrt(sqrt(sqrt(sqrt(sqrt(0.5))))))] * 63]).view(np.int64)
 _LARGEST_EXPONENT = 700.0
 
 
@@ -34,16 +35,22 @@ def gaussian(squared: np.ndarray) -> np.ndarray:
         Not negative.
     """
     exponent = np.minimum(squared, _LARGEST_EXPONENT)
-    halvings = np.rint(exponent * 1.4426950408889634)
-    rest = halvings * _LN2[0]
+    # exp(-u) = 2^(-n / 64) exp(n ln(2) / 64 - u), where the second exponent is below 0.0055.
+    parts = np.rint(exponent * 92.33248261893153)
+    rest = parts * _PART[0]
     rest -= exponent
-    rest += halvings * _LN2[1]
-    result = np.full_like(rest, _SERIES[0])
-    for factor in _SERIES[1:]:
+    rest += parts * _PART[1]
+    result = rest / 24
+    for term in (1 / 6, 0.5, 1.0):
+        result += term
         result *= rest
-        result += factor
-    powers = (1023 - halvings.astype(np.int64)) << 52  # of two, as the bits of a float64
-    result *= powers.view(np.float64)
+    result += 1
+    whole = parts.astype(np.int64)
+    bits = _POWERS.take(whole & 63)
+    whole &= -64
+    whole <<= 46  # from the exponent's place in a float64
+    bits -= whole
+    result *= bits.view(np.float64)
     return result
 
 
