@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eos import EOS, BalancedSVM, LinearHead, NearestClassMean, TailCalib
+from eos import CCR, EOS, RBO, BalancedSVM, LinearHead, NearestClassMean, TailCalib
 from eos.errors import InputError
 from eos.validation import check_squares, finite_features, labels_of_one_kind
 
@@ -16,7 +16,7 @@ DAYS = np.datetime64("2020-01-01") + np.arange(54).reshape(18, 3).astype("timede
 
 
 @pytest.mark.parametrize(
-    "estimator", [EOS(), BalancedSVM(), TailCalib(), LinearHead(), NearestClassMean()], ids=repr
+    "estimator", [EOS(), BalancedSVM(), TailCalib(), RBO(), CCR(), LinearHead(), NearestClassMean()], ids=repr
 )
 @pytest.mark.parametrize(
     ("features", "message"),

@@ -310,12 +310,24 @@ def test_float32_is_that_of_float64_rounded() -> None:
     np.testing.assert_array_equal(single, double.astype(np.float32))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("gamma", [1e-300, 1e300])
+@pytest.mark.parametrize("energy", [1e-300, 1e100])
+def test_extreme_parameters(energy: float, gamma: float) -> None:
+    X, y = classes()
+    for region in (None, "low", "equal", "high"):
+        rows, _ = CCR(random_state=0, energy=energy, gamma=gamma, region=region).fit_resample(X, y)
+        assert np.isfinite(rows).all()
+
+
 def test_what_cannot_be_computed_is_refused() -> None:
     X, y = classes()
     with pytest.raises(ValueError, match=r"X: values as large as .* cannot be squared"):
         CCR(random_state=0).fit_resample(X * 1e200, y)
     with pytest.raises(ValueError, match="overflow float32; scale the features down"):
         CCR(random_state=0, units="original", energy=1e42).fit_resample(X.astype(np.float32), y)
+    with pytest.raises(ValueError, match=r"energy: 1e\+308 times the unit of the data, .*, is inf"):
+        CCR(random_state=0, energy=1e308).fit_resample(1000 * X, y)
     with pytest.raises(ValueError, match="region: 'low' with p = 1; give p = 2, or region None"):
         CCR(random_state=0, region="low", p=1).fit_resample(X, y)
 

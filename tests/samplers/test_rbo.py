@@ -243,6 +243,16 @@ def test_float32_is_that_of_float64_rounded() -> None:
     np.testing.assert_array_equal(single, double.astype(np.float32))
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("gamma", [1e-300, 1e300])
+@pytest.mark.parametrize("step", [1e-300, 1e100])
+def test_extreme_parameters(step: float, gamma: float) -> None:
+    X, y = classes()
+    for multiclass in ("one_vs_rest", "successive"):
+        sampler = RBO(random_state=0, step=step, gamma=gamma, n_steps=60, multiclass=multiclass)
+        assert np.isfinite(sampler.fit_resample(X, y)[0]).all()
+
+
 def test_values_whose_squares_overflow_are_refused() -> None:
     X, y = classes()
     with pytest.raises(ValueError, match=r"X: values as large as .* cannot be squared"):

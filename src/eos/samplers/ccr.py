@@ -24,6 +24,7 @@ from eos.samplers.radial import (
     drawn_from_each,
     gaussian,
     in_dtype,
+    in_units,
     nearest_with_itself,
     stacked,
 )
@@ -262,7 +263,7 @@ class CCR(FloatingRows, BaseOverSampler):
             if not len(least):
                 return None
             unit = float(np.median(least))
-        energy = float(self.energy) * unit
+        energy = in_units("energy", self.energy, unit)
         spheres = _Spheres(members, foreign, near, distances, energy=energy, p=self.p)
         self.energy_[label], self.radii_[label] = energy, spheres.radii
         return spheres
@@ -275,15 +276,16 @@ class CCR(FloatingRows, BaseOverSampler):
         if self.selection == "random":
             counts = np.bincount(random_state.randint(len(members), size=n_samples), minlength=len(members))
         else:
-            counts = _shares(1 / radii, n_samples)
+            counts = _shares(radii.min() / radii, n_samples)
         if self.region is None:
             seeds = np.repeat(np.arange(len(members)), counts)
             return members[seeds] + _in_ball(radii[seeds, np.newaxis], members.shape[1], self.p, random_state)
         seeds = np.flatnonzero(counts)
         near = nearest_with_itself(members, seeds, self.n_neighbors)
-        gamma = float(self.gamma)
+        unit = 1.0
         if self.units == "data":
-            gamma *= _unit(members, seeds, near) or float(np.median(radii))
+            unit = _unit(members, seeds, near) or float(np.median(radii))
+        gamma = in_units("gamma", self.gamma, unit)
         size = max(1, BLOCK // (self.n_candidates + near.shape[1]))
         drawn = (
             self._in_region(
@@ -320,7 +322,9 @@ class CCR(FloatingRows, BaseOverSampler):
         squared *= -2
         squared += np.square(away).sum(axis=2)[:, :, np.newaxis]
         squared += np.square(other).sum(axis=2)[:, np.newaxis]
-        potential = gaussian(np.maximum(squared, 0) / gamma / gamma).sum(axis=2)
+        with np.errstate(over="ignore"):  # of a far row the kernel is 0
+            squared = np.maximum(squared, 0) / gamma / gamma
+        potential = gaussian(squared).sum(axis=2)
         there = in_region(potential, self.region, float(self.theta))
         there[:, -1] = True
         made = []
@@ -383,8 +387,9 @@ class _Spheres:
                 away[equal] = _directions((len(equal),), total.shape[1], self.p, random_state)
                 there = np.where(distance[part] == 0, 1.0, distance[part])
                 further = self.radii[member[part]] - distance[part]
-                away *= (further / there)[:, np.newaxis]
-                np.add.at(total, row[part], away)
+                with np.errstate(over="ignore", invalid="ignore"):  # refused afterwards
+                    away *= (further / there)[:, np.newaxis]
+                    np.add.at(total, row[part], away)
         return total
 
     def _pairs(self) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -104,12 +104,20 @@ def nearest_with_itself(rows: np.ndarray, numbers: np.ndarray, most: int | Liter
         k, or fewer where there are fewer other rows.
     """
     if most == "all" or most >= len(rows) - 1:
-        return np.tile(np.arange(len(rows)), (len(numbers), 1))
+        return np.broadcast_to(np.arange(len(rows)), (len(numbers), len(rows)))  # takes no memory
     near = ExactNeighbors(most + 1).fit(rows).kneighbors(rows[numbers], return_distance=False)
     # Rows that are equal to it may stand before a row.
     lacking = ~(near == numbers[:, np.newaxis]).any(axis=1)
     near[lacking, -1] = numbers[lacking]
     return near
+
+
+def in_units(name: str, value: float, unit: float) -> float:
+    """Return a length in the unit of the features, or raise the error that says that it is none."""
+    length = float(value) * unit
+    if not 0 < length < np.inf:
+        raise InputError(f"{name}: {value:g} times the unit of the data, {unit:g}, is {length:g} in float64")
+    return length
 
 
 def in_dtype(rows: np.ndarray, like: Any) -> np.ndarray:
@@ -120,7 +128,7 @@ def in_dtype(rows: np.ndarray, like: Any) -> np.ndarray:
         values = like.data if sparse.issparse(like) else like
         raise InputError(
             f"X: samples of values as large as {largest_magnitude(values):g} overflow {like.dtype}; "
-            "scale the features down"
+            "scale the features down, or give a smaller step (RBO) or less energy (CCR)"
         )
     return rounded
 

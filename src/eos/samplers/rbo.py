@@ -19,6 +19,7 @@ from eos.samplers.radial import (
     dense_rows,
     drawn_from_each,
     gaussian,
+    in_units,
     nearest_with_itself,
     stacked,
 )
@@ -210,18 +211,18 @@ class RBO(FloatingRows, BaseOverSampler):
         unit = _unit(rows, near) if self.units == "data" else 1.0
         if unit is None:
             return members[seeds]
-        self.gamma_[label] = gamma = float(self.gamma) * unit
-        sign = np.where(near < len(members), -1.0, 1.0)
+        self.gamma_[label] = gamma = in_units("gamma", self.gamma, unit)
+        step = in_units("step", self.step, unit)
         size = max(1, BLOCK // near.shape[1])
         parts = -(-n_samples // size)
         walks = (
             _walk(
                 rows,
                 near,
-                sign,
+                len(members),
                 seeds[start : start + size],
                 gamma=gamma,
-                step=float(self.step) * unit,
+                step=step,
                 n_steps=self.n_steps,
                 stop_probability=float(self.stop_probability),
                 again=self.multiclass == "one_vs_rest",
@@ -259,7 +260,7 @@ def _unit(rows: np.ndarray, near: np.ndarray) -> float | None:
 def _walk(
     rows: np.ndarray,
     near: np.ndarray,
-    sign: np.ndarray,
+    n_members: int,
     seeds: np.ndarray,
     *,
     gamma: float,
@@ -274,8 +275,11 @@ def _walk(
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_features)
-    near, sign : ndarray of shape (n_members, k + 1)
-        The rows that make the potential around each member, and +1 for a foreign row, -1 for one of its own.
+        Those of the members stand first.
+    near : ndarray of shape (n_members, k + 1)
+        The rows that make the potential around each member.
+    n_members : int
+        How many members there are.
     seeds : ndarray of int, shape (n,), sorted
         The member that each walk begins at.
     gamma, step, n_steps, stop_probability
@@ -293,8 +297,9 @@ def _walk(
     places = rows[seeds]
     different, which = np.unique(seeds, return_inverse=True)
     distance = _city_block(rows, different, near[different])[which]
-    offset, sign, values = near[seeds] * n_features, sign[seeds], rows.ravel()
-    level = np.abs((gaussian(np.square(distance / gamma)) * sign).sum(axis=1))
+    offset, values = near[seeds] * n_features, rows.ravel()
+    sign = np.where(near[seeds] < n_members, -1.0, 1.0)
+    level = _levels(distance, sign, gamma)
     # Direction 2 f is up along feature f, 2 f + 1 down. Of those in `order` the first `left` may be tried.
     walk, left = np.arange(len(seeds)), np.full(len(seeds), 2 * n_features)
     order = None if again else _Order(len(seeds), 2 * n_features)
@@ -308,11 +313,10 @@ def _walk(
         trial = np.abs(new[:, np.newaxis] - column)
         trial -= np.abs(old[:, np.newaxis] - column)
         trial += distance
-        scaled = trial / gamma
-        potential = np.abs((gaussian(np.square(scaled, out=scaled)) * sign).sum(axis=1))
-        better = np.flatnonzero(potential < level)
+        new_level = _levels(trial, sign, gamma)
+        better = np.flatnonzero(new_level < level)
         places[walk[better], feature[better]] = new[better]
-        distance[better], level[better] = trial[better], potential[better]
+        distance[better], level[better] = trial[better], new_level[better]
         goes_on = np.ones(len(walk), dtype=bool)
         if order is not None:
             left -= 1
@@ -328,6 +332,16 @@ def _walk(
             if not len(walk):
                 break
     return places
+
+
+def _levels(distance: np.ndarray, sign: np.ndarray, gamma: float) -> np.ndarray:
+    """Return the magnitudes of potentials, (n,), from distances and signs of rows, each (n, k + 1)."""
+    with np.errstate(over="ignore"):  # of a far row the kernel is 0
+        scaled = distance / gamma
+        np.square(scaled, out=scaled)
+    kernel = gaussian(scaled)
+    kernel *= sign
+    return np.abs(kernel.sum(axis=1))
 
 
 class _Order:
