@@ -213,7 +213,7 @@ class RBO(FloatingRows, BaseOverSampler):
             return members[seeds]
         self.gamma_[label] = gamma = in_units("gamma", self.gamma, unit)
         step = in_units("step", self.step, unit)
-        size = max(1, BLOCK // near.shape[1])
+        size = max(1, 2 * BLOCK // near.shape[1])
         parts = -(-n_samples // size)
         walks = (
             _walk(
