@@ -18,7 +18,6 @@ def main(dataset: str, cut: int, network: str = "") -> dict[str, Any]:
 def balance(dataset: str, cut: int, network: str) -> dict[str, Any]:
     """Write each head's synthetic rows, all labels and the gap after it; and what is to be noted."""
     import imblearn.over_sampling  # noqa: F401  (a sampler imports it when first used: not on its clock)
-    import numpy as np
     import sklearn.svm  # noqa: F401
 
     from eos.config.cells import heads_of, neighbors, sampler_of
@@ -26,7 +25,7 @@ def balance(dataset: str, cut: int, network: str) -> dict[str, Any]:
     from eos.metrics.gap import generalization_gap
     from eos.pipeline.paths import PARAMETERS, embeddings_file, oversampled_folder
     from eos.samplers.neighbors import ExactNeighbors, SharedLists
-    from eos.samplers.oversampling import Oversampled, oversample
+    from eos.samplers.oversampling import oversample, untouched
     from eos.storage.files import write_arrays, write_json
     from eos.storage.layouts import EMBEDDINGS, read_stored
 
@@ -49,15 +48,21 @@ def balance(dataset: str, cut: int, network: str) -> dict[str, Any]:
         rows, seed = (data["train_features"], data["train_labels"]), parameters().oversampling.random_state
         with placed(f"{PARAMETERS}: heads.{head}, on {path}"):
             balanced = (
-                Oversampled(rows[0][:0], rows[1], ())
+                untouched(*rows)
                 if sampler == "none"
                 else oversample(sampler, *rows, random_state=seed, **settings)
             )
         seconds = time.perf_counter() - start
-        features = np.concatenate([data["train_features"], balanced.features])
+        features = balanced.rows(data["train_features"])
         gap = generalization_gap(features, balanced.labels, data["test_features"], data["test_labels"])
-        # The real rows are in the embeddings already; only the synthetic ones are stored.
-        arrays = {"synthetic": balanced.features, "labels": balanced.labels, "gap": gap}
+        # The real rows are in the embeddings already; only the synthetic and the moved ones are stored.
+        arrays = {
+            "synthetic": balanced.features,
+            "labels": balanced.labels,
+            "moved": balanced.moved,
+            "moved_features": balanced.moved_features,
+            "gap": gap,
+        }
         write_arrays(folder / f"{head}.npz", arrays)
         measured[head] = {"seconds": seconds, "made": digest(folder / f"{head}.npz")}
         notes[head] = list(balanced.notes)

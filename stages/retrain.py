@@ -26,7 +26,7 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
     from eos.pipeline.paths import PARAMETERS, embeddings_file, heads_folder, oversampled_folder
     from eos.pipeline.rivals import fit_classifier, is_absent
     from eos.storage.files import read_json, write_arrays, write_json
-    from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
+    from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, all_rows, read_stored
 
     settings = parameters().head_training
     config = HeadConfig(**settings.model_dump(exclude={"curve_epochs", "seeds"}))
@@ -39,7 +39,7 @@ def fit_heads(dataset: str, cut: int, network: str) -> dict[str, Any]:
     for number, head in enumerate(heads, start=1):
         start = time.perf_counter()
         balanced = read_stored(balanced_folder / f"{head}.npz", OVERSAMPLED)
-        features = np.concatenate([data["train_features"], balanced["synthetic"]])
+        features = all_rows(data["train_features"], balanced)
         labels = balanced["labels"]
         with placed(f"{PARAMETERS}: head_training, head {head} of {network}"):
             runs = [

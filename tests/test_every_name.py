@@ -71,7 +71,7 @@ def scores_of(
     assert train_rows.shape == (len(train_on.labels), network.n_features)
     balanced = oversample(sampler, train_rows, train_on.labels, random_state=0, **given("sampler", sampler))
     fitted = retrain(
-        (np.concatenate([train_rows, balanced.features]), balanced.labels),
+        (balanced.rows(train_rows), balanced.labels),
         (test_rows, TEST.labels),
         (test_rows[:0], TEST.labels[:0]),
         n_classes=N_CLASSES,

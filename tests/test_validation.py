@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from eos import EOS, SWIM, BalancedSVM, LinearHead, ManifoldOverSampler, NearestClassMean, TailCalib
+from eos import CCR, EOS, RBO, SWIM, BalancedSVM, LinearHead, ManifoldOverSampler, NearestClassMean, TailCalib
 from eos.errors import InputError
 from eos.validation import check_squares, finite_features, labels_of_one_kind
 
@@ -17,7 +17,17 @@ DAYS = np.datetime64("2020-01-01") + np.arange(54).reshape(18, 3).astype("timede
 
 @pytest.mark.parametrize(
     "estimator",
-    [EOS(), BalancedSVM(), TailCalib(), SWIM(), ManifoldOverSampler(), LinearHead(), NearestClassMean()],
+    [
+        EOS(),
+        BalancedSVM(),
+        TailCalib(),
+        SWIM(),
+        ManifoldOverSampler(),
+        RBO(),
+        CCR(),
+        LinearHead(),
+        NearestClassMean(),
+    ],
     ids=repr,
 )
 @pytest.mark.parametrize(

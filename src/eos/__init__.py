@@ -2,8 +2,8 @@
 
 The public names work on embeddings from any source and need neither torch nor the pipeline, but for the last:
 
-- `EOS`, `BalancedSVM`, `TailCalib`, `SWIM` and `ManifoldOverSampler`: imbalanced-learn samplers;
-  `FallbackWarning`: what `EOS` warns with;
+- `EOS`, `BalancedSVM`, `TailCalib`, `SWIM`, `ManifoldOverSampler`, `RBO` and `CCR`: imbalanced-learn samplers;
+- `FallbackWarning`: what `EOS` warns with;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
 - `EOSCV`: EOS and a head, K and step size chosen on held-out rows;
 - `NearestClassMean`, `TauNormalized` and `PostHocLogitAdjustment`: rivals of it, which train nothing;
@@ -25,14 +25,18 @@ if TYPE_CHECKING:
     from eos.metrics.gap import generalization_gap
     from eos.samplers.balanced_svm import BalancedSVM
     from eos.samplers.batches import BalancedBatchSampler, BalancedDataset
+    from eos.samplers.ccr import CCR
     from eos.samplers.eos import EOS, FallbackWarning
     from eos.samplers.manifold import ManifoldOverSampler
+    from eos.samplers.rbo import RBO
     from eos.samplers.swim import SWIM
     from eos.samplers.tailcalib import TailCalib
 
 __all__ = [
+    "CCR",
     "EOS",
     "EOSCV",
+    "RBO",
     "SWIM",
     "BalancedBatchSampler",
     "BalancedDataset",
@@ -50,6 +54,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CCR": "eos.samplers.ccr",
     "EOS": "eos.samplers.eos",
     "EOSCV": "eos.heads.eos_cv",
     "BalancedBatchSampler": "eos.samplers.batches",
@@ -60,6 +65,7 @@ _HOMES = {
     "ManifoldOverSampler": "eos.samplers.manifold",
     "NearestClassMean": "eos.heads.estimators",
     "PostHocLogitAdjustment": "eos.heads.estimators",
+    "RBO": "eos.samplers.rbo",
     "SWIM": "eos.samplers.swim",
     "TailCalib": "eos.samplers.tailcalib",
     "TauNormalized": "eos.heads.estimators",

@@ -221,6 +221,37 @@ SAMPLERS: Table = {
             "clip": bool,
         },
     ),
+    "rbo": Entry(
+        "eos.samplers.oversampling:rbo",
+        "RBO",
+        {
+            "multiclass": Literal["one_vs_rest", "successive"],
+            "gamma": Rate,
+            "step": Rate,
+            "n_steps": Positive,
+            "stop_probability": Fraction,
+            "n_neighbors": Positive | Literal["all"],
+            "units": Literal["data", "original"],
+        },
+    ),
+    "ccr": Entry(
+        "eos.samplers.oversampling:ccr",
+        "CCR",
+        {
+            "multiclass": Literal["one_vs_rest", "successive"],
+            "energy": Rate,
+            "units": Literal["data", "original"],
+            "p": Literal[1, 2],
+            "selection": Literal["proportional", "random"],
+            # Not "remove": the pipeline has a label for every real row.
+            "cleaning": Literal["translate", "ignore"],
+            "region": Literal["low", "equal", "high"] | None,
+            "gamma": Rate,
+            "theta": ZeroToOne,
+            "n_candidates": Positive,
+            "n_neighbors": Positive | Literal["all"],
+        },
+    ),
     "eos": Entry(
         "eos.samplers.oversampling:eos",
         "EOS",

@@ -14,14 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, log_loss
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from eos import EOS, LinearHead, NearestClassMean, TauNormalized
+from eos import CCR, EOS, LinearHead, NearestClassMean, TauNormalized
 from eos.errors import InputError
 from eos.heads import rivals
 from eos.heads.rivals import Embedded, Rival, choose
 from eos.heads.softmax import class_balanced_draw, fit, logits
 from eos.metrics.calibration import class_mean_loss
 from eos.samplers.neighbors import ExactNeighbors
-from tests.helpers import head_config
+from tests.helpers import given, head_config
 
 COUNTS, HELD_OUT = (120, 40, 15), (40, 14, 6)
 SEEDS = (3, 4)
@@ -408,6 +408,17 @@ def test_logistic_is_scikit_learns_on_the_samplers_rows(C: float) -> None:
     bare = LogisticRegression(C=C, tol=1e-9, max_iter=10**5).fit(features.astype(float), labels)
     np.testing.assert_allclose(plain.weight[0], bare.coef_, atol=1e-2)
     assert not np.allclose(plain.weight[0], expected.coef_, atol=5e-2)
+
+
+def test_logistic_is_fitted_to_the_rows_that_a_sampler_moved() -> None:
+    data = embedded()
+    features, labels = data.all_rows()
+    settings = given("sampler", "ccr") | {"cleaning": "translate", "energy": 2.0}
+    rows, of_rows = CCR(random_state=7, **settings).fit_resample(features, labels)
+    assert (rows[: len(features)] != features).any()
+    expected = LogisticRegression(C=1.0, tol=1e-9, max_iter=10**5).fit(rows.astype(float), of_rows)
+    made = head("logistic", data, C_choices=(1.0,), sampler={"sampler": "ccr", **settings})
+    np.testing.assert_allclose(made.weight[0], expected.coef_, atol=1e-2)
 
 
 def test_logistic_of_two_classes_has_two_rows() -> None:

@@ -26,7 +26,13 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of_embeddings |= {"train_features": features, "train_labels": labels}
     write_arrays(paths.embeddings_file("digits", 0, "ce"), of_embeddings)
     folder = paths.oversampled_folder("digits", 0, "ce")
-    made = {"synthetic": features[9:11] + 1, "labels": np.append(labels, [1, 1]), "gap": np.zeros(3)}
+    made = {
+        "synthetic": features[9:11] + 1,
+        "labels": np.append(labels, [1, 1]),
+        "moved": np.zeros(0, dtype=int),
+        "moved_features": features[:0],
+        "gap": np.zeros(3),
+    }
     write_arrays(folder / "eos.npz", made)
     write_json(folder / "notes.json", {"eos": []})
 

@@ -13,9 +13,11 @@ from sklearn.base import clone
 
 from eos.registry import SAMPLERS
 from eos.samplers.balanced_svm import BalancedSVM
+from eos.samplers.ccr import CCR
 from eos.samplers.eos import EOS
 from eos.samplers.manifold import ManifoldOverSampler
 from eos.samplers.oversampling import oversample
+from eos.samplers.rbo import RBO
 from eos.samplers.swim import SWIM
 from eos.samplers.tailcalib import TailCalib
 from tests.helpers import given
@@ -37,6 +39,11 @@ ESTIMATORS = [
     ManifoldOverSampler(random_state=42, pooled_rows=0, clip=True),
     ManifoldOverSampler(random_state=42, form="autoencoder", steps=20),
     ManifoldOverSampler(random_state=42, form="autoencoder", steps=20, per_class=True),
+    RBO(random_state=42, n_steps=20),
+    RBO(random_state=42, n_steps=20, multiclass="successive", stop_probability=0.0, n_neighbors="all"),
+    CCR(random_state=42),
+    CCR(random_state=42, multiclass="successive", p=1, selection="random", cleaning="ignore"),
+    CCR(random_state=42, region="equal", n_candidates=10),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from eos.errors import InputError
 from eos.storage import layouts
 from eos.storage.files import Arrays, write_arrays
-from eos.storage.layouts import IMAGES, Layout, read_stored
+from eos.storage.layouts import IMAGES, Layout, all_rows, read_stored
 
 LAYOUTS: dict[str, Layout] = {
     name: value
@@ -54,3 +54,14 @@ def test_sizes_agree_within_a_file(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"train_labels has the shape .* but train is"):
         read_stored(tmp_path / "a.npz", IMAGES)
     assert read_stored(tmp_path / "a.npz", IMAGES, "train_labels")["train_labels"].ndim == 1
+
+
+def test_moved_rows_take_the_place_of_real_ones() -> None:
+    real = np.arange(6.0).reshape(3, 2)
+    stored = {
+        "synthetic": np.full((1, 2), 7.0),
+        "moved": np.array([1]),
+        "moved_features": np.array([[8.0, 9.0]]),
+    }
+    np.testing.assert_array_equal(all_rows(real, stored), [[0, 1], [8, 9], [4, 5], [7, 7]])
+    np.testing.assert_array_equal(real[1], [2, 3])

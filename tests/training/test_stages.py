@@ -191,6 +191,7 @@ def test_saved_and_read(tmp_path: Path) -> None:
     description = {
         "architecture": "resnet8",
         "classifier": "unit",
+        "branches": 1,
         "channels": 1,
         "class_names": ["a", "b", "c"],
         "mean": found.mean,

@@ -95,6 +95,8 @@ SAMPLERS: dict[str, Any] = {
     "SWIM by kernels": eos.SWIM(variant="radial", random_state=0),
     "ManifoldOverSampler": eos.ManifoldOverSampler(random_state=0),
     "ManifoldOverSampler by network": eos.ManifoldOverSampler(form="autoencoder", steps=10, random_state=0),
+    "RBO": eos.RBO(n_steps=20, random_state=0),
+    "CCR": eos.CCR(random_state=0),
 }
 HEADS: dict[str, Any] = {
     "LinearHead": _head(),
@@ -287,6 +289,8 @@ TOO_LARGE = {
     "EOS by angles": _SQUARED,
     "BalancedSVM": _SQUARED,
     "TailCalib": r"X: covariances of values as large as \S+e\+300 overflow",
+    "RBO": _SQUARED,
+    "CCR": _SQUARED,
     "LinearHead": r"diverged in epoch \d.* learning_rate \(0\.1\)",
     "EOSCV": _SQUARED,
     "NearestClassMean": r"X: values as large as \S+e\+300 cannot be brought to unit length",
@@ -614,6 +618,38 @@ _RESAMPLING: dict[str, tuple[Callable[..., Any], dict[str, tuple[Any, str]]]] = 
             **_out_of_range("clip", "x", 2, None),
         },
     ),
+    "RBO": (
+        partial(eos.RBO, n_steps=20),
+        {
+            **_SIZES,
+            **_SEEDS,
+            **_out_of_range("multiclass", "some", 1, None),
+            **_out_of_range("gamma", 0, *_WRONG),
+            **_out_of_range("step", 0, *_WRONG),
+            **_out_of_range("n_steps", 0, 2.5, *_WRONG),
+            **_out_of_range("stop_probability", 1, *_WRONG),
+            **_out_of_range("n_neighbors", 0, 2.5, *_WRONG),
+            **_out_of_range("units", "some", 1, None),
+        },
+    ),
+    "CCR": (
+        eos.CCR,
+        {
+            **_SIZES,
+            **_SEEDS,
+            **_out_of_range("multiclass", "some", 1, None),
+            **_out_of_range("energy", 0, *_WRONG),
+            **_out_of_range("units", "some", 1, None),
+            **_out_of_range("p", 0, 3, 1.5, *_WRONG),
+            **_out_of_range("selection", "some", 1, None),
+            **_out_of_range("cleaning", "some", 1, None),
+            **_out_of_range("region", "some", 1),
+            **_out_of_range("gamma", 0, *_WRONG),
+            **_out_of_range("theta", 1.5, *_WRONG),
+            **_out_of_range("n_candidates", 0, 2.5, *_WRONG),
+            **_out_of_range("n_neighbors", 0, 2.5, *_WRONG),
+        },
+    ),
 }  # fmt: skip
 _FITTING: dict[str, tuple[Callable[..., Any], dict[str, tuple[Any, str]]]] = {
     "LinearHead": (
@@ -714,7 +750,7 @@ def _parameters() -> Iterator[Case]:
                     told,
                     sample=what in {"10**21 samples", "K above a class", "a fold that is no pair"},
                 )
-    for name in ("EOS", "BalancedSVM", "TailCalib", "SWIM", "ManifoldOverSampler"):
+    for name in ("EOS", "BalancedSVM", "TailCalib", "SWIM", "ManifoldOverSampler", "RBO", "CCR"):
         yield _refused(
             f"{name}: 10**12 samples",
             _late(

@@ -441,7 +441,7 @@ def logistic(
         )
         for note in made.notes:
             warnings.warn(note, UserWarning, stacklevel=2)
-        return np.concatenate([features, made.features]), made.labels
+        return made.rows(features), made.labels
 
     kept: dict[int, tuple[np.ndarray, np.ndarray]] = {}
 

@@ -12,7 +12,7 @@ from eos.errors import placed, unknown_name
 from eos.pipeline import paths
 from eos.report.tsne import FEWEST, Rows, project_classes
 from eos.storage.files import read_json
-from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, read_stored
+from eos.storage.layouts import EMBEDDINGS, OVERSAMPLED, all_rows, read_stored
 
 
 class Projected(NamedTuple):
@@ -71,6 +71,6 @@ def _rows_of(folder: Path, head: str, features: np.ndarray, labels: np.ndarray) 
     """Return the rows that a head was trained on, real ones first; the network's own has no others."""
     if head not in read_json(folder / "notes.json"):
         return Rows(features, labels, np.zeros(len(labels), dtype=bool))
-    added = read_stored(folder / f"{head}.npz", OVERSAMPLED, "synthetic", "labels")
-    every = np.concatenate([features, added["synthetic"]])
+    added = read_stored(folder / f"{head}.npz", OVERSAMPLED)
+    every = all_rows(features, added)
     return Rows(every, added["labels"], np.arange(len(every)) >= len(features))

@@ -1,13 +1,14 @@
 """Bringing every class to the size of the largest by a registered sampler.
 
 A sampler, as the registry names it, is a function of features, labels, seed and its parameters that returns
-all rows and all labels, real rows first and unchanged. What differs from what was asked is a warning; the
-tables show it as a footnote. Nothing heavier than NumPy is imported until one is used.
+all rows and all labels, real rows first and unchanged (in a `Cleaned` they may be moved). What differs
+from what was asked is a warning; the tables show it as a footnote. Nothing heavier than NumPy is imported
+until one is used.
 """
 
 import warnings
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +16,13 @@ from eos.errors import InputError
 from eos.registry import SAMPLERS, Table, find
 
 Resampled = tuple[np.ndarray, np.ndarray]
+
+
+class Cleaned(NamedTuple):
+    """What a sampler returns that may have moved real rows."""
+
+    features: np.ndarray
+    labels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -30,11 +38,28 @@ class Oversampled:
         ``balsvm`` was asked to ``relabel="all"``.
     notes : tuple of str
         One sentence for each thing that differs from what was asked.
+    moved : ndarray of int, shape (r,)
+        The numbers of the real rows that the sampler moved, in order; none but for one that cleans.
+    moved_features : ndarray of shape (r, d)
+        Where to, in the dtype of the input.
     """
 
     features: np.ndarray
     labels: np.ndarray
     notes: tuple[str, ...]
+    moved: np.ndarray
+    moved_features: np.ndarray
+
+    def rows(self, real: np.ndarray) -> np.ndarray:
+        """Return all rows, (n + m, d), the real ones first: those given, where they were not moved."""
+        rows = np.concatenate([real, self.features])
+        rows[self.moved] = self.moved_features
+        return rows
+
+
+def untouched(features: np.ndarray, labels: np.ndarray) -> Oversampled:
+    """Return what it is where no sampler adds anything."""
+    return Oversampled(features[:0], labels, (), np.zeros(0, dtype=np.int64), features[:0])
 
 
 def oversample(
@@ -75,10 +100,16 @@ def oversample(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         try:
-            resampled, new_labels = sampler(features, labels, random_state, **parameters)
+            result = sampler(features, labels, random_state, **parameters)
         except (ValueError, RuntimeError) as error:
             raise InputError(f"sampler {name}: {error}") from error
-    if not np.array_equal(resampled[: len(features)], features):
+    resampled, new_labels = result
+    real = resampled[: len(features)]
+    if isinstance(result, Cleaned):
+        moved = np.flatnonzero((real != features).any(axis=1))
+    elif np.array_equal(real, features):
+        moved = np.zeros(0, dtype=np.int64)
+    else:
         raise RuntimeError(f"sampler {name}: the real rows do not come first and unchanged")
     if not np.isfinite(resampled).all():
         raise InputError(
@@ -89,7 +120,8 @@ def oversample(
     for warning in caught:
         if not issubclass(warning.category, UserWarning):  # meant for developers
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return Oversampled(resampled[len(features) :], new_labels, tuple(dict.fromkeys(notes)))
+    notes = list(dict.fromkeys(notes))
+    return Oversampled(resampled[len(features) :], new_labels, tuple(notes), moved, real[moved])
 
 
 def random(features: np.ndarray, labels: np.ndarray, seed: int) -> Resampled:
@@ -260,6 +292,72 @@ def manifold(
         clip=clip,
     )
     return sampler.fit_resample(features, labels)
+
+
+def rbo(
+    features: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    *,
+    multiclass: str,
+    gamma: float,
+    step: float,
+    n_steps: int,
+    stop_probability: float,
+    n_neighbors: int | str,
+    units: str,
+) -> Resampled:
+    """Run RBO, or MC-RBO (Koziarski, Krawczyk and Woźniak 2019, 2020)."""
+    from eos.samplers.rbo import RBO
+
+    sampler = RBO(
+        random_state=seed,
+        multiclass=multiclass,
+        gamma=gamma,
+        step=step,
+        n_steps=n_steps,
+        stop_probability=stop_probability,
+        n_neighbors=n_neighbors,
+        units=units,
+    )
+    return sampler.fit_resample(features, labels)
+
+
+def ccr(
+    features: np.ndarray,
+    labels: np.ndarray,
+    seed: int,
+    *,
+    multiclass: str,
+    energy: float,
+    units: str,
+    p: int,
+    selection: str,
+    cleaning: str,
+    region: str | None,
+    gamma: float,
+    theta: float,
+    n_candidates: int,
+    n_neighbors: int | str,
+) -> Cleaned:
+    """Run CCR, MC-CCR or RB-CCR (Koziarski and others 2017, 2020, 2021), which may move real rows."""
+    from eos.samplers.ccr import CCR
+
+    sampler = CCR(
+        random_state=seed,
+        multiclass=multiclass,
+        energy=energy,
+        units=units,
+        p=p,
+        selection=selection,
+        cleaning=cleaning,
+        region=region,
+        gamma=gamma,
+        theta=theta,
+        n_candidates=n_candidates,
+        n_neighbors=n_neighbors,
+    )
+    return Cleaned(*sampler.fit_resample(features, labels))
 
 
 def balanced_svm(

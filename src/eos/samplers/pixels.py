@@ -4,6 +4,7 @@ Table I of the paper compares it with the same samplers on embeddings.
 """
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def oversample_images(
         name, rows, labels, random_state=random_state, samplers=PIXEL_SAMPLERS, **parameters
     )
     pixels = np.rint(balanced.features.clip(0, 255)).astype(np.uint8)
-    return Oversampled(pixels.reshape(-1, *images.shape[1:]), balanced.labels, balanced.notes)
+    return replace(balanced, features=pixels.reshape(-1, *images.shape[1:]))
 
 
 def balanced_svm(

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+
 from eos.errors import InputError
 from eos.storage.files import REMAKE, Arrays, read_arrays
 
@@ -43,7 +45,14 @@ EMBEDDINGS: Layout = {
 STANDARDIZATION: Layout = {"mean": "f features", "deviation": "f features"}
 CLASSES: Layout = {"class_names": "U classes", "class_counts": "i classes"}
 GAP: Layout = {"gap": "f classes", "true_positive_gap": "f classes", "false_positive_gap": "f classes"}
-OVERSAMPLED: Layout = {"synthetic": "f synthetic features", "labels": "i all", "gap": "f classes"}
+# Real rows are in the embeddings; here are those that the sampler moved, by their numbers.
+OVERSAMPLED: Layout = {
+    "synthetic": "f synthetic features",
+    "labels": "i all",
+    "moved": "i moved",
+    "moved_features": "f moved features",
+    "gap": "f classes",
+}
 # What is fitted to the embeddings as they are has no epochs, and one run where nothing is random. Features
 # are centred and brought to unit length before the layer where there is a center. What is predicted of
 # held-out (validation) rows is -1 where it is not known.
@@ -89,6 +98,13 @@ TEXT = {
     "value",
     "rule",
 }
+
+
+def all_rows(real: np.ndarray, oversampled: Arrays) -> np.ndarray:
+    """Return the rows that a head is fitted on, real ones first, from the real ones and an `OVERSAMPLED`."""
+    rows = np.concatenate([real, oversampled["synthetic"]])
+    rows[oversampled["moved"]] = oversampled["moved_features"]
+    return rows
 
 
 def read_stored(path: Path, layout: Layout, *names: str) -> Arrays:
