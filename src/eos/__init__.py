@@ -2,7 +2,7 @@
 
 The public names work on embeddings from any source and need neither torch nor the pipeline, but for the last:
 
-- `EOS`, `BalancedSVM`, `TailCalib`, `SWIM`, `ManifoldOverSampler`, `RBO` and `CCR`: imbalanced-learn samplers;
+- `EOS`, `BalancedSVM`, `TailCalib`, `SWIM`, `ManifoldOverSampler`, `RBO`, `CCR`: imbalanced-learn samplers;
 - `FallbackWarning`: what `EOS` warns with;
 - `LinearHead`: a scikit-learn classifier, the paper's retrained classifier head;
 - `EOSCV`: EOS and a head, K and step size chosen on held-out rows;

@@ -383,7 +383,7 @@ def fits_generators(side: int) -> bool:
     return side % 4 == 0 and SMALLEST_SIDE <= side <= LARGEST_SIDE
 
 
-#: Titles of networks that are named after several things.
+#: Titles of networks and heads that are named after several things, or after what a parameter makes of one.
 COMBINED = {
     "la": "LA",
     "vs": "VS",
@@ -393,6 +393,12 @@ COMBINED = {
     "la_mixup": "LA + mixup",
     "la_mixup_cutout": "LA + mixup + Cutout",
     "la_mixup_autoaugment": "LA + mixup + AutoAugment",
+    "swim_radial": "SWIM, radial",
+    "manifold_dae": "Manifold, auto-encoder",
+    "mc_rbo": "MC-RBO",
+    "ccr_ignore": "CCR, real rows stay",
+    "mc_ccr": "MC-CCR",
+    "rb_ccr": "RB-CCR",
 }
 
 

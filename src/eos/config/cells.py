@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from eos.config.schema import AUTO, Architecture, GeneratorModel, Parameters, Training
 from eos.errors import InputError, unknown_name
-from eos.registry import TWO_BRANCH_MIXINGS, display_name
+from eos.registry import COMBINED, TWO_BRANCH_MIXINGS, display_name
 from eos.training.recipe import fitted
 
 # What a portable data set is trained with, behind what params.yaml may say of it.
@@ -184,7 +184,7 @@ def head_title(parameters: Parameters, head: str) -> str:
         title = f"EOS (K = {definition.k_neighbors}"
         title += f", step {size if isinstance(size, str) else f'{size:g}'}" if size != 1 else ""
         return title + (f", {definition.variant})" if definition.variant != "toward" else ")")
-    if head == getattr(definition, "classifier", getattr(definition, "sampler", None)):
+    if head in COMBINED or head == getattr(definition, "classifier", getattr(definition, "sampler", None)):
         return display_name(head)
     if not is_classifier(parameters, head):
         return f"{display_name(definition.sampler)} ({head})"
