@@ -63,4 +63,4 @@ format: $(INSTALLED) ## put the code into the project's format
 	ruff check --fix .
 
 clean: ## remove the virtual environment, caches and checkpoints of stopped trainings
-	rm -rf $(VENV) .checkpoints .torture .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage build src/*.egg-info
+	rm -rf $(VENV) .checkpoints .grid .torture .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage build src/*.egg-info

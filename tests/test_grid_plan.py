@@ -1,8 +1,14 @@
 """The tasks that tools/grid.py makes of DVC's graph."""
 
+import errno
+import fcntl
+import io
+import os
 import subprocess
 import sys
+import tarfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -144,6 +150,10 @@ def test_what_is_told_of_the_progress() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["--jobs", "2", "--address", "auto"],
+            "--jobs 2: is for this machine alone; leave it out, or --address",
+        ),
         (["--jobs", "0"], "--jobs 0: must be 1 or more"),
         (["trian"], "dvc.yaml: unknown stage 'trian'; did you mean 'train"),
         (["--address", "127.0.0.1:1", "check"], "--address 127.0.0.1:1: "),
@@ -170,3 +180,83 @@ def test_stages_are_named_by_their_entry_where_all_of_it_is_meant() -> None:
     assert grid.as_entries(["check"], every) == ["check"]
     named = ["train@digits-0-ce", "extract@digits-0-ce", "train@digits-0-ldam"]
     assert grid.as_entries(named, every) == ["train", "extract@digits-0-ce"]
+
+
+def test_what_trains_side_by_side_brings_all_that_it_needs() -> None:
+    """`train-grid` asks DVC about the stages before it, and DVC about those before them."""
+    tasks = grid.planned(GRAPH, GRAPH, RESOURCES, gpu={"d": True}, groups=[["train@d-0-a", "train@d-0-b"]])
+    assert tasks[0].stages == ("train@d-0-a", "train@d-0-b")
+    assert tasks[0].needs == ("check", "prepare@d", "split@d-0")
+
+
+def test_a_task_that_no_machine_can_run_is_refused(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
+    nodes = [{"Alive": True, "Resources": {"CPU": 2.0}}, {"Alive": False, "Resources": {"CPU": 8.0}}]
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    fits, does_not = (grid.Task((f"train@d-0-{cpus}",), cpus, 0, 1) for cpus in (2, 4))
+    grid.fit([fits], lasting=True)
+    with pytest.raises(InputError, match=r"cluster\.stages\.train: 4 processors and 0 GPUs.*ask for less"):
+        grid.fit([fits, does_not], lasting=True)
+    assert not capsys.readouterr().out
+    grid.fit([does_not], lasting=False)
+    assert "its tasks wait for one that has" in capsys.readouterr().out
+
+
+def test_links_to_other_places_are_brought_as_links(tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        link = tarfile.TarInfo("data/given/own/ce.npz")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "elsewhere.npz")
+        archive.addfile(link)
+    grid.unpack(buffer.getvalue(), tmp_path / "clone")
+    assert (tmp_path / "clone/data/given/own/ce.npz").readlink() == tmp_path / "elsewhere.npz"
+
+
+def test_what_killed_workers_left_is_removed_on_their_machine_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename="n1.cluster.local"))
+    gone = 2**22 + 1  # above the largest process number
+    names = [f"train@d-0-a.n1.cluster.local.{process}" for process in (gone, os.getpid())]
+    names.append(f"train@d-0-a.n2.cluster.local.{gone}")
+    for name in names:
+        (tmp_path / name).mkdir()
+    grid.sweep(tmp_path)
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(names[1:])
+
+
+def test_a_disk_without_locks_is_not_told_as_a_second_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    with grid.alone(), pytest.raises(InputError, match="another one runs in this clone"), grid.alone():
+        pass
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with pytest.raises(OSError, match="No locks available"), grid.alone():
+        pass
+
+
+def test_results_that_are_older_than_those_here_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    calls: list[tuple[str, ...]] = []
+
+    def dvc(*arguments: str) -> str:
+        calls.append(arguments)
+        return ""
+
+    monkeypatch.setattr(grid, "dvc", dvc)
+    grid.write_lock(grid.LOCK, {"train@a": {"cmd": "newer"}, "train@b": {"cmd": "old"}})
+    (tmp_path / ".grid/entries").mkdir(parents=True)
+    (tmp_path / ".grid/entries/one.json").write_text(
+        '{"train@a": {"cmd": "older"}, "train@b": {"cmd": "new"}}'
+    )
+    grid.take_in(through_remote=False, wanted={"train@b"})
+    assert grid.lock_entries(grid.LOCK) == {"train@a": {"cmd": "newer"}, "train@b": {"cmd": "new"}}
+    assert calls == [("checkout", "--force", "--allow-missing", "train")]
+    assert not list((tmp_path / ".grid/entries").iterdir())

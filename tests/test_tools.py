@@ -71,6 +71,20 @@ def test_entries_of_the_run_cache_at_which_dvc_would_end_are_removed(
     assert mend(capsys) == ""
 
 
+@pytest.mark.parametrize("content", [b"", b'{"read": {', b"\xff"])
+def test_a_note_of_readers_that_was_cut_off_is_removed(
+    lock: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    users = lock.parent / ".dvc/tmp/rwlock"
+    users.parent.mkdir(parents=True)
+    users.write_bytes(b'{"read": {}, "write": {}}')
+    assert mend(capsys) == ""
+    assert users.exists()
+    users.write_bytes(content)
+    assert mend(capsys) == ".dvc/tmp/rwlock is damaged: removed\n"
+    assert not users.exists()
+
+
 def test_damaged_lists_of_folders_are_removed(lock: Path, capsys: pytest.CaptureFixture[str]) -> None:
     content = b'[{"md5": "60cd52582985b501b4c4afb8442dcf37", "relpath": "last.safetensors"}]'
     name = hashlib.md5(content, usedforsecurity=False).hexdigest()

@@ -20,6 +20,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -100,6 +101,12 @@ def ancestors(before: Mapping[str, Sequence[str]], names: Iterable[str]) -> set[
     return found
 
 
+def ancestors_in(order: Sequence[str], before: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    """Return all that a stage needs, in this order: what trains side by side looks at all of it."""
+    found = ancestors(before, [name])
+    return [one for one in order if one in found and one != name]
+
+
 def topological(before: Mapping[str, Sequence[str]]) -> list[str]:
     """Return the stages, each after those that it needs, and else in the order that they have."""
     done: dict[str, None] = {}
@@ -113,6 +120,15 @@ def topological(before: Mapping[str, Sequence[str]]) -> list[str]:
     for name in before:
         add(name)
     return list(done)
+
+
+def outdated(before: Mapping[str, Sequence[str]], changed: Iterable[str]) -> set[str]:
+    """Return these stages and all that need one of them."""
+    stale = set(changed)
+    for name in topological(before):
+        if stale.intersection(before[name]):
+            stale.add(name)
+    return stale
 
 
 def planned(
@@ -145,10 +161,7 @@ def planned(
     where it trains on a GPU, which its heads would only keep busy.
     """
     order = topological(before)
-    stale = set(changed)
-    for name in order:
-        if stale.intersection(before[name]):
-            stale.add(name)
+    stale = outdated(before, changed)
     costly = {name for name in stale if name.partition("@")[0] in resources}
     # What each needs of the costly ones, without those that another one needs.
     every: dict[str, set[str]] = {}
@@ -203,7 +216,14 @@ def planned(
                     if first[one] != head
                 )
             ),
-            needs=tuple(dict.fromkeys(one for name in names for one in before[name] if one not in names)),
+            needs=tuple(
+                dict.fromkeys(
+                    one
+                    for name in names
+                    for one in (before[name] if name not in together else ancestors_in(order, before, name))
+                    if one not in names
+                )
+            ),
             side_by_side=tuple(name for name in names if name in together),
         )
     return list(tasks.values())
@@ -266,6 +286,7 @@ def work(files: bytes, setting: Setting, task: Task, board: Any, *after: Outcome
     start = time.monotonic()
     board.started.remote(task.name)
     scratch = Path(setting.scratch or Path(tempfile.gettempdir()) / f"eos-grid-{os.getuid()}-{setting.key}")
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)  # a remote's keys will be in it
     clones, logs = scratch / "clones", Path(setting.logs or scratch / "logs")
     for folder in (clones, logs):
         folder.mkdir(parents=True, exist_ok=True)
@@ -300,8 +321,8 @@ def work(files: bytes, setting: Setting, task: Task, board: Any, *after: Outcome
 def sweep(clones: Path) -> None:
     """Remove what workers of this machine left that were killed."""
     for left in clones.iterdir():
-        _, node, process = left.name.rsplit(".", 2)
-        if node == os.uname().nodename and not Path(f"/proc/{process}").exists():
+        task, _, process = left.name.rpartition(".")
+        if task.endswith(f".{os.uname().nodename}") and not Path(f"/proc/{process}").exists():
             shutil.rmtree(left, ignore_errors=True)
 
 
@@ -309,7 +330,7 @@ def unpack(files: bytes, clone: Path) -> None:
     """Make the folder in which a task runs."""
     shutil.rmtree(clone, ignore_errors=True)
     with tarfile.open(fileobj=io.BytesIO(files)) as archive:
-        archive.extractall(clone, filter="data")
+        archive.extractall(clone, filter="tar")  # which lets links to other places be
 
 
 def configure(path: Path, setting: Setting, scratch: Path) -> None:
@@ -320,7 +341,9 @@ def configure(path: Path, setting: Setting, scratch: Path) -> None:
         "dir": setting.cache or str(scratch / "cache"),
         "type": '"reflink,hardlink,symlink,copy"',
     }
-    for section, values in (("core", {"no_scm": "true", "analytics": "false"}), ("cache", cache)):
+    site = str(path.parent / "tmp" / "site")  # of the machine's own, DVC would keep a folder per task
+    core = {"no_scm": "true", "analytics": "false", "site_cache_dir": site}
+    for section, values in (("core", core), ("cache", cache)):
         if not config.has_section(section):
             config.add_section(section)
         for key, value in values.items():
@@ -394,6 +417,8 @@ def called(command: Sequence[str], clone: Path, log: Any) -> bool:
                     if os.getppid() != node:  # Ray's own process of this machine is gone: others take over
                         os._exit(1)
         finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
             guard.kill()
             guard.wait()
 
@@ -497,7 +522,7 @@ def alone() -> Iterator[None]:
     with (PLACE / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        except BlockingIOError as error:
             raise InputError(f"{PLACE}: another one runs in this clone; wait for it, or stop it") from error
         yield
 
@@ -510,6 +535,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = options().parse_args(arguments)
     if chosen.jobs is not None and chosen.jobs < 1:
         raise InputError(f"--jobs {chosen.jobs}: must be 1 or more")
+    if chosen.jobs is not None and chosen.address:
+        raise InputError(f"--jobs {chosen.jobs}: is for this machine alone; leave it out, or --address")
     parameters = load(PARAMETERS)
     before = graph()
     known = yaml.load(Path("dvc.yaml").read_bytes(), Loader=yaml.CSafeLoader)["stages"]
@@ -577,16 +604,18 @@ def run(
     gpu = {name: machine(parameters, name)["device"] != "cpu" for name in parameters.datasets}
     known = list(lock_entries(LOCK))
     config = remote_config() if chosen.remote else local_config()
+    start_ray(chosen)
+    if not has_gpu():
+        gpu = dict.fromkeys(gpu, False)
     if not chosen.dry_run:
-        start_ray(chosen)
-        if not has_gpu():
-            gpu = dict.fromkeys(gpu, False)
         if (first := as_entries(roots(before, resources), all_of)) and not repro(*first):
             return 1
-        take_in(through_remote=chosen.remote)  # what one before this had done when it was killed
+        # What one before this had done when it was killed, unless something newer is there.
+        take_in(through_remote=chosen.remote, wanted=set(json.loads(dvc("status", "--json"))))
     # Only now: that a stage before is out of date does not mean that its result is another one.
     changed = set(json.loads(dvc("status", "--json"))) & set(before)
-    groups = grouped(parameters, topological(before), gpu)
+    stale = outdated(before, changed)
+    groups = grouped(parameters, [name for name in topological(before) if name in stale], gpu)
     tasks = planned(before, changed, resources, gpu=gpu, groups=groups)
     if chosen.dry_run:
         for task in tasks:
@@ -595,6 +624,7 @@ def run(
     costly = {name for task in tasks for name in task.stages}
     if chosen.remote and (given := sorted({name for task in tasks for name in task.needs} - costly)):
         dvc("push", *as_entries(given, all_of))
+    fit(tasks, lasting=not chosen.address)
     planned_at = time.monotonic()
     outcomes = sent(tasks, chosen, config)
     note(planned_at - start, time.monotonic() - planned_at, outcomes)
@@ -620,8 +650,8 @@ def note(planned: float, ran: float, outcomes: Sequence[Outcome]) -> None:
     (PLACE / "seconds.json").write_text(json.dumps(content))
 
 
-def take_in(*, through_remote: bool) -> None:
-    """Put the results of tasks into dvc.lock and the working tree, all at once.
+def take_in(*, through_remote: bool, wanted: set[str] | None = None) -> None:
+    """Put the results of tasks, of all or of the wanted stages, into dvc.lock and the working tree at once.
 
     DVC writes the whole file for every stage that it takes from its run cache: for a grid of 2,000 cells that
     would last hours.
@@ -630,39 +660,18 @@ def take_in(*, through_remote: bool) -> None:
     found: dict[str, Any] = {}
     for path in kept:
         found |= json.loads(path.read_text())
-    if left := kept and set(found) - set(graph()):  # of parameters that are no longer so
-        found = {name: entry for name, entry in found.items() if name not in left}
+    if kept:
+        known = set(graph()) if wanted is None else wanted  # not those of parameters that are no longer so
+        found = {name: entry for name, entry in found.items() if name in known}
     if found:
         write_lock(LOCK, lock_entries(LOCK) | found)
-        if through_remote:
-            fetch(found)
         # By whole entries, see `as_entries`: of a stage that failed there may be nothing in the cache.
         kinds = dict.fromkeys(name.partition("@")[0] for name in found)
+        if through_remote:
+            dvc("fetch", *kinds)
         dvc("checkout", "--force", "--allow-missing", *kinds)
     for path in kept:
         path.unlink()
-
-
-def fetch(found: Mapping[str, Any]) -> None:
-    """Bring the results of these stages from the remote into the cache.
-
-    In a folder that knows of no others: DVC parses dvc.lock anew for every stage that it is given.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder, "clone")
-        unpack(packed(), clone)
-        cache = dvc("cache", "dir").strip()
-        setting = Setting(
-            key="", config=remote_config(), cache=cache, checkpoints=None, logs=None, scratch=None
-        )
-        configure(clone / ".dvc" / "config.local", setting, Path(folder))
-        narrow(clone / "dvc.yaml", list(found))
-        write_lock(clone / LOCK, found)
-        done = subprocess.run(
-            [sys.executable, "-m", "dvc", "fetch"], cwd=clone, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise InputError(f"dvc fetch: {done.stderr.strip()}; {AGAIN}")
 
 
 def arrange(order: Sequence[str]) -> None:
@@ -683,11 +692,19 @@ def start_ray(chosen: argparse.Namespace) -> None:
         raise InputError('ray is not installed; `pip install --editable ".[cluster]"`') from error
     if chosen.address and chosen.address != "auto":
         answers(chosen.address)
-    local = {"num_cpus": chosen.jobs, "include_dashboard": False, "object_store_memory": 256 * 2**20}
+    os.environ.setdefault("RAY_task_oom_retries", "3")  # without an end by default
+    local = {
+        "address": "local",  # also where a cluster runs on this machine
+        "num_cpus": chosen.jobs,
+        "include_dashboard": False,
+        "object_store_memory": 256 * 2**20,
+    }
     given = {"address": chosen.address} if chosen.address else local
     try:
         ray.init(log_to_driver=False, logging_level=logging.ERROR, **given)
     except (ConnectionError, ValueError, RuntimeError) as error:
+        if not chosen.address:
+            raise InputError(f"Ray does not start: {error}") from error
         raise InputError(f"--address {chosen.address}: {error}; `ray status` tells of the cluster") from error
 
 
@@ -700,6 +717,24 @@ def answers(address: str) -> None:
         raise InputError(
             f"--address {address}: {error}; give HOST:PORT of a running cluster, or `auto`"
         ) from error
+
+
+def fit(tasks: Sequence[Task], *, lasting: bool) -> None:
+    """Refuse a task that no machine can run, for which Ray waits for ever; tell of it where more may join."""
+    import ray
+
+    machines = [one["Resources"] for one in ray.nodes() if one["Alive"]]
+    for task in tasks:
+        if any(one.get("CPU", 0) >= task.cpus and one.get("GPU", 0) >= task.gpus for one in machines):
+            continue
+        told = (
+            f"{PARAMETERS}: cluster.stages.{task.stages[0].partition('@')[0]}: {task.cpus:g} processors and "
+            f"{task.gpus:g} GPUs, and no machine has so many (or --jobs lets it use so many)"
+        )
+        if lasting:
+            raise InputError(f"{told}; ask for less")
+        print(f"{told}; its tasks wait for one that has", flush=True)
+        return
 
 
 def has_gpu() -> bool:
@@ -736,21 +771,26 @@ def sent(tasks: Sequence[Task], chosen: argparse.Namespace, config: str) -> list
             files, setting, task, board, *(references[name] for name in task.after)
         )
     outcomes: list[Outcome] = []
+    by_name = {task.name: task for task in tasks}
     names = {reference: name for name, reference in references.items()}
+    place = {reference: number for number, reference in enumerate(names)}
     told = 0.0
     while names:
-        ready, _ = ray.wait(list(names), timeout=1.0)
-        for reference in ready:
+        ready, _ = ray.wait(list(names), num_returns=len(names), timeout=1.0)
+        for reference in sorted(ready, key=place.__getitem__):  # a task before those that it would have fed
             name = names.pop(reference)
             try:
                 outcome = ray.get(reference)
             except ray.exceptions.RayError as error:
-                why = str(error).strip().splitlines()
-                outcome = Outcome(name, "failed", 0.0, "\n".join(why[-SHOWN:]) + "\n")
+                # Ray hands the error of a task that was lost on to those after it.
+                lost = {one.name for one in outcomes if one.state != "done"}
+                lacking = [one for one in by_name[name].after if one in lost]
+                why = [f"{lacking[0]} was not made"] if lacking else str(error).strip().splitlines()[-SHOWN:]
+                outcome = Outcome(name, "skipped" if lacking else "failed", 0.0, "\n".join(why) + "\n")
             outcomes.append(outcome)
             if outcome.state != "done":
                 print(f"{name}: {outcome.state}", flush=True)
-            keep(outcome, next(task for task in tasks if task.name == name))
+            keep(outcome, by_name[name])
         now = time.monotonic()
         if not names or now - told > TELL:
             told = now

@@ -9,11 +9,15 @@ committed.
 A disk may damage entries of the run cache. DVC drops most of these by itself; at the others it ends, at every
 run, with `'outs'` or `unable to read`, and at a folder without an entry, with `join() argument must be str`.
 They are removed, and their stages run again. So are damaged lists of a folder's files: DVC ends with
-`'relpath'` at one, or leaves out a file, where it has to bring the folder back.
+`'relpath'` at one, or leaves out a file, where it has to bring the folder back. And so is the file in which
+DVC notes who reads and writes what, where DVC was stopped while it wrote that: it ends with `Unable to read
+RWLock-file`.
 """
 
 import hashlib
+import json
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +25,17 @@ import yaml
 
 LOCK, PIPELINE = Path("dvc.lock"), Path("dvc.yaml")
 # Where `dvc config cache.dir` says nothing else.
+USERS = Path(".dvc/tmp/rwlock")
 RUNS, OBJECTS = Path(".dvc/cache/runs"), Path(".dvc/cache/files/md5")
 
 
 def main() -> None:
     """Mend what needs it, and say so."""
+    if cut_off(USERS):
+        time.sleep(0.5)  # another DVC may be writing it
+        if cut_off(USERS):
+            USERS.unlink()
+            print(f"{USERS} is damaged: removed", flush=True)
     for path in unreadable(RUNS):
         path.unlink()
         print(f"{path} is damaged: removed, its stage runs again", flush=True)
@@ -44,6 +54,17 @@ def main() -> None:
         temporary.write_bytes(show.stdout)
         temporary.replace(LOCK)
         print(f"{LOCK} {reason}: the committed one was taken", flush=True)
+
+
+def cut_off(path: Path) -> bool:
+    """Say whether a file is there and is no whole JSON."""
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def unreadable(runs: Path) -> list[Path]:

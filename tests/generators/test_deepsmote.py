@@ -182,6 +182,34 @@ def test_samples_are_between_a_code_and_a_near_one(monkeypatch: pytest.MonkeyPat
     assert len(taken) >= 6
 
 
+def test_the_penalty_is_of_any_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = model_of((40, 20, 10), batch_size=4)
+    seen: list[int] = []
+    penalty = model.penalty
+
+    def recorded(members: Tensor) -> Tensor:
+        seen.append(len(members))
+        return penalty(members)
+
+    monkeypatch.setattr(model, "penalty", recorded)
+    for _ in range(4):
+        model.advance()
+    drawn = [seen.count(size) for size in (40, 20, 10)]
+    assert sum(drawn) == len(seen) >= 64
+    assert min(drawn) > len(seen) / 6  # a third each; by their sizes the last would have a seventh
+
+
+def test_its_layers_are_those_of_the_port() -> None:
+    model = model_of((4, 2))
+    kinds = [type(layer).__name__ for layer in model.encoder.modules() if not list(layer.children())]
+    assert kinds == ["Conv2d", "LeakyReLU", *["Conv2d", "BatchNorm2d", "LeakyReLU"] * 3, "Flatten", "Linear"]
+    slopes = {one.negative_slope for one in model.encoder.modules() if isinstance(one, torch.nn.LeakyReLU)}
+    assert slopes == {0.2}
+    kinds = [type(layer).__name__ for layer in model.decoder.modules() if not list(layer.children())]
+    assert kinds[-1] == "Tanh"
+    assert kinds.count("BatchNorm2d") == 2
+
+
 def test_a_single_image_is_decoded_as_it_is() -> None:
     images, labels = bars((6, 1))
     made = run(images, labels, epochs=1)

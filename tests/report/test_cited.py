@@ -5,6 +5,7 @@ import pytest
 
 from eos.registry import CLASSIFIERS, GENERATORS, HEADS
 from eos.report.cited import cited, markdown_cited, published_elsewhere
+from eos.report.wording import PIXEL, space_of
 from tests.report.table_frames import balanced_frame, score_frame
 
 CELLS = {
@@ -75,6 +76,7 @@ def test_the_page_has_a_block_per_dataset_with_what_is_higher() -> None:
         first.split()
     )
     assert "Higher than EOS (K = 10) (.6205): 2 of 5: LDAM; LDAM + EOS (K = 10)." in " ".join(first.split())
+    assert "Published: on CIFAR-10 at 100:1." in " ".join(first.split())
     assert "Not run: GAMO (CE)." in second
     assert max(map(len, page.splitlines())) <= 100
 
@@ -90,6 +92,11 @@ def test_what_was_published_elsewhere_is_consistent() -> None:
     assert rows[["BAC", "reference"]].gt(0.3).all(axis=None)
     assert rows[["BAC", "reference"]].lt(1).all(axis=None)
     assert (rows["BAC"] > rows["reference"]).all()
+    # As a digest: a slip in one digit changes it.
+    assert (round(rows["BAC"].sum(), 4), round(rows["reference"].sum(), 4)) == (21.4752, 20.2455)
+    spaces = [PIXEL if name == "deepsmote" else space_of(name) for name in rows["method"]]
+    assert rows["space"].tolist() == spaces
+    assert set(rows.loc[rows["space"] != "none", "network"]) == {"ce"}
     assert (rows.groupby(["as", "source"])["reference"].nunique() == 1).all()
     assert set(rows["method"]) <= {*HEADS, *CLASSIFIERS, *GENERATORS, "deepsmote"}
     # The larger the imbalance, the lower each method on the same images.

@@ -117,6 +117,12 @@ def test_the_second_stage_begins_with_what_the_first_has_learned() -> None:
     same(backbone.reach.cpu(), np.float32(settings["reach"] * typical), rtol=1e-4)
     assert backbone.length.item() == settings["length"]
     assert backbone.largest_reach.item() == settings["largest_reach"]
+    # Momentum is that of one step: the gradient, and what the weight decays by.
+    weight = backbone.trunk.layer3[-1].conv2.weight
+    momentum = training.step.optimizer.state[weight]["momentum_buffer"]
+    before = state["backbone.trunk.layer3.0.conv2.weight"].to(weight.device)
+    decay = training.config.weight_decay
+    same(momentum.cpu(), (weight.grad + decay * before).cpu(), rtol=1e-4, atol=1e-7)
     # One step at a low rate, with a low weight, from the means.
     same(backbone.memory.detach().cpu(), means, rtol=1e-2, atol=1e-3)
 

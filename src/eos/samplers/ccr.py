@@ -218,7 +218,7 @@ class CCR(FloatingRows, BaseOverSampler):
             else:
                 foreign = np.flatnonzero(y != label)
             source = rows if successive else given
-            own = np.flatnonzero(y == label)
+            own = np.flatnonzero((y == label) & (kept[: len(y)] if successive else True))
             spheres = self._spheres(label, source[own], source[foreign])
             if spheres is None:
                 made = source[own[random_state.randint(len(own), size=filled[label])]]
@@ -259,6 +259,10 @@ class CCR(FloatingRows, BaseOverSampler):
         unit = 1.0
         if self.units == "data":
             least = np.where(distances > 0, distances, np.inf).min(axis=1)
+            equal = ~np.isfinite(least)  # to all those near it
+            if equal.any() and near.shape[1] < len(foreign):
+                _, every = _nearest(members[equal], foreign, len(foreign), self.p)
+                least[equal] = np.where(every > 0, every, np.inf).min(axis=1)
             least = least[np.isfinite(least)]
             if not len(least):
                 return None
