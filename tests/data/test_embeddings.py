@@ -471,6 +471,20 @@ def test_one_clear_error_about_a_table(changes: dict[str, Any], expected: str, t
     assert expected in str(caught.value)
 
 
+def test_damage_that_ends_polars_is_an_error_like_any_other(tmp_path: Path) -> None:
+    """A page that tells of -5 values: polars would reserve memory for them, and abort."""
+    path = tmp_path / "a.parquet"
+    polars.DataFrame(TABLE).write_parquet(path, compression="uncompressed", statistics=False)
+    sound = path.read_bytes()
+    told = b",\x15\x08"  # in the header of a page: the number of its values, 4
+    assert told in sound
+    path.write_bytes(sound.replace(told, b",\x15\x09"))
+    with pytest.raises(
+        InputError, match=r"a\.parquet: damaged or not Parquet \(polars ends .*write it again"
+    ):
+        read(path)
+
+
 @pytest.mark.parametrize(
     "labels",
     [

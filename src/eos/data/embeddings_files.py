@@ -7,6 +7,8 @@ compared with the file's own size before there is room made for the array.
 import json
 import math
 import os
+import subprocess
+import sys
 import warnings
 import zipfile
 from abc import ABC, abstractmethod
@@ -367,6 +369,31 @@ def _parquet() -> Iterator[None]:
 
 
 def _open_parquet(path: Path) -> Stored:
+    """Open a Parquet file that another process could read: at some damage polars ends the process."""
+    search = os.pathsep.join(filter(None, sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", _TRIAL, str(path)],
+        env=os.environ | {"PYTHONPATH": search},
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    if done.returncode not in (0, 1):  # what ends in an exception, does so here, too
+        raise InputError(
+            f"damaged or not Parquet (polars ends with status {done.returncode}); write it again"
+        )
+    return _opened_parquet(path)
+
+
+_TRIAL = """
+import sys, pathlib
+from eos.data.embeddings_files import _opened_parquet
+for group in _opened_parquet(pathlib.Path(sys.argv[1])).groups:
+    for block in group.features.blocks():
+        pass
+"""
+
+
+def _opened_parquet(path: Path) -> Stored:
     import polars
 
     with _parquet():
