@@ -25,14 +25,12 @@ from eos.pipeline import paths
 from eos.pipeline.command import digest
 from eos.registry import AUGMENTATIONS, MIXINGS, Table
 from eos.storage.files import Arrays, naming, write_table
-from eos.storage.layouts import BALANCED, IMAGES, NOTES_BETWEEN, SPLIT, SYNTHETIC, read_stored
+from eos.storage.layouts import BALANCED, IMAGES, LOGGED, NOTES_BETWEEN, SPLIT, SYNTHETIC, read_stored
 from eos.training.augmentation import normalization_of
 from eos.training.checkpoints import FileCheckpoint, fingerprint, library_code
 from eos.training.config import TrainConfig, sees_synthetic
 from eos.training.loop import EpochRecord, Images, Trained, Training, train_together
 from eos.training.recipe import steps_per_epoch, warnings
-
-LOGGED = ("learning_rate", "loss", "train_BAC", "test_BAC", "test_FM", "validation_BAC", "validation_FM")
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,18 @@ from eos.metrics.gap import net_gap
 from eos.metrics.scores import balanced_accuracy, confusion, recalls, score, weight_norms
 from eos.pipeline import paths
 from eos.pipeline.classes import class_counts, class_names
-from eos.storage.files import REMAKE, Arrays, read_json
-from eos.storage.layouts import COLUMNS, EMBEDDINGS, GAP, HEAD, OVERSAMPLED, SCORES, read_stored
+from eos.storage.files import REMAKE, Arrays, read_json, require_file
+from eos.storage.layouts import (
+    COLUMNS,
+    EMBEDDINGS,
+    GAP,
+    HEAD,
+    HISTORIES,
+    LOGGED,
+    OVERSAMPLED,
+    SCORES,
+    read_stored,
+)
 
 # Of the network's own classifier on embeddings that were made elsewhere.
 GIVEN, ABSENT = "the classifier that came with the embeddings", "the file of the embeddings has no classifier"
@@ -112,6 +122,30 @@ def score_heads(
         kind: pd.concat(parts) if parts else pd.DataFrame(columns=COLUMNS[kind])
         for kind, parts in filled.items()
     }, stored
+
+
+def training_histories(parameters: Parameters, dataset: str, cut: int) -> pd.DataFrame:
+    """Return the epochs of the trainings of a dataset's networks: see `eos.storage.layouts.HISTORIES`.
+
+    A score that was not taken after an epoch is missing.
+
+    Raises
+    ------
+    InputError
+        If a network has no history.
+    """
+    tables = []
+    for network in networks_of(parameters, dataset):
+        folder = paths.network_folder(dataset, cut, network) / "history" / "plots" / "metrics"
+        require_file(folder / "loss.tsv")  # written after every epoch, as no other needs to be
+        columns = [
+            pd.read_csv(path, sep="\t", index_col="step")[name]
+            for name in LOGGED
+            if (path := folder / f"{name}.tsv").is_file()
+        ]
+        cell = {"dataset": dataset, "cut": cut, "network": network}
+        tables.append(pd.concat(columns, axis=1).rename_axis("epoch").reset_index().assign(**cell))
+    return pd.concat(tables).reindex(columns=HISTORIES)
 
 
 def _read_head(

@@ -84,6 +84,9 @@ COLUMNS = {
     "chosen": [*CELL, "parameter", "value", "rule"],
     "notes": [*CELL, "note"],
 }
+# The epochs of a network's training, as the training logs them.
+LOGGED = ["learning_rate", "loss", "train_BAC", "test_BAC", "test_FM", "validation_BAC", "validation_FM"]
+HISTORIES = [*CELL[:3], "epoch", *LOGGED]
 # Between several notes in one field.
 NOTES_BETWEEN = " | "
 TEXT = {
