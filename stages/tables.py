@@ -15,7 +15,7 @@ def main() -> None:
     from eos.pipeline.paths import METRICS
     from eos.pipeline.results import read_balanced, read_results
     from eos.report.cited import cited, markdown_cited
-    from eos.report.claims import claims, claims_summary, markdown_claims
+    from eos.report.claims import claims, claims_held, markdown_claims
     from eos.report.markdown import markdown1, markdown2, markdown3, markdown4, markdown5
     from eos.report.methods import methods_table
     from eos.report.methods_page import methods_page
@@ -80,7 +80,7 @@ def main() -> None:
     held = claims(scores, balanced, gaps, classes)
     write_table(folder / "claims.csv", held)
     write_text(folder / "claims.md", markdown_claims(held))
-    write_json(METRICS / "summary.json", summary(scores, classes) | claims_summary(held))
+    write_json(METRICS / "summary.json", summary(scores, classes, claims_held(held)))
 
 
 if __name__ == "__main__":

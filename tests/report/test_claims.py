@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from eos.errors import InputError
-from eos.report.claims import CLAIMS, claims, claims_summary, markdown_claims
+from eos.report.claims import CLAIMS, claims, claims_held, markdown_claims
 from tests.report.table_frames import CLASSES, GAPS, balanced_frame, lines_of, score_frame
 
 NO_GAPS, NO_CLASSES = pd.DataFrame(columns=GAPS), pd.DataFrame(columns=CLASSES)
@@ -210,12 +210,7 @@ def test_cells_come_by_dataset_then_claim() -> None:
         ["digits", "larger_k"],
         ["digits", "false_positive_gap"],
     ]
-    assert claims_summary(frame) == {
-        "svhn_claims_held": 2,
-        "svhn_claims": 2,
-        "digits_claims_held": 3,
-        "digits_claims": 3,
-    }
+    assert claims_held(frame) == {"svhn": 2, "digits": 3}
 
 
 def test_mixed_selection_rules_are_refused() -> None:
@@ -286,7 +281,7 @@ def test_nothing_run_is_said() -> None:
     empty = of_scores([])
     assert empty.empty
     assert "No cell was run." in markdown_claims(empty)
-    assert claims_summary(empty) == {}
+    assert claims_held(empty) == {}
 
 
 def test_the_page_fits_a_terminal() -> None:

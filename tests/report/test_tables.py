@@ -101,15 +101,17 @@ def test_summary_averages_over_networks_cuts_seeds_and_classes() -> None:
     )
     numbers = summary(scores, classes)
     assert numbers == {
-        "digits_BAC_own": pytest.approx(0.65),
-        "digits_BAC_eos": pytest.approx((0.85 + 0.75) / 2),
-        "digits_gap_own": pytest.approx((2.0 + 5.0) / 2),
-        "digits_gap_eos": pytest.approx((0.5 + 1.5) / 2),
-        "digits_cells": 5,
+        "digits": {
+            "own": pytest.approx(0.65),
+            "eos": pytest.approx((0.85 + 0.75) / 2),
+            "gap_own": pytest.approx((2.0 + 5.0) / 2),
+            "gap_eos": pytest.approx((0.5 + 1.5) / 2),
+        }
     }
-    assert list(numbers)[-1] == "digits_cells"
     before = score_frame([(0, "ce", "own", 0, 0.5)], dataset="svhn")  # data sets stay in their order
-    assert list(summary(pd.concat([before, scores]), classes)) == ["svhn_BAC_own", "svhn_cells", *numbers]
+    both = summary(pd.concat([before, scores]), classes, {"digits": 3})
+    assert both["digits"].pop("claims") == 3
+    assert list(both.items()) == [("svhn", {"own": 0.5}), *numbers.items()]
 
 
 def test_table1_has_pixels_then_remix_then_heads() -> None:

@@ -34,7 +34,7 @@ Cell = tuple[str, str, str]
 CELL = ["network", "space", "method"]
 
 _SUMMARY = ["status", "selection", "n", "cuts", "seeds", "BAC", "BAC_sd", "GM", "GM_sd", "FM", "FM_sd"]
-_HEADLINE_HEADS = ("own", "none", "smote", "eos")
+_HEADLINE_HEADS = ("own", "smote", "eos")
 
 
 def table1(
@@ -135,14 +135,17 @@ def with_cells(table: pd.DataFrame) -> pd.DataFrame:
     return table.assign(space=table["head"].map(space_of), method=table["head"]) if "head" in table else table
 
 
-def summary(scores: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float]:
-    """Return a few flat headline numbers per dataset, for comparing runs.
+def summary(
+    scores: pd.DataFrame, classes: pd.DataFrame, held: Mapping[str, int] | None = None
+) -> dict[str, dict[str, float]]:
+    """Return a few headline numbers by dataset, for comparing runs.
 
-    `{dataset}_BAC_{own,none,smote,eos}` (fraction of 1) and `{dataset}_gap_{own,eos}` (embedding units, mean
-    over the classes) are means over networks, cuts and seeds, each network weighing the same. They are taken
-    over those networks that have all of these heads (all that were scored on the dataset at all), so that
-    they can be compared with each other. `{dataset}_cells` counts the scored cells of cut, network and head.
-    A number that was not measured is left out.
+    They are own, smote and eos, balanced accuracies of these heads, fractions of 1; gap_own and gap_eos,
+    generalization gaps in units of the embedding, means over the classes; and claims, what `held` has. The
+    others are means over networks, cuts and seeds, each network weighing the same. They are taken over those
+    networks that have all of these heads (all that were scored on the dataset at all), so that they can be
+    compared with each other. A number that was not measured is left out. Names are short, because `dvc exp
+    show` has a column for each.
 
     Parameters
     ----------
@@ -150,19 +153,23 @@ def summary(scores: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float]:
         Observations.
     classes
         Columns dataset, cut, network, head, class, gap.
+    held
+        By dataset, how many of the paper's claims hold.
     """
-    numbers: dict[str, float] = {}
+    numbers: dict[str, dict[str, float]] = {}
     for dataset, scored in scores.groupby("dataset", sort=False):
         measured = classes[classes["dataset"] == dataset]
         having = [set(rows["network"]) for head, rows in scored.groupby("head") if head in _HEADLINE_HEADS]
         networks = set.intersection(*having) if having else set()
+        found = numbers[str(dataset)] = {}
         for value, frame, heads in (("BAC", scored, _HEADLINE_HEADS), ("gap", measured, ("own", "eos"))):
             for head in heads:
                 cells = frame[(frame["head"] == head) & frame["network"].isin(networks)]
                 means = cells.groupby("network")[value].mean()
                 if means.notna().any():
-                    numbers[f"{dataset}_{value}_{head}"] = round(float(means.mean()), 6)
-        numbers[f"{dataset}_cells"] = len(scored.drop_duplicates(["cut", "network", "head"]))
+                    found[head if value == "BAC" else f"gap_{head}"] = round(float(means.mean()), 6)
+        if held and dataset in held:
+            found["claims"] = held[str(dataset)]
     return numbers
 
 
