@@ -6,7 +6,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 CLUSTER := $(VENV)/.cluster
 
-.PHONY: repro test test-quick check unit torture bench bench-quick format clean help
+.PHONY: repro test test-quick check unit docs torture bench bench-quick format clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,10 @@ test-quick: $(INSTALLED) ## the same without the slow tests, about a minute
 
 unit: $(CLUSTER)
 	pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+
+docs: $(INSTALLED) ## build the site of the documentation into build/site; a warning is an error
+	sphinx-build --quiet --fail-on-warning --keep-going -c docs -d build/doctrees . build/site
+	@echo "build/site/index.html"
 
 torture: $(INSTALLED) ## attack it with signals, damage, full disks and bad input, an hour on two cores
 	python -m tools.torture

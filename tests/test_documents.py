@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import eos
 from eos.pipeline.processor import why_not_portable
 from eos.registry import display_name
 from tests.helpers import ROOT
@@ -18,8 +19,8 @@ def name_of(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
-def readme_table(table: pd.DataFrame) -> list[str]:
-    """Return Table II in short, as the README has to have it: balanced accuracies, losses against heads."""
+def table_in_short(table: pd.DataFrame) -> list[str]:
+    """Return Table II in short: balanced accuracies, losses against heads."""
     heads = table["head"].unique()
     lines = [
         "| Loss | " + " | ".join(display_name(head) for head in heads) + " |",
@@ -32,9 +33,44 @@ def readme_table(table: pd.DataFrame) -> list[str]:
 
 
 @pytest.mark.skipif(why_not_portable() is not None, reason=f"{why_not_portable()}: other last digits")
-def test_the_readme_shows_the_committed_results() -> None:
+def test_the_page_of_results_shows_the_committed_ones() -> None:
     for dataset, table in pd.read_csv(ROOT / "metrics/tables/table2.csv").groupby("dataset"):
-        assert "\n".join(readme_table(table)) in (ROOT / "README.md").read_text(), dataset
+        assert "\n".join(table_in_short(table)) in (ROOT / "docs/verdict.md").read_text(), dataset
+
+
+# The rows of the README's verdict, by a part of their names.
+VERDICT = {
+    "own classifier": "own",
+    "SMOTE": "smote",
+    "the paper's EOS, K = 10": "eos",
+    "the paper's EOS, K = 300": "eos_k300",
+    "nearest class mean": "ncm",
+    "post-hoc logit adjustment": "post_hoc",
+    "logit-adjusted head": "logit_adjusted_head",
+    "logistic regression on SMOTE": "logistic_smote",
+    "EOS with its defaults (`eos_auto`)": "eos_auto",
+    "EOS, tuned on held-out rows (`eos_cv`; on digits, without any, it is `eos_auto`)": "eos_cv",
+}
+
+
+@pytest.mark.skipif(why_not_portable() is not None, reason=f"{why_not_portable()}: other last digits")
+def test_the_verdict_of_the_readme_is_that_of_the_committed_results() -> None:
+    table = pd.read_csv(ROOT / "metrics/tables/methods.csv")
+    means = {
+        dataset: rows.pivot(index="head", columns="network", values="BAC").dropna(axis="columns")
+        for dataset, rows in table.groupby("dataset")
+    }
+    assert means["digits"].shape[1] == 10
+    readme = (ROOT / "README.md").read_text().replace("**", "")
+    for name, head in VERDICT.items():
+        photographs = means["photographs"].loc[head, ["ce", "ldam", "la_mixup"]]
+        values = [means["digits"].loc[head].mean(), *photographs]
+        cells = " | ".join(f"{value:.3f}".lstrip("0") for value in values)
+        assert f"\n| {name} | {cells} |\n" in readme, cells
+    for dataset, claims in pd.read_csv(ROOT / "metrics/tables/claims.csv").groupby("dataset"):
+        if dataset == "photographs":
+            held = f"{claims['holds'].sum()} of {claims['cells'].sum()} claims"
+            assert held in " ".join(readme.replace("[", "").split()), held
 
 
 def test_the_page_on_speed_shows_the_committed_measurements() -> None:
@@ -82,12 +118,18 @@ def test_the_programs_that_pages_name_are_there(page: Path) -> None:
             assert (ROOT / place).exists(), place
 
 
+def test_the_api_page_has_every_public_name() -> None:
+    documented = re.findall(r"^\.\. auto\w+:: eos\.(\w+)$", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    assert sorted(documented) == sorted(eos.__all__)
+
+
 def test_the_extras_are_what_requirements_pin() -> None:
     """Whoever installs an extra gets every library of the pinned set, but those that only some tools want."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     assert set(extras["predict"]) <= set(extras["pipeline"])
-    named = [*project["dependencies"], *extras["pipeline"], *extras["backbones"], *extras["dev"]]
+    named = [name for extra in ("pipeline", "backbones", "docs", "dev") for name in extras[extra]]
+    named += project["dependencies"]
     listed = {re.split(r"[\[<>=]", name)[0].lower() for name in named} - {project["name"]}
     lines = (ROOT / "requirements.txt").read_text().lower().splitlines()
     pinned = {re.split(r"\[|==", line)[0] for line in lines if "==" in line}

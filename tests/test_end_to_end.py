@@ -236,10 +236,10 @@ def test_without_balanced_images_and_without_the_figures_network(clone: Clone) -
     assert clone.stages_run("dvc", "repro") == []
 
 
-def test_the_way_back_that_the_readme_tells(clone: Clone) -> None:
+def test_the_way_back_that_the_pages_tell(clone: Clone) -> None:
     clone.succeed("dvc", "exp", "run", "-S", "heads.eos.step_size=0.5")
     assert clone.succeed("git", "status", "--porcelain") != ""
-    assert WAY_BACK in (ROOT / "README.md").read_text()
+    assert WAY_BACK in (ROOT / "docs/experiments.md").read_text()
     clone.succeed("bash", "-c", WAY_BACK)
     assert clone.succeed("git", "status", "--porcelain") == ""
     assert clone.stages_run("dvc", "repro") == []

@@ -1,7 +1,8 @@
-"""The README and the walks in docs/ work as they stand: their blocks are run in order, in an empty folder.
+"""The README, docs/sampler.md and the walks work as they stand: their blocks run in order, in an empty folder.
 
-In the README that is its Python. In a walk it is its shell commands, too. A text block right after one of
-them is what it prints; decimal numbers may differ in their last digits from machine to machine.
+In the README that is its Python; its commands are those of a walk. In a walk it is its shell commands, too. A
+text block right after one of them is what it prints; decimal numbers may differ in their last digits from machine
+to machine.
 """
 
 import os
@@ -20,7 +21,8 @@ import torch
 from tests.helpers import ROOT
 
 # `pictures.md` needs a clone: tests/test_walk_pictures.py.
-PAGES = [ROOT / "README.md"] + [
+SAMPLER = ROOT / "docs/sampler.md"
+PAGES = [ROOT / "README.md", SAMPLER] + [
     page for page in sorted((ROOT / "docs" / "walks").glob("*.md")) if page.stem != "pictures"
 ]
 DECIMAL = re.compile(r"\d*\.\d+")
@@ -69,11 +71,26 @@ def test_a_page_works_as_it_stands(page: Path, tmp_path: Path, monkeypatch: pyte
             )
 
 
-def test_the_network_of_the_readme_finds_the_rare_classes() -> None:
+def commands(page: Path) -> list[str]:
+    """Return the commands of a page, without their comments; one may go on over several lines."""
+    text = "".join(re.findall(r"^```console\n(.*?)^```$", page.read_text(), flags=re.DOTALL | re.MULTILINE))
+    lines = text.replace("\\\n", " ").splitlines()
+    return [" ".join(line.partition(" # ")[0].split()) for line in lines]
+
+
+def test_every_command_of_the_readme_is_run() -> None:
+    """By continuous integration, or by `test_walk_pictures`."""
+    run_by_ci = [line for line in (ROOT / ".ci/run").read_text().splitlines() if line.startswith("make ")]
+    found = commands(ROOT / "README.md")
+    assert len(found) == 5
+    assert set(found) <= {*run_by_ci, *commands(ROOT / "docs/walks/pictures.md")}
+
+
+def test_the_network_of_the_page_finds_the_rare_classes() -> None:
     names: dict[str, Any] = {}
-    for language, code, _ in blocks(ROOT / "README.md"):
-        if "GridSearchCV(" not in code:
-            run(language, code, "README.md", names)
+    for language, code, _ in blocks(SAMPLER):
+        if "EOSCV(" not in code:
+            run(language, code, SAMPLER.name, names)
     outputs = names["network"](torch.tensor(names["X_test"], dtype=torch.float32))
     found = outputs.argmax(dim=1).numpy() == np.searchsorted(names["data"].classes, names["y_test"])
     for label in names["data"].classes:
