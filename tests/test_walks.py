@@ -1,8 +1,8 @@
-"""The README, docs/sampler.md and the walks work as they stand: their blocks run in order, in an empty folder.
+"""The README, docs/sampler.md and the walks work as they stand: their blocks run in order in an empty folder.
 
 In the README that is its Python; its commands are those of a walk. In a walk it is its shell commands, too. A
-text block right after one of them is what it prints; decimal numbers may differ in their last digits from machine
-to machine.
+text block right after one of them is what it prints; decimal numbers may differ in their last digits from
+machine to machine.
 """
 
 import os
