@@ -16,7 +16,7 @@ project = "EOS"
 copyright = "The EOS contributors"
 
 root_doc = "README"
-include_patterns = ["*.md", "docs/**.md", "metrics/tables/*.md"]
+include_patterns = ["*.md", "docs/**.md", "docs/*.rst", "metrics/tables/*.md"]
 exclude_patterns = [".*", "build", "data", "models", "src", "tests"]  # folders that need no walk
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc", "sphinxcontrib.mermaid"]
 

@@ -120,7 +120,7 @@ def test_the_programs_that_pages_name_are_there(page: Path) -> None:
 
 
 def test_the_api_page_has_every_public_name() -> None:
-    documented = re.findall(r"^\.\. auto\w+:: eos\.(\w+)$", (ROOT / "docs/api.md").read_text(), re.MULTILINE)
+    documented = re.findall(r"^\.\. auto\w+:: eos\.(\w+)$", (ROOT / "docs/api.rst").read_text(), re.MULTILINE)
     assert sorted(documented) == sorted(eos.__all__)
 
 
