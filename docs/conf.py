@@ -22,6 +22,7 @@ extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpyd
 
 myst_fence_as_directive = ["mermaid"]  # as GitHub writes it
 myst_heading_anchors = 3  # GitHub makes them for every heading
+myst_enable_extensions = ["alert"]  # GitHub's > [!WARNING]
 
 autodoc_typehints = "none"  # a docstring says them in words
 autodoc_member_order = "bysource"
