@@ -1,0 +1,325 @@
+"""A chart, how it becomes a file of the repository, and how a part of a page."""
+
+import copy
+import json
+import re
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import vl_convert
+
+from eos.registry import display_name
+from eos.report.charts.looks import MUTED, look_of
+from eos.report.wording import NOT_RUN
+from eos.storage.files import replacing
+
+VEGA_LITE = "6.4"  # vl-convert has several, and would take its newest
+# vl-convert brings the first font and measures text by it. A viewer without it has one of the others; Arial and
+# Helvetica are as wide.
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+# What is drawn in the colour of text, and in that of the ground: a dark page sets these two to others.
+INK, PAPER = {"expr": "ink"}, {"expr": "paper"}
+_TONES = [{"name": "ink", "value": "#000000"}, {"name": "paper", "value": "#ffffff"}]
+_CONFIG = {
+    "aria": False,  # GitHub shows the file as an image
+    "font": FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "domainColor": "#555555",
+        "tickColor": "#555555",
+        "gridColor": "#ececec",
+        "titlePadding": 8,
+    },
+    "axisX": {"grid": False},
+    "legend": {"labelFontSize": 11.5, "labelLimit": 420, "columnPadding": 22, "title": None},
+    "title": {"fontSize": 13, "subtitleFontSize": 11.5, "subtitlePadding": 5},
+}
+_CAPTION = 11.5  # font size
+_BETWEEN = 24  # pixels from a panel to the next
+_FADED = 0.07  # opacity of what was not chosen in the legend
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A figure: its Vega-Lite specification, and the tidy rows that it shows.
+
+    Attributes
+    ----------
+    name
+        figure3, figure4, figure5, figure6, figure7, recall, confusion, settings or methods.
+    title
+        "Figure 3: generalization gap per class".
+    caption
+        What a person reads off it, one or two sentences.
+    spec
+        One panel of it: a layered Vega-Lite view of the data named "rows", with neither values nor titles.
+    rows
+        What all panels show, ready for JSON. A `note` is in the first row of its panel.
+    subtitle
+        What the file says below the title: the data set and its cuts, say.
+    panels
+        The columns of the rows whose values tell one panel from another, in the file: beside one another;
+        on a page: by choice.
+    size
+        Width and height of a panel in the file, pixels.
+    columns
+        How many panels stand side by side in the file.
+    hover
+        Layers that a page has in addition, for the numbers at the pointer.
+    """
+
+    name: str
+    title: str
+    caption: str
+    spec: dict[str, Any]
+    rows: list[dict[str, Any]]
+    subtitle: str = ""
+    panels: tuple[str, ...] = ("network",)
+    size: tuple[int, int] = (272, 200)
+    columns: int = 2
+    hover: tuple[dict[str, Any], ...] = ()
+
+
+def rows_of(data: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as JSON has them: numbers to six decimals, nothing where there is no value."""
+    rows = json.loads(data.to_json(orient="records", double_precision=6))
+    return [{name: value for name, value in row.items() if value is not None} for row in rows]
+
+
+def layered(*layers: Mapping[str, Any], **rest: Any) -> dict[str, Any]:
+    """Return a panel of these layers, and its note, which stands above its right end."""
+    return {"data": {"name": "rows"}, "layer": [*layers, _NOTE], **rest}
+
+
+def said(text: Any, **mark: Any) -> dict[str, Any]:
+    """Return a layer that says a text, or what a column has (`{"field": ...}`)."""
+    return {"mark": {"type": "text", **mark}, "encoding": {"text": text}}
+
+
+_NOTE: dict[str, Any] = {
+    "transform": [{"filter": "isValid(datum.note)"}],
+    "mark": {"type": "text", "align": "right", "baseline": "bottom", "fontSize": 10, "color": MUTED},
+    "encoding": {"x": {"value": "width"}, "y": {"value": -5}, "text": {"field": "note"}},
+}
+
+
+def static(chart: Chart) -> dict[str, Any]:
+    """Return the specification of the file: all panels, with their rows, the titles and the caption."""
+    width, height = chart.size
+    panels = [
+        {**panel, "width": width, "height": height} for panel in _static_panels(chart)
+    ] or [{**_EMPTY, "width": 2 * width, "height": height}]
+    columns = min(chart.columns, len(panels))
+    whole = columns * (width + 100)  # roughly, with axes
+    title = {"text": chart.title, "subtitle": chart.subtitle, "anchor": "start", "frame": "bounds", "offset": 12}
+    caption = {
+        "text": textwrap.wrap(chart.caption, round(whole / _CAPTION * 2.1)),
+        "orient": "bottom",
+        "anchor": "start",
+        "frame": "bounds",
+        "fontSize": _CAPTION,
+        "fontWeight": "normal",
+        "color": "#333333",
+        "offset": 12,
+    }
+    return {
+        "$schema": _SCHEMA,
+        "background": "white",
+        "padding": 8,
+        "config": _CONFIG,
+        "params": _TONES,
+        "datasets": {"rows": chart.rows},
+        "title": caption,
+        "vconcat": [{"title": title, "concat": panels, "columns": columns, "spacing": _BETWEEN}],
+    }
+
+
+def interactive(chart: Chart) -> dict[str, Any]:
+    """Return the specification of a page: one panel, with choices and with the numbers at the pointer.
+
+    Its rows are left out: they are data named "rows", for `datasets` or for the view's `data`. What tells
+    panels apart is chosen by selects, heads by clicks on the legend. Two params, `ink` and `paper`, are the
+    colours of marks like text and of the ground: a dark page gives them other values. The width is that of
+    the page's element.
+    """
+    spec = copy.deepcopy(chart.spec)
+    choices = [_choice(chart, column) for column in ("dataset", *chart.panels)]
+    found = {choice["name"]: choice for choice in choices if len(choice["bind"]["options"]) > 1}
+    filters = [{"filter": f"datum['{name}'] == {name}"} for name in found]
+    spec["transform"] = [*filters, *spec.get("transform", [])]
+    _choose_by_legend(spec["layer"])
+    spec["layer"] += [*copy.deepcopy(list(chart.hover)), _NOTHING]
+    return {
+        "$schema": _SCHEMA,
+        "background": None,
+        "config": {"view": {"stroke": None}, "axisX": {"grid": False}, "legend": {"title": None, "labelLimit": 420}},
+        "params": [*_TONES, *found.values()],
+        "width": "container",
+        "height": max(300, round(1.3 * chart.size[1])),
+        **spec,
+    }
+
+
+def save_svg(chart: Chart, path: Path) -> None:
+    """Write a chart as SVG, whole or not at all: equal charts give equal bytes on every machine.
+
+    That rests on vl-convert: it runs one pinned Vega-Lite in an engine of its own, asks no network, and
+    measures text by Liberation Sans, which it carries inside, whichever fonts the machine has. Text stays text.
+    Places are rounded to hundredths of a pixel.
+
+    Parameters
+    ----------
+    chart
+        From a function of this package.
+    path
+        The file.
+    """
+    drawn = vl_convert.vegalite_to_svg(static(chart), vl_version=VEGA_LITE, allowed_base_urls=[])
+    with replacing(path) as temporary:
+        temporary.write_text(_shortened(drawn) + "\n", encoding="utf-8", newline="\n")
+
+
+_SCHEMA = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.split('.')[0]}.json"
+_EMPTY: dict[str, Any] = {
+    "data": {"values": [{}]},
+    **said({"value": NOT_RUN}, fontSize=16, color=MUTED),
+}
+_NOTHING: dict[str, Any] = {
+    "transform": [{"aggregate": [{"op": "count", "as": "found"}]}, {"filter": "datum.found == 0"}],
+    "mark": {"type": "text", "fontSize": 16, "color": MUTED},
+    "encoding": {
+        "x": {"value": {"expr": "width / 2"}},
+        "y": {"value": {"expr": "height / 2"}},
+        "text": {"value": NOT_RUN},
+    },
+}
+
+
+def _static_panels(chart: Chart) -> Iterator[dict[str, Any]]:
+    """Yield the chart's panel for each of its values, in the order of the rows, with its title."""
+    found = dict.fromkeys(tuple(row.get(column) for column in chart.panels) for row in chart.rows)
+    several = [column for at, column in enumerate(chart.panels) if len({values[at] for values in found}) > 1]
+    for values in found:
+        filters = [
+            {"filter": {"field": column, "equal": value}} for column, value in zip(chart.panels, values, strict=True)
+        ]
+        named = dict(zip(chart.panels, values, strict=True))
+        words = [_title_of(chart, column, named[column]) for column in several or chart.panels[:1]]
+        panel = {**chart.spec, "transform": [*filters, *chart.spec.get("transform", [])]}
+        yield {**panel, "title": {"text": ", ".join(words), "anchor": "start", "fontSize": 12}} if words else panel
+
+
+def _choice(chart: Chart, column: str) -> dict[str, Any]:
+    """Return the select for a column: the values it has, by their titles."""
+    values = list(dict.fromkeys(row[column] for row in chart.rows if column in row))
+    labels = [_title_of(chart, column, value) for value in values]
+    bind = {"input": "select", "options": values, "labels": labels, "name": f"{_CALLED[column]} "}
+    return {"name": column, "value": values[0] if values else None, "bind": bind}
+
+
+_CALLED = {"dataset": "Data set", "network": "Network", "head": "Head"}
+
+
+def _title_of(chart: Chart, column: str, value: str) -> str:
+    """Return what a value is called: what a row says, or the registry."""
+    said_by = f"{column}_title"
+    return next((row[said_by] for row in chart.rows if row[column] == value and said_by in row), display_name(value))
+
+
+def _choose_by_legend(layers: list[dict[str, Any]]) -> None:
+    """Let clicks on the legend choose among the colours: the other marks fade."""
+    coloured = [layer for layer in layers if "field" in layer.get("encoding", {}).get("color", {})]
+    for at, layer in enumerate(coloured):
+        field = layer["encoding"]["color"]["field"]
+        if at == 0:
+            select = {"type": "point", "fields": [field], "toggle": "true"}
+            layer["params"] = [{"name": "chosen", "select": select, "bind": "legend"}]
+        mark = layer["mark"]
+        shown = mark.get("opacity", 1) if isinstance(mark, dict) else 1
+        layer["encoding"]["opacity"] = {
+            "condition": {"param": "chosen", "value": shown},
+            "value": _FADED * shown,
+        }
+
+
+def _shortened(svg: str) -> str:
+    """Round the places of an SVG to hundredths of a pixel, and leave out what draws nothing."""
+    svg = re.sub(r'<path class="(?:background|foreground)"[^>]* d=""[^>]*/>', "", svg)
+    svg = re.sub(r'<path class="background" aria-hidden="true" d="[^"]*"(?: pointer-events="none")?/>', "", svg)
+    svg = re.sub(r' (?:pointer-events="none"|aria-hidden="true"|opacity="1"|class="[^"]*")', "", svg)
+    return re.sub(r' (?:d|transform|x2|y2|x|y|width|height)="[^"]*"', lambda found: _rounded(found.group()), svg)
+
+
+def _rounded(text: str) -> str:
+    return re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number.group()):.2f}", text)
+
+
+def by_head(labels: Mapping[str, str], colours: Mapping[str, str] = {}) -> dict[str, Any]:
+    """Return the colour and the mark of each head, by the column `head`, and a legend with these words.
+
+    `colours` are those that differ from a head's own.
+    """
+    found = {head: look_of(head, labels) for head in labels}
+    names = {"field": "head", "type": "nominal"}
+    legend = legend_of(labels)
+    tones = [colours.get(head) or colour or INK for head, (colour, _) in found.items()]
+    shapes = [shape for _, shape in found.values()]
+    return {
+        "color": {**names, "scale": {"domain": list(found), "range": tones}, "legend": legend},
+        "shape": {**names, "scale": {"domain": list(found), "range": shapes}, "legend": legend},
+    }
+
+
+def legend_of(labels: Mapping[str, str], columns: int = 3) -> dict[str, Any]:
+    """Return a legend below the chart that calls values by these labels."""
+    words = f"({json.dumps(dict(labels), ensure_ascii=False)})[datum.value]"
+    return {"orient": "bottom", "columns": columns, "title": None, "labelExpr": words, "symbolOpacity": 1}
+
+
+def numbers_at(
+    column: str,
+    across: Mapping[str, Any],
+    labels: Mapping[str, str],
+    value: str,
+    *,
+    format: str,
+    more: Sequence[tuple[str, str, str]] = (),
+) -> tuple[dict[str, Any], ...]:
+    """Return the layer of a page that shows, at the pointer, the values of all heads at one place.
+
+    `more` are further columns, equal for all heads: column, title and format.
+    """
+    told = [(head, label, format) for head, label in labels.items()] + list(more)
+    texts = [
+        {"calculate": f"isValid(datum['{name}']) ? format(datum['{name}'], '{form}') : '{NOT_RUN}'", "as": name}
+        for name, _, form in told
+    ]
+    shown = [{"field": column, "type": "nominal", "title": "class"}]
+    shown += [{"field": name, "type": "nominal", "title": title} for name, title, _ in told]
+    groups = [column, *(name for name, _, _ in more)]
+    return (
+        {
+            "transform": [{"pivot": "head", "value": value, "groupby": groups}, *texts],
+            "mark": {"type": "rule", "strokeWidth": 14, "color": MUTED},
+            "encoding": {
+                "x": dict(across),
+                "opacity": {"condition": {"param": "pointed", "empty": False, "value": 0.2}, "value": 0},
+                "tooltip": shown,
+            },
+            "params": [
+                {"name": "pointed", "select": {"type": "point", "on": "pointerover", "clear": "pointerout"}}
+            ],
+        },
+    )
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Join what there is to say."""
+    return "; ".join(part for part in parts if part)
