@@ -8,6 +8,10 @@ says what a person reads off it.
 
 from eos.report.charts.chart import Chart, interactive, save_svg, static
 from eos.report.charts.classes import figure3, figure3_data, figure5, figure5_data, recall_chart, recall_data
+from eos.report.charts.confusion import confusion_chart, confusion_data
+from eos.report.charts.curves import figure7, figure7_data
+from eos.report.charts.outcomes import figure4, figure4_data
+from eos.report.charts.settings import settings_chart, settings_data
 from eos.report.charts.committed import charts
 
 __all__ = [

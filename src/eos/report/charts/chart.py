@@ -71,6 +71,10 @@ class Chart:
         Width and height of a panel in the file, pixels.
     columns
         How many panels stand side by side in the file.
+    above
+        Pixels from a panel up to its title, in the file.
+    shared
+        Whether panels side by side have the same vertical axis: only the first then names it, in the file.
     hover
         Layers that a page has in addition, for the numbers at the pointer.
     """
@@ -84,6 +88,8 @@ class Chart:
     panels: tuple[str, ...] = ("network",)
     size: tuple[int, int] = (272, 200)
     columns: int = 2
+    above: int = 6
+    shared: bool = False
     hover: tuple[dict[str, Any], ...] = ()
 
 
@@ -93,21 +99,21 @@ def rows_of(data: pd.DataFrame) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if value is not None} for row in rows]
 
 
-def layered(*layers: Mapping[str, Any], **rest: Any) -> dict[str, Any]:
-    """Return a panel of these layers, and its note, which stands above its right end."""
-    return {"data": {"name": "rows"}, "layer": [*layers, _NOTE], **rest}
+def layered(*layers: Mapping[str, Any], note_lines: int = 1, **rest: Any) -> dict[str, Any]:
+    """Return a panel of these layers, and its note of so many lines, which stands above its right end."""
+    note = {
+        "transform": [{"filter": "isValid(datum.note)"}],
+        "mark": {"type": "text", "align": "right", "baseline": "bottom", "fontSize": 10, "color": MUTED},
+        "encoding": {
+            "x": {"value": "width"}, "y": {"value": 8 - 13 * note_lines}, "text": {"field": "note"},
+        },
+    }  # fmt: skip
+    return {"data": {"name": "rows"}, "layer": [*layers, note], **rest}
 
 
 def said(text: Any, **mark: Any) -> dict[str, Any]:
     """Return a layer that says a text, or what a column has (`{"field": ...}`)."""
     return {"mark": {"type": "text", **mark}, "encoding": {"text": text}}
-
-
-_NOTE: dict[str, Any] = {
-    "transform": [{"filter": "isValid(datum.note)"}],
-    "mark": {"type": "text", "align": "right", "baseline": "bottom", "fontSize": 10, "color": MUTED},
-    "encoding": {"x": {"value": "width"}, "y": {"value": -5}, "text": {"field": "note"}},
-}
 
 
 def static(chart: Chart) -> dict[str, Any]:
@@ -154,7 +160,7 @@ def interactive(chart: Chart) -> dict[str, Any]:
     found = {choice["name"]: choice for choice in choices if len(choice["bind"]["options"]) > 1}
     filters = [{"filter": f"datum['{name}'] == {name}"} for name in found]
     spec["transform"] = [*filters, *spec.get("transform", [])]
-    _choose_by_legend(spec["layer"])
+    _choose_by_legend(list(_leaves(spec["layer"])))
     spec["layer"] += [*copy.deepcopy(list(chart.hover)), _NOTHING]
     return {
         "$schema": _SCHEMA,
@@ -206,14 +212,20 @@ def _static_panels(chart: Chart) -> Iterator[dict[str, Any]]:
     """Yield the chart's panel for each of its values, in the order of the rows, with its title."""
     found = dict.fromkeys(tuple(row.get(column) for column in chart.panels) for row in chart.rows)
     several = [column for at, column in enumerate(chart.panels) if len({values[at] for values in found}) > 1]
-    for values in found:
+    for at, values in enumerate(found):
         filters = [
             {"filter": {"field": column, "equal": value}} for column, value in zip(chart.panels, values, strict=True)
         ]
         named = dict(zip(chart.panels, values, strict=True))
         words = [_title_of(chart, column, named[column]) for column in several or chart.panels[:1]]
-        panel = {**chart.spec, "transform": [*filters, *chart.spec.get("transform", [])]}
-        yield {**panel, "title": {"text": ", ".join(words), "anchor": "start", "fontSize": 12}} if words else panel
+        title = said({"value": ", ".join(words)}, align="left", baseline="bottom", fontSize=12, fontWeight="bold")
+        title["encoding"] |= {"x": {"value": 0}, "y": {"value": -chart.above}}
+        layers = [*copy.deepcopy(chart.spec["layer"]), {"data": {"values": [{}]}, **title}]
+        if chart.shared and at % chart.columns:
+            for layer in _leaves(layers):
+                if "field" in layer["encoding"].get("y", {}):
+                    layer["encoding"]["y"]["axis"] |= {"labels": False, "title": None}
+        yield {**chart.spec, "layer": layers, "transform": [*filters, *chart.spec.get("transform", [])]}
 
 
 def _choice(chart: Chart, column: str) -> dict[str, Any]:
@@ -233,11 +245,24 @@ def _title_of(chart: Chart, column: str, value: str) -> str:
     return next((row[said_by] for row in chart.rows if row[column] == value and said_by in row), display_name(value))
 
 
+def _leaves(layers: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the layers, and those inside of them."""
+    for layer in layers:
+        yield from _leaves(layer["layer"]) if "layer" in layer else [layer]
+
+
+def _coloured_by(layer: Mapping[str, Any]) -> str | None:
+    """Return the column of names that a layer's colour or fill stands for."""
+    encoding = layer.get("encoding", {})
+    tones = (encoding.get(channel, {}) for channel in ("color", "fill"))
+    return next((tone["field"] for tone in tones if tone.get("type") == "nominal"), None)
+
+
 def _choose_by_legend(layers: list[dict[str, Any]]) -> None:
     """Let clicks on the legend choose among the colours: the other marks fade."""
-    coloured = [layer for layer in layers if "field" in layer.get("encoding", {}).get("color", {})]
+    coloured = [layer for layer in layers if _coloured_by(layer)]
     for at, layer in enumerate(coloured):
-        field = layer["encoding"]["color"]["field"]
+        field = _coloured_by(layer)
         if at == 0:
             select = {"type": "point", "fields": [field], "toggle": "true"}
             layer["params"] = [{"name": "chosen", "select": select, "bind": "legend"}]
@@ -253,6 +278,8 @@ def _shortened(svg: str) -> str:
     """Round the places of an SVG to hundredths of a pixel, and leave out what draws nothing."""
     svg = re.sub(r'<path class="(?:background|foreground)"[^>]* d=""[^>]*/>', "", svg)
     svg = re.sub(r'<path class="background" aria-hidden="true" d="[^"]*"(?: pointer-events="none")?/>', "", svg)
+    font = f' font-family="{FONT}"'
+    svg = svg.replace(font, "").replace("<svg", f"<svg{font}", 1)
     svg = re.sub(r' (?:pointer-events="none"|aria-hidden="true"|opacity="1"|class="[^"]*")', "", svg)
     return re.sub(r' (?:d|transform|x2|y2|x|y|width|height)="[^"]*"', lambda found: _rounded(found.group()), svg)
 
@@ -289,24 +316,28 @@ def numbers_at(
     labels: Mapping[str, str],
     value: str,
     *,
-    format: str,
+    title: str,
+    by: str = "head",
+    form: str = ".3f",
     more: Sequence[tuple[str, str, str]] = (),
+    before: Sequence[Mapping[str, Any]] = (),
 ) -> tuple[dict[str, Any], ...]:
-    """Return the layer of a page that shows, at the pointer, the values of all heads at one place.
+    """Return the layer of a page that shows, at the pointer, the values of all lines at one place.
 
-    `more` are further columns, equal for all heads: column, title and format.
+    The places are in `column`, which people call `title`, the lines' names in `by`; `form` is the format of the values; `more` are further columns, equal for
+    all heads: column, title and format; `before` are transforms of the rows.
     """
-    told = [(head, label, format) for head, label in labels.items()] + list(more)
+    told = [(head, label, form) for head, label in labels.items()] + list(more)
     texts = [
         {"calculate": f"isValid(datum['{name}']) ? format(datum['{name}'], '{form}') : '{NOT_RUN}'", "as": name}
         for name, _, form in told
     ]
-    shown = [{"field": column, "type": "nominal", "title": "class"}]
+    shown = [{"field": column, "type": "nominal", "title": title}]
     shown += [{"field": name, "type": "nominal", "title": title} for name, title, _ in told]
     groups = [column, *(name for name, _, _ in more)]
     return (
         {
-            "transform": [{"pivot": "head", "value": value, "groupby": groups}, *texts],
+            "transform": [*before, {"pivot": by, "value": value, "groupby": groups}, *texts],
             "mark": {"type": "rule", "strokeWidth": 14, "color": MUTED},
             "encoding": {
                 "x": dict(across),

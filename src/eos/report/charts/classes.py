@@ -173,7 +173,7 @@ def _class_chart(data: pd.DataFrame, value: str, heads: Mapping[str, str], subti
     lines = _lines(across, view, labels, value)
     spec = layered(bars, {"layer": lines}, resolve={"scale": {"y": "independent"}})
     hover = numbers_at(
-        "place", across, labels, value, format=".3f", more=[("train_count", "training samples", ",.0f")]
+        "place", across, labels, value, title="class", more=[("train_count", "training samples", ",.0f")]
     )
     return Chart(view.name, view.title, view.caption, spec, rows, subtitle=subtitle, hover=hover)
 
@@ -194,7 +194,7 @@ def _panel(panel: pd.DataFrame, value: str, labels: Mapping[str, str]) -> pd.Dat
     wide = _PLAIN if value == "gap" else ()
     found = list(spots)
     drawn = []
-    for head in sorted(found, key=lambda head: (head not in wide, head == "eos")):
+    for head in sorted(found, key=lambda head: (head not in wide, head == "eos", len(spots[head]) > 1)):
         line = panel[panel["head"] == head].copy()
         sharing = [other for other in spots[head] if other not in wide]
         if head not in wide and len(spots[head]) > 1:
@@ -217,7 +217,7 @@ def _panel(panel: pd.DataFrame, value: str, labels: Mapping[str, str]) -> pd.Dat
 def _coinciding(panel: pd.DataFrame, value: str) -> dict[str, list[str]]:
     """Return for each head the heads whose lines cannot be told from its own by eye, itself included."""
     lines = {str(head): line.set_index("place")[value] for head, line in panel.groupby("head", sort=False)}
-    visible = 0.005 * panel[value].max()
+    visible = 0.01 * panel[value].max()
     return {
         head: [
             other

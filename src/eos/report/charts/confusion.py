@@ -5,23 +5,20 @@ from itertools import product
 from math import ceil
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from eos.registry import display_name
-from eos.report.figures import style
+from eos.report.charts import looks
+from eos.report.charts.chart import Chart, layered, rows_of
+from eos.report.wording import NOT_RUN
 
 _MOST = 20  # more rows than this cannot be told apart: classes of neighbouring size are then taken together
 _LONGEST = 14  # letters of a class's name
 _WRITTEN = 12  # in so few columns there is room for numbers
-# So few steps are drawn as shapes; more would be an image inside the SVG.
-_COLOURS = mpl.colormaps["Blues"].resampled(20)
+_BLUES = ["#f7fbff", "#9ecae1", "#2171b5", "#08306b"]  # ColorBrewer
 _CAPTION = (
     "A dark diagonal is right. Left of it: test samples taken for a class with more training samples; right "
-    "of it: for one with fewer. Below each panel: their share, each class weighing the same."
+    "of it: for one with fewer. Above each panel: their share, each class weighing the same."
 )
 
 
@@ -32,7 +29,7 @@ def confusion_data(
     networks: Sequence[str],
     heads: Iterable[str],
 ) -> pd.DataFrame:
-    """Return which classes the test samples of each class are taken for, as `confusion_figure` shows it.
+    """Return which classes the test samples of each class are taken for, as `confusion_chart` shows it.
 
     Parameters
     ----------
@@ -64,88 +61,102 @@ def confusion_data(
     names = known.drop_duplicates("class").set_index("class")["class_name"]
     for place, column in ((4, "class"), (6, "predicted")):
         data.insert(place, f"{column}_name", data[column].map(names))
-    order = style.class_order(known)
-    return style.in_order(data, {"network": networks, "head": wanted, "class": order, "predicted": order})
+    order = looks.class_order(known)
+    return looks.in_order(data, {"network": networks, "head": wanted, "class": order, "predicted": order})
 
 
-@style.house_style
-def confusion_figure(
-    confusion: pd.DataFrame,
-    classes: pd.DataFrame,
-    dataset: str,
-    networks: Sequence[str],
-    heads: Mapping[str, str],
-) -> Figure:
-    """Draw what `confusion_data` returns, a row of panels per network and a panel per head.
+def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str = "") -> Chart:
+    """Return what `confusion_data` returns, of one dataset or several: a panel per network and head.
 
     More than 20 classes are drawn in groups of equal number, by training samples: a cell is the mean over the
     classes of its group, and the diagonal has what stays inside the group.
+
+    Parameters
+    ----------
+    data
+        From `confusion_data`.
+    heads
+        What the panels call the heads.
+    subtitle
+        What the file says below the title.
     """
-    data = confusion_data(confusion, classes, dataset, networks, heads)
-    known = classes[classes["dataset"] == dataset]
-    names = known.drop_duplicates("class").set_index("class")["class_name"].reindex(style.class_order(known))
-    rows = style.held(data, dataset, networks)
-    columns = [head for head in heads if head in set(data["head"])]
-    panels_of = list(product(rows, columns))
-    titles = [heads[head] for _, head in panels_of]
-    longest = 0.08 * max(map(len, style.shortened(names, _LONGEST)), default=0)  # inches, of a turned name
-    figure, panels = style.titled_panels(titles, max(1, len(columns)), (3.4, 4.1 + longest), rest=0.6)
-    group = max(1, ceil(len(names) / _MOST))
-    mesh = None
-    for axes, (network, head) in zip(panels, panels_of, strict=True):
-        shares = data[(data["network"] == network) & (data["head"] == head)]
-        if shares.empty:
-            axes.set_xticks([])
-            style.say_instead(axes, "not run")
-            continue
-        matrix = np.zeros((len(names), len(names)))
-        places = (names.index.get_indexer(shares[column]) for column in ("class", "predicted"))
-        matrix[tuple(places)] = shares["share"]
-        mesh = _draw_matrix(axes, matrix, group)
-        _name_classes(axes, names, group, left=head == columns[0])
-        if head == columns[0]:
-            of = "" if len(rows) == 1 else f"{display_name(network)}\n"
-            axes.set_ylabel(f"{of}true class" if group == 1 else f"{of}true class (group's first of {group})")
-    if mesh is not None and ceil(len(names) / group) > _WRITTEN:
-        bar = figure.colorbar(mesh, ax=panels, shrink=0.6, aspect=30, format="{x:.0%}")
-        bar.outline.set_visible(False)
-    of = f", {display_name(rows[0])}" if len(rows) == 1 else ""
-    groups = f"; {len(names)} classes in groups of {group}" if group > 1 else ""
-    figure.suptitle(
-        f"Confusion matrix{of}: share of each class's test samples (%)\n"
-        f"{display_name(dataset)}, {style.cuts_text(confusion, dataset)}; "
-        f"classes by training samples, the largest first{groups}"
+    panels, many, held = [], [], set(data["head"])
+    for dataset, cells in data.groupby("dataset", sort=False):
+        names = _names(cells)
+        group = max(1, ceil(len(names) / _MOST))
+        if len(names) / group > _WRITTEN:
+            many.append(str(dataset))
+        for network, head in product(cells["network"].unique(), [head for head in heads if head in held]):
+            shares = cells[(cells["network"] == network) & (cells["head"] == head)]
+            panel = _panel(shares, names, group) if len(shares) else pd.DataFrame({"note": [[NOT_RUN]]})
+            panels.append(panel.assign(dataset=dataset, network=network, head=head, head_title=heads[head]))
+    rows = pd.concat(panels, ignore_index=True) if panels else pd.DataFrame()
+    columns = max(1, rows["head"].nunique() if len(rows) else 1)
+    turned = any(len(name) > 5 for name in (rows["predicted"].dropna() if len(rows) else ()))
+    axis: dict[str, Any] = {"labelExpr": "slice(datum.label, 3)", "ticks": False, "domain": False}
+    across = {
+        "x": {"field": "predicted", "type": "ordinal", "axis": {**axis, "labelAngle": -90 if turned else 0}},
+        "y": {"field": "true", "type": "ordinal", "title": "true class", "axis": axis},
+    }
+    share = {"field": "share", "type": "quantitative"}
+    blues = {**share, "scale": {"domain": [0, 0.35, 0.7, 1], "range": _BLUES}}
+    key = {"orient": "bottom", "format": ".0%", "gradientLength": 160, "title": None} if many else None
+    told = [
+        {"field": "true", "type": "nominal", "title": "true class, from the largest"},
+        {"field": "predicted", "type": "nominal", "title": "predicted"},
+        {**share, "title": "share", "format": ".1%"},
+    ]
+    squares = {
+        "transform": [{"filter": "isValid(datum.share)"}],
+        "mark": {"type": "rect", "stroke": "white", "strokeWidth": 0.5},
+        "encoding": {**across, "color": {**blues, "legend": key}, "tooltip": told},
+    }
+    dark = {"condition": {"test": "datum.share > 0.55", "value": "white"}, "value": "#333333"}
+    numbers = {
+        "transform": [
+            {"filter": f"datum.share >= 0.005 && indexof({many}, datum.dataset) < 0"},
+            {"calculate": "round(100 * datum.share)", "as": "percent"},
+        ],
+        "mark": {"type": "text", "fontSize": 9.5, "tooltip": None},
+        "encoding": {**across, "text": {"field": "percent"}, "color": dark},
+    }
+    return Chart(
+        "confusion",
+        "Confusion matrix: share of each class's test samples (%)",
+        _CAPTION,
+        layered(squares, numbers, note_lines=2, view={"fill": _BLUES[0]}),
+        rows_of(rows),
+        subtitle=subtitle,
+        panels=("network", "head"),
+        size=(204, 204) if columns > 2 else (300, 300),
+        columns=columns,
+        above=34,
+        shared=True,
     )
-    style.caption_below(figure, _CAPTION)
-    return figure
 
 
-def _draw_matrix(axes: Axes, matrix: np.ndarray, group: int) -> Any:
-    """Draw the shares of one head, and say below how many samples go to larger and to smaller classes."""
+def _names(cells: pd.DataFrame) -> "pd.Series[str]":
+    """Return the classes' names, in the order of the rows: classes as true ones, then those predicted only."""
+    true = cells.drop_duplicates("class").set_index("class")["class_name"]
+    others = cells.drop_duplicates("predicted").set_index("predicted")["predicted_name"]
+    return pd.concat([true, others[~others.index.isin(true.index)]])
+
+
+def _panel(shares: pd.DataFrame, names: "pd.Series[str]", group: int) -> pd.DataFrame:
+    """Return the cells of a head, and say how many samples go to larger and to smaller classes."""
+    matrix = np.zeros((len(names), len(names)))
+    places = (names.index.get_indexer(shares[column]) for column in ("class", "predicted"))
+    matrix[tuple(places)] = shares["share"]
     starts = np.arange(0, len(matrix), group)
     sizes = np.diff(np.append(starts, len(matrix)))
     drawn = np.add.reduceat(np.add.reduceat(matrix, starts, axis=0), starts, axis=1) / sizes[:, None]
-    mesh = axes.pcolormesh(drawn, cmap=_COLOURS, vmin=0, vmax=1, edgecolors="white", linewidth=0.5)
-    axes.invert_yaxis()
-    if len(drawn) <= _WRITTEN:
-        for (row, column), share in np.ndenumerate(drawn):
-            if share >= 0.005:
-                text: dict[str, Any] = {"color": "white" if share > 0.55 else "#333333", "fontsize": 8.5}
-                axes.text(column + 0.5, row + 0.5, f"{100 * share:.0f}", ha="center", va="center", **text)
+    short = [f"{at:02d} {name}" for at, name in enumerate(looks.shortened(names.iloc[::group], _LONGEST))]
     larger, smaller = np.tril(matrix, -1).sum() / len(matrix), np.triu(matrix, 1).sum() / len(matrix)
-    said = f"taken for a larger class: {larger:.1%}\nfor a smaller class: {smaller:.1%}"
-    axes.set_xlabel(f"predicted\n{said}", fontsize=9)
-    return mesh
-
-
-def _name_classes(axes: Axes, names: "pd.Series[Any]", group: int, *, left: bool) -> None:
-    """Label both axes by the classes, a group by its first; the true ones only in the left panels."""
-    shown = style.shortened(names.iloc[::group], _LONGEST)
-    middles = np.arange(len(shown)) + 0.5
-    many: dict[str, Any] = {"fontsize": 8 if len(shown) > _WRITTEN else 9}
-    turned: dict[str, Any] = {"rotation": 90} if max(map(len, shown)) > 2 else {}
-    axes.set_xticks(middles, shown, **many, **turned)
-    axes.set_yticks(middles, shown if left else [""] * len(shown), **many)
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
+    note = [f"taken for a larger class: {larger:.1%}", f"for a smaller class: {smaller:.1%}"]
+    # The diagonal is there even where it is zero: it has every row and every column.
+    cells = [
+        {"true": short[row], "predicted": short[column], "share": share}
+        for (row, column), share in np.ndenumerate(drawn)
+        if share or row == column
+    ]
+    return pd.DataFrame(cells).assign(note=[note, *[None] * (len(cells) - 1)])

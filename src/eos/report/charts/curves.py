@@ -1,18 +1,17 @@
 """Figure 7: balanced accuracy by epoch of the classifier heads."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from eos.registry import display_name
-from eos.report.figures import style
+from eos.report.charts import looks
+from eos.report.charts.chart import INK, Chart, by_head, layered, legend_of, numbers_at, rows_of
 
 _CAPTION = (
-    "A solid line that is flat by the grey one: longer training of the head would change nothing. A dashed "
+    "A solid line that is flat by the upright one: longer training of the head would change nothing. A dashed "
     "line far above its solid one: the head fits its training set better than it classifies test samples."
 )
 
@@ -46,61 +45,132 @@ def figure7_data(curves: pd.DataFrame, dataset: str, network: str, heads: Iterab
         cuts=("cut", "nunique"), **{name: (name, "mean") for name in means}
     )
     data[deviations] = np.sqrt(data[deviations].astype(float))
-    return style.in_order(data, {"head": wanted})
+    return looks.in_order(data, {"head": wanted})
 
 
-@style.house_style
 def figure7(
-    curves: pd.DataFrame,
-    dataset: str,
-    network: str,
+    data: pd.DataFrame,
     heads: Mapping[str, str],
+    subtitle: str = "",
     *,
     table_epochs: int,
-    own: float | None = None,
-) -> Figure:
-    """Draw train (dashed) and test (solid) balanced accuracy by head epoch, one colour per head.
+    scores: pd.DataFrame | None = None,
+) -> Chart:
+    """Return train (dashed) and test (solid) balanced accuracy by head epoch, one colour per head.
 
     Parameters
     ----------
-    curves, dataset, network
-        As for `figure7_data`.
+    data
+        From `figure7_data`, of one dataset or of several.
     heads
-        The lines, in this order, and what the legend calls them.
+        What the legend calls the heads, in its order.
+    subtitle
+        What the file says below the title.
     table_epochs
-        The number of epochs behind the tables, marked by a vertical line.
-    own
-        Test balanced accuracy of the network's own classifier, drawn as a horizontal line.
+        The number of epochs behind the tables, marked by an upright line.
+    scores
+        Columns dataset, cut, network, head, seed, BAC: those of the network's own classifier are a dotted line.
     """
-    data = figure7_data(curves, dataset, network, heads)
-    figure = Figure(figsize=(8.5, 4.6), layout="constrained")
-    axes = figure.add_subplot(xlabel="epoch of the classifier head", ylabel="balanced accuracy (0 to 1)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    style.rule(axes)
-    spread = "; band: ± 1 standard deviation over the head seeds" if data["test_BAC_sd"].notna().any() else ""
-    figure.suptitle(
-        f"Figure 7: balanced accuracy by head epoch, {display_name(network)}\n"
-        f"{display_name(dataset)}, {style.cuts_text(curves, dataset)}{spread}"
+    panels = []
+    for (dataset, network), cells in data.groupby(["dataset", "network"], sort=False):
+        shown = [_part(cells, part) for part in ("test", "train")]
+        missing = [heads[head] for head in heads if head not in set(cells["head"])]
+        if missing:
+            shown.append(pd.DataFrame({"note": [f"not run: {', '.join(missing)}"]}))
+        if scores is not None:
+            of = (scores["dataset"] == dataset) & (scores["network"] == network) & (scores["head"] == "own")
+            if of.any():
+                shown.append(pd.DataFrame({"own": [scores.loc[of, "BAC"].mean()]}))
+        panels.append(pd.concat(shown).assign(dataset=dataset, network=network))
+    rows = rows_of(pd.concat(panels, ignore_index=True)) if panels else []
+    labels = {head: heads[head] for head in heads if head in set(data["head"])}
+    return Chart(
+        "figure7",
+        "Figure 7: balanced accuracy by head epoch",
+        _CAPTION,
+        _spec(labels, table_epochs),
+        rows,
+        subtitle=subtitle,
+        size=(580, 260),
+        columns=1,
+        hover=_hover(labels),
     )
-    for head, line in data.groupby("head", sort=False):
-        _draw_curves(axes, line, heads[str(head)], style.look_of(str(head), heads)[0])
-    if own is not None:
-        axes.axhline(own, color=style.LOOKS["own"][0], lw=1.2, ls=":", label=f"{display_name('own')}, test")
-    if data.empty:
-        axes.set_xticks([])
-    else:
-        label = f"epochs behind the tables: {table_epochs}"
-        axes.axvline(table_epochs, color="#9a9a9a", lw=1, zorder=0, label=label)
-        axes.margins(x=0.02)
-    style.say_missing(axes, [head for head in heads if head not in set(data["head"])], heads)
-    style.caption_below(figure, _CAPTION, axes.get_legend_handles_labels()[0], ncols=3, handlelength=3)
-    return figure
 
 
-def _draw_curves(axes: Axes, line: pd.DataFrame, title: str, colour: str) -> None:
-    epochs = line["epoch"]
-    for part, dashes, weight in (("test", "-", 2.0), ("train", "--", 1.4)):
-        mean, deviation = line[f"{part}_BAC"], line[f"{part}_BAC_sd"]
-        axes.plot(epochs, mean, color=colour, ls=dashes, lw=weight, label=f"{title}, {part}")
-        if deviation.notna().any():
-            axes.fill_between(epochs, mean - deviation, mean + deviation, color=colour, alpha=0.15, lw=0)
+def _part(cells: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Return the rows of one line of each head, with the ends of its band."""
+    mean, deviation = cells[f"{part}_BAC"], cells[f"{part}_BAC_sd"]
+    ends = {"low": mean - deviation, "high": mean + deviation}
+    return cells[["head", "epoch"]].assign(part=part, BAC=mean, **ends)
+
+
+_EPOCH = {
+    "field": "epoch",
+    "type": "quantitative",
+    "title": "epoch of the classifier head",
+    "axis": {"tickMinStep": 1, "grid": False},
+    "scale": {"nice": False, "zero": False},
+}
+
+
+def _spec(labels: Mapping[str, str], table_epochs: int) -> dict[str, Any]:
+    height = {"type": "quantitative", "title": "balanced accuracy (0 to 1)", "scale": {"zero": False}}
+    colour = by_head(labels)["color"]
+    colour["legend"] |= {"symbolType": "stroke", "symbolSize": 320}
+    parts = {"test": "test samples", "train": "training set, over-sampled"}
+    dashes = {
+        "field": "part",
+        "type": "nominal",
+        "scale": {"domain": list(parts), "range": [[1, 0], [5, 4]]},
+        "legend": {**legend_of(parts), "symbolStrokeColor": looks.MUTED, "symbolSize": 700},
+    }
+    band = {
+        "transform": [{"filter": "isValid(datum.low)"}],
+        "mark": {"type": "area", "opacity": 0.15},
+        "encoding": {
+            "x": _EPOCH, "y": {**height, "field": "low"}, "y2": {"field": "high"}, "color": colour,
+            "detail": {"field": "part"},
+        },
+    }  # fmt: skip
+    line = {
+        "transform": [{"filter": "isValid(datum.BAC)"}],
+        "mark": {"type": "line", "strokeWidth": 2},
+        "encoding": {"x": _EPOCH, "y": {**height, "field": "BAC"}, "color": colour, "strokeDash": dashes},
+    }
+    return layered(band, line, *_own(height), *_tables(table_epochs))
+
+
+def _own(height: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the dotted line of the network's own classifier, and its name."""
+    at = {"y": {**height, "field": "own"}}
+    own = [{"filter": "isValid(datum.own)"}]
+    text = {"type": "text", "align": "right", "baseline": "bottom", "dy": -3, "color": INK, "fontSize": 11}
+    name = {"value": f"{display_name('own')}, test"}
+    return [
+        {
+            "transform": own,
+            "mark": {"type": "rule", "strokeDash": [2, 3], "color": INK, "strokeWidth": 1.3},
+            "encoding": at,
+        },
+        {"transform": own, "mark": text, "encoding": {**at, "x": {"value": "width"}, "text": name}},
+    ]
+
+
+def _tables(epochs: int) -> list[dict[str, Any]]:
+    """Return the upright line at the epochs behind the tables, and its name."""
+    at = {"x": {**_EPOCH, "datum": epochs}}
+    del at["x"]["field"]
+    text = {"type": "text", "align": "left", "baseline": "bottom", "dx": 4, "color": looks.MUTED, "fontSize": 11}
+    once = [{"aggregate": [{"op": "count", "as": "rows"}]}, {"filter": "datum.rows > 0"}]
+    name = {"value": f"epochs behind the tables: {epochs}"}
+    return [
+        {"transform": once, "mark": {"type": "rule", "color": "#9a9a9a"}, "encoding": at},
+        {"transform": once, "mark": text, "encoding": {**at, "y": {"value": {"expr": "height - 3"}}, "text": name}},
+    ]
+
+
+def _hover(labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+    """Return what tells the numbers of an epoch at the pointer."""
+    lines = {f"{head}_{part}": f"{label}, {part}" for head, label in labels.items() for part in ("test", "train")}
+    named = [{"filter": "isValid(datum.BAC)"}, {"calculate": "datum.head + '_' + datum.part", "as": "head"}]
+    return numbers_at("epoch", _EPOCH, lines, "BAC", title="epoch", before=named)

@@ -3,24 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from eos.registry import display_name
-from eos.report.figures import style
+from eos.report.charts import looks
+from eos.report.charts.chart import INK, Chart, layered, legend_of, rows_of
 
 # Light and dark, told apart without any colour; no head has these looks.
 _LOOKS = {
-    "true_positive_gap": ("#c3d6e2", "true positives (test samples classified correctly)"),
+    "true_positive_gap": ("#b3cbda", "true positives (test samples classified correctly)"),
     "false_positive_gap": ("#5a87a3", "false positives (wrongly)"),
 }
 _CAPTION = (
     "Above 1x: the test samples that are classified wrongly reach farther beyond the training range of their "
     "class than those that are classified correctly."
 )
-_BAR = 0.36  # of a bar, where two networks are 1 apart
+_AXIS = ["generalization gap", "(sum over features, embedding units)"]
 
 
 def figure4_data(gaps: pd.DataFrame, datasets: Sequence[str], networks: Sequence[str]) -> pd.DataFrame:
@@ -69,75 +67,98 @@ def figure4_data(gaps: pd.DataFrame, datasets: Sequence[str], networks: Sequence
     )
     true_positive_gap = data["true_positive_gap"]
     data["ratio"] = data["false_positive_gap"] / true_positive_gap.where(true_positive_gap > 0)
-    return style.in_order(data, {"dataset": datasets, "network": networks})
+    return looks.in_order(data, {"dataset": datasets, "network": networks})
 
 
-@style.house_style
-def figure4(gaps: pd.DataFrame, datasets: Sequence[str], networks: Sequence[str]) -> Figure:
-    """Draw what `figure4_data` returns, one panel per dataset, one pair of bars per network.
+def figure4(data: pd.DataFrame, subtitle: str = "") -> Chart:
+    """Return what `figure4_data` returns, one panel per dataset, one pair of bars per network.
 
     Above each pair stands how many times larger the gap of the false positives is. Datasets have panels of
     their own, with axes of their own, because the scale of the embeddings differs between them.
+
+    Parameters
+    ----------
+    data
+        From `figure4_data`.
+    subtitle
+        What the file says below the title, before what is in the bars.
     """
-    data = figure4_data(gaps, datasets, networks)
-    shown = [dataset for dataset in datasets if dataset in set(data["dataset"])]
-    most = max((len(style.held(data, dataset, networks)) for dataset in shown), default=1)
-    titles = [display_name(dataset) for dataset in shown]
-    size = (max(3.6, 1.15 * most + 0.8), 3.1)
-    figure, panels = style.titled_panels(titles, style.columns_of(len(shown)), size, rest=1.1)
-    handles: dict[str, Any] = {}
-    for axes, dataset in zip(panels, shown, strict=True):
-        axes.set_title(style.cuts_text(gaps, dataset), loc="right", fontsize=9, color=style.MUTED)
-        handles |= _draw_dataset(axes, data[data["dataset"] == dataset].set_index("network"))
-    several = (data["cuts"] > 1).any()
-    spread = " and over the cuts; whiskers: lowest to highest cut" if several else ""
-    figure.suptitle(
-        "Figure 4: generalization gap of true and of false positives\n"
-        f"mean over the classes that have both{spread}"
+    panels = [_rows(cells.reset_index(drop=True)) for _, cells in data.groupby("dataset", sort=False)]
+    most = max((panel["at"].nunique() for panel in panels), default=1)
+    several = "; whiskers: lowest to highest cut" if (data["cuts"] > 1).any() else ""
+    mean = f"mean over the classes that have both{several}"
+    return Chart(
+        "figure4",
+        "Figure 4: generalization gap of true and of false positives",
+        _CAPTION,
+        _spec(),
+        rows_of(pd.concat(panels, ignore_index=True)) if panels else [],
+        subtitle="; ".join(part for part in (subtitle, mean) if part),
+        panels=("dataset",),
+        size=(max(230, 105 * most), 230),
     )
-    figure.supylabel("generalization gap\n(sum over features, embedding units)", fontsize=10)
-    style.caption_below(figure, _CAPTION, list(handles.values()), ncols=2)
-    return figure
 
 
-def _draw_dataset(axes: Axes, cells: pd.DataFrame) -> dict[str, Any]:
-    """Draw the bars of one dataset, and return the legend's handles."""
-    handles: dict[str, Any] = {}
-    several = cells["cuts"] > 1
-    places = np.arange(len(cells), dtype=float)
-    for side, (name, (colour, label)) in zip((-0.5, 0.5), _LOOKS.items(), strict=True):
-        at, mean = places + side * _BAR, cells[name]
-        drawn: dict[str, Any] = {"color": colour, "label": label, "edgecolor": "white", "lw": 0.8}
-        handles[name] = axes.bar(at, mean, _BAR, **drawn)
-        if several.any():
-            reach = [mean - cells[f"{name}_min"], cells[f"{name}_max"] - mean]
-            whiskers: dict[str, Any] = {"fmt": "none", "ecolor": "#000000", "elinewidth": 1.1, "capsize": 3.5}
-            axes.errorbar(at[several], mean[several], yerr=[part[several] for part in reach], **whiskers)
-    labels = []
-    for place, (network, cell) in zip(places, cells.iterrows(), strict=True):
-        _write_above(axes, place, cell)
-        labels.append(f"{display_name(str(network))}\n{_compared(cell)}")
-    axes.set_xticks(places, labels)
-    axes.tick_params(axis="x", length=0)
-    axes.set_xlim(-0.6, len(cells) - 0.4)
-    axes.margins(y=0.14)  # room for the ratios
-    axes.set_ylim(bottom=0)
-    style.rule(axes)
-    return handles
+def _rows(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return two rows for each network, a bar each; the first has what stands above the pair."""
+    found = []
+    for place, cell in cells.iterrows():
+        told = _compared(cell)
+        shared = {
+            "dataset": cell["dataset"],
+            "network": cell["network"],
+            "at": f"{place:02d} {display_name(str(cell['network']))}\n{told}\nclasses",
+        }
+        top = max(cell[f"{name}_max"] for name in _LOOKS)
+        above = {"top": top, "said": f"{cell['ratio']:.1f}x"} if pd.notna(cell["ratio"]) else {}
+        if pd.isna(top):
+            above = {"top": 0.0, "said": "no class has both"}
+        for name in _LOOKS:
+            whisker = {"low": cell[f"{name}_min"], "high": cell[f"{name}_max"]} if cell["cuts"] > 1 else {}
+            found.append({**shared, "outcome": name, "gap": cell[name], **whisker, **above})
+            above = {}
+    return pd.DataFrame(found)
 
 
-def _write_above(axes: Axes, place: float, cell: "pd.Series[float]") -> None:
-    """Write the ratio above a pair, or why there is none."""
-    top = cell[[f"{name}_max" for name in _LOOKS]].max()
-    drawn: dict[str, Any] = {"textcoords": "offset points", "ha": "center", "va": "bottom"}
-    if np.isnan(top):
-        axes.annotate("no class\nhas both", (place, 0.0), (0, 4), color=style.MUTED, **drawn)
-    elif not np.isnan(cell["ratio"]):
-        text = f"{cell['ratio']:.1f}x"
-        axes.annotate(text, (place, top), (0, 4), fontweight="bold", **drawn)
+def _spec() -> dict[str, Any]:
+    words = "split(slice(datum.label, 3), '\\n')"
+    across = {
+        "field": "at",
+        "type": "ordinal",
+        "title": None,
+        "axis": {"labelExpr": words, "labelAngle": 0, "ticks": False, "labelPadding": 5},
+        "scale": {"paddingInner": 0.3, "paddingOuter": 0.15},
+    }
+    height = {"field": "gap", "type": "quantitative", "title": _AXIS}
+    outcomes = {"field": "outcome", "type": "nominal"}
+    sides = {"xOffset": {**outcomes, "scale": {"domain": list(_LOOKS)}}}
+    labels = {name: label for name, (_, label) in _LOOKS.items()}
+    tones = {"domain": list(_LOOKS), "range": [colour for colour, _ in _LOOKS.values()]}
+    colour = {**outcomes, "scale": tones, "legend": legend_of(labels, 2)}
+    told = [
+        {"field": "gap", "type": "quantitative", "title": "gap", "format": ".3~f"},
+        {"field": "low", "type": "quantitative", "title": "lowest cut", "format": ".3~f"},
+        {"field": "high", "type": "quantitative", "title": "highest cut", "format": ".3~f"},
+    ]
+    bars = {"mark": "bar", "encoding": {"x": across, "y": height, **sides, "color": colour, "tooltip": told}}
+    whiskers = {
+        "transform": [{"filter": "isValid(datum.high) && datum.high > datum.low"}],
+        "mark": {"type": "errorbar", "ticks": True, "color": INK},
+        "encoding": {
+            "x": across, **sides,
+            "y": {"field": "low", "type": "quantitative", "title": _AXIS}, "y2": {"field": "high"},
+        },
+    }  # fmt: skip
+    text = {"type": "text", "baseline": "bottom", "dy": -4, "fontWeight": "bold", "color": INK, "fontSize": 11}
+    above = {
+        "transform": [{"filter": "isValid(datum.said)"}],
+        "mark": text,
+        "encoding": {"x": across, "y": {**height, "field": "top"}, "text": {"field": "said"}},
+    }
+    return layered(bars, whiskers, above)
 
 
 def _compared(cell: "pd.Series[float]") -> str:
     """Say how many classes a pair is a mean over."""
     fewest, most, of = (int(cell[name]) for name in ("compared_min", "compared_max", "classes"))
-    return f"{fewest if fewest == most else f'{fewest}-{most}'} of {of}\nclasses"
+    return f"{fewest if fewest == most else f'{fewest}-{most}'} of {of}"

@@ -4,16 +4,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import NullLocator
 
 from eos.registry import display_name
-from eos.report.figures import style
+from eos.report.charts import looks
+from eos.report.charts.chart import INK, Chart, layered, legend_of, numbers_at, rows_of
 
 _BESIDE = ("own", "smote")  # heads without these settings, as lines to compare with
 _LINE = ["variant", "step_size"]
-_LOOKS = [style.LOOKS["eos"], *style.MORE_LOOKS]
+_COLOURS = [colour for colour, _ in (looks.LOOKS["eos"], *looks.MORE_LOOKS)]
+_CAPTION = (
+    "Higher is better; above a dotted or dashed line, EOS beats that head. What is highest is read off the test "
+    "set: choose on held-out samples."
+)
 
 
 def settings_data(
@@ -46,76 +48,114 @@ def settings_data(
     for place, name in enumerate([*_LINE, "k_neighbors"], 3):
         data.insert(place, name, [settings[head][name] for head in data["head"]])
     data = data.sort_values([*_LINE, "k_neighbors"], ascending=[False, False, True])
-    return style.in_order(data, {"network": networks})
+    return looks.in_order(data, {"network": networks})
 
 
-@style.house_style
-def settings_figure(
-    scores: pd.DataFrame, dataset: str, networks: Sequence[str], settings: Mapping[str, Mapping[str, Any]]
-) -> Figure:
-    """Draw what `settings_data` returns: a panel per network, over K a line per step size and variant."""
-    data = settings_data(scores, dataset, networks, settings)
-    several = data["network"].value_counts().loc[lambda counts: counts > 1].index
-    if len(several):  # a network with a single setting has nothing to compare
-        data = data[data["network"].isin(several)]
-    shown = style.held(data, dataset, networks)
-    titles = [display_name(network) for network in shown]
-    figure, panels = style.titled_panels(titles, style.columns_of(len(shown)), (5.0, 3.4), rest=0.6)
-    lines = data.drop_duplicates(_LINE)[_LINE]
-    looks = dict(zip(lines.itertuples(index=False, name=None), _LOOKS * len(lines), strict=False))
-    handles: dict[str, Any] = {}
-    for axes, network in zip(panels, shown, strict=True):
-        beside = scores[(scores["dataset"] == dataset) & (scores["network"] == network)]
-        handles |= _draw_network(axes, data[data["network"] == network], beside, looks)
-    deviations = "; whiskers: ± 1 standard deviation over its runs" if data["BAC_sd"].notna().any() else ""
-    figure.suptitle(
-        "EOS by number of neighbours K and step size\n"
-        f"{display_name(dataset)}, {style.cuts_text(scores, dataset)}{deviations}"
+def settings_chart(data: pd.DataFrame, subtitle: str = "", *, scores: pd.DataFrame | None = None) -> Chart:
+    """Return what `settings_data` returns: a panel per network, over K a line per step size and variant.
+
+    Parameters
+    ----------
+    data
+        From `settings_data`, of one dataset or of several.
+    subtitle
+        What the file says below the title.
+    scores
+        Columns dataset, cut, network, head, seed, BAC: those of the own classifier and of SMOTE are lines.
+    """
+    settings = data.groupby(["dataset", "network"])["head"].transform("size")
+    if (settings > 1).any():  # a network with a single setting has nothing to compare
+        data = data[settings > 1]
+    panels = []
+    for (dataset, network), cells in data.groupby(["dataset", "network"], sort=False):
+        points = _points(cells.reset_index(drop=True))
+        beside = [] if scores is None else _beside(scores, str(dataset), str(network))
+        panels.append(pd.concat([points, pd.DataFrame(beside)]).assign(dataset=dataset, network=network))
+    rows = rows_of(pd.concat(panels, ignore_index=True)) if panels else []
+    found = data.drop_duplicates(_LINE)[_LINE].itertuples(index=False, name=None)
+    lines = [_name(variant, size) for variant, size in found]
+    beside = [head for head in _BESIDE if any(row.get("line") == head for row in rows)]
+    labels = {line: line for line in lines} | {head: display_name(head) for head in beside}
+    several = "; whiskers: ± 1 standard deviation over its runs" if data["BAC_sd"].notna().any() else ""
+    across = _across(sorted({int(k) for k in data["k_neighbors"]}))
+    return Chart(
+        "settings",
+        "EOS by number of neighbours K and step size",
+        _CAPTION,
+        _spec(across, labels, lines),
+        rows,
+        subtitle=f"{subtitle}{several}" if subtitle else "",
+        size=(290, 150),
+        hover=numbers_at(
+            "K", across, labels, "BAC", title="K", by="line", before=[{"filter": "isValid(datum.K)"}]
+        ),
     )
-    figure.supylabel("balanced accuracy (0 to 1)", fontsize=10)
-    style.caption_below(figure, _caption(data), list(handles.values()))
-    return figure
 
 
-def _draw_network(
-    axes: Axes, points: pd.DataFrame, scores: pd.DataFrame, looks: Mapping[Any, tuple[str, str]]
-) -> dict[str, Any]:
-    handles: dict[str, Any] = {}
-    for (variant, size), line in points.groupby(_LINE, sort=False):
-        colour, marker = looks[variant, size]
-        label = f"EOS, step {size:g}" + ("" if variant == "toward" else f", {variant}")
-        drawn: dict[str, Any] = {"color": colour, "marker": marker, "mec": "white", "mew": 0.6, "capsize": 3}
-        handles[label] = axes.errorbar(
-            line["k_neighbors"],
-            line["BAC"],
-            yerr=line["BAC_sd"].fillna(0),
-            label=label,
-            elinewidth=1,
-            **drawn,
-        )
-    for head, dashes in zip(_BESIDE, (":", "--"), strict=True):
-        mean = scores.loc[scores["head"] == head, "BAC"].mean()
-        if pd.notna(mean):
-            look: dict[str, Any] = {"color": style.LOOKS[head][0], "lw": 1.4, "ls": dashes, "zorder": 1}
-            handles[head] = axes.axhline(mean, label=display_name(head), **look)
-    sizes = sorted(set(points["k_neighbors"]))
-    axes.set_xscale("log")
-    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.set_xlim(sizes[0] / 1.2, sizes[-1] * 1.2)
-    axes.set_xlabel("K, the neighbours that are searched for enemies (log scale)")
-    style.rule(axes)
-    return handles
+def _name(variant: str, size: float) -> str:
+    return f"EOS, step {size:g}" + ("" if variant == "toward" else f", {variant}")
 
 
-def _caption(data: pd.DataFrame) -> str:
-    text = "Higher is better; above a dotted or dashed line, EOS beats that head. "
-    best = data.loc[data.groupby("network", sort=False)["BAC"].idxmax()]
-    told = [
-        (f"{display_name(network)}, " if len(best) > 1 else "")
-        + f"K = {k}, step {size:g}{'' if variant == 'toward' else f', {variant}'}: {bac:.3f}"
-        for network, variant, size, k, bac in best[["network", *_LINE, "k_neighbors", "BAC"]].to_numpy()
-    ]
-    if told:
-        text += f"Highest: {'; '.join(told)}. That is read off the test set: choose on held-out samples."
-    return text
+def _points(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a panel's points; its note is the highest."""
+    lines = [_name(variant, size) for variant, size in cells[_LINE].itertuples(index=False, name=None)]
+    deviation = cells["BAC_sd"].fillna(0)
+    ends = {"low": cells["BAC"] - deviation, "high": cells["BAC"] + deviation}
+    points = cells[["BAC"]].assign(line=lines, K=cells["k_neighbors"], **ends).astype(object)
+    best = cells.loc[cells["BAC"].idxmax()]
+    variant = "" if best["variant"] == "toward" else f", {best['variant']}"
+    note = f"highest: K = {best['k_neighbors']:g}, step {best['step_size']:g}{variant}: {best['BAC']:.3f}"
+    points.loc[0, "note"] = note
+    return points
+
+
+def _beside(scores: pd.DataFrame, dataset: str, network: str) -> list[dict[str, Any]]:
+    """Return the means of the heads to compare with that were run."""
+    of = scores[(scores["dataset"] == dataset) & (scores["network"] == network)]
+    means = {head: of.loc[of["head"] == head, "BAC"].mean() for head in _BESIDE}
+    return [{"line": head, "BAC": mean} for head, mean in means.items() if pd.notna(mean)]
+
+
+def _across(sizes: Sequence[int]) -> dict[str, Any]:
+    ends = [sizes[0] / 1.2, sizes[-1] * 1.2] if sizes else [1, 10]
+    return {
+        "field": "K",
+        "type": "quantitative",
+        "title": "K, the neighbours that are searched for enemies (log scale)",
+        "scale": {"type": "log", "domain": ends, "nice": False},
+        "axis": {"values": list(sizes), "format": ",", "grid": False, "labelOverlap": True},
+    }
+
+
+def _spec(across: Mapping[str, Any], labels: Mapping[str, str], lines: Sequence[str]) -> dict[str, Any]:
+    tones = [_COLOURS[at % len(_COLOURS)] for at in range(len(lines))]
+    tones += [looks.LOOKS[head][0] or INK for head in labels if head not in lines]
+    names = {"field": "line", "type": "nominal"}
+    legend = {**legend_of(labels, 4), "symbolType": "stroke", "symbolSize": 320}
+    colour = {"color": {**names, "scale": {"domain": list(labels), "range": tones}, "legend": legend}}
+    dashes = {
+        **names,
+        "scale": {"domain": list(labels), "range": [*([[1, 0]] * len(lines)), [2, 3], [6, 4]][: len(labels)]},
+        "legend": legend,
+    }
+    height = {"type": "quantitative", "title": "balanced accuracy (0 to 1)", "scale": {"zero": False}}
+    points = {"x": across, "y": {**height, "field": "BAC"}, **colour}
+    eos = [{"filter": "isValid(datum.K)"}]
+    return layered(
+        {
+            "transform": [{"filter": "!isValid(datum.K) && isValid(datum.BAC)"}],
+            "mark": {"type": "rule", "strokeWidth": 1.4},
+            "encoding": {"y": points["y"], **colour, "strokeDash": dashes},
+        },
+        {
+            "transform": eos,
+            "mark": {"type": "rule", "strokeWidth": 1, "opacity": 0.7},
+            "encoding": {"x": across, "y": {**height, "field": "low"}, "y2": {"field": "high"}, **colour},
+        },
+        {"transform": eos, "mark": {"type": "line", "strokeWidth": 2}, "encoding": points},
+        {
+            "transform": eos,
+            "mark": {"type": "point", "filled": True, "size": 40, "opacity": 1},
+            "encoding": points,
+        },
+    )
