@@ -1,15 +1,33 @@
 """All charts from the committed tables of `metrics/figures/`, for the page."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from eos.report.charts.chart import Chart
 from eos.report.charts.classes import figure3, figure5, recall_chart
+from eos.report.charts.confusion import confusion_chart
+from eos.report.charts.curves import figure7
+from eos.report.charts.methods import methods_chart
+from eos.report.charts.outcomes import figure4
+from eos.report.charts.projection import figure6
+from eos.report.charts.settings import settings_chart
 from eos.storage.files import read_table
 
 _TEXT = ("dataset", "network", "head", "class_name", "predicted_name", "variant", "bars")
+_PER_CLASS = ["dataset", "network", "head", "class", "class_name", "cuts", "train_count"]
+_COLUMNS = {
+    "figure3": [*_PER_CLASS, "gap", "gap_min", "gap_max"],
+    "figure4": ["dataset", "network", "cuts", "ratio"],
+    "figure5": [*_PER_CLASS, "weight_norm", "weight_norm_min", "weight_norm_max"],
+    "figure6": ["head", "class_name", "available", "x", "y"],
+    "figure7": ["dataset", "network", "head", "epoch", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
+    "recall": [*_PER_CLASS, "recall", "recall_min", "recall_max"],
+    "confusion": ["dataset", "network", "head", "class", "class_name", "predicted", "predicted_name", "share"],
+    "settings": ["dataset", "network", "head", "variant", "step_size", "k_neighbors", "BAC", "BAC_sd"],
+    "methods": ["dataset", "head", "blocks", "BAC", "low", "high", "p_holm", "mean_rank", "bars"],
+}
 
 
 def charts(
@@ -42,15 +60,27 @@ def charts(
         If a table is damaged.
     """
 
+
     def read(name: str) -> pd.DataFrame:
         """Read the tables of all data sets as one."""
-        paths = [folder / dataset / f"{name}.csv" for dataset in datasets]
-        tables = [read_table(path, [], text=_TEXT) for path in paths if path.exists()]
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        paths = {"": folder / f"{name}.csv"} | {of: folder / of / f"{name}.csv" for of in datasets}
+        tables = []
+        for dataset, path in paths.items():
+            if path.exists():
+                table = read_table(path, _COLUMNS[name], text=_TEXT)
+                tables.append(table if "dataset" in table else table.assign(dataset=dataset))
+        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"dataset": []})
 
-    made = []
-    for name, draw in (("figure3", figure3), ("figure5", figure5), ("recall", recall_chart)):
-        data = read(name)
-        if len(data):
-            made.append(draw(data, heads))
-    return made
+    makers: dict[str, Callable[[pd.DataFrame], Chart]] = {
+        "methods": lambda data: methods_chart(data, heads),
+        "recall": lambda data: recall_chart(data, heads),
+        "figure3": lambda data: figure3(data, heads),
+        "figure4": figure4,
+        "figure5": lambda data: figure5(data, heads),
+        "figure6": lambda data: figure6(data, heads),
+        "figure7": lambda data: figure7(data, heads, table_epochs=table_epochs, scores=scores),
+        "confusion": lambda data: confusion_chart(data, heads),
+        "settings": lambda data: settings_chart(data, scores=scores),
+    }
+    tables = {name: read(name) for name in makers}
+    return [make(tables[name]) for name, make in makers.items() if len(tables[name])]

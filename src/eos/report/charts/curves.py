@@ -80,7 +80,7 @@ def figure7(
         if scores is not None:
             of = (scores["dataset"] == dataset) & (scores["network"] == network) & (scores["head"] == "own")
             if of.any():
-                shown.append(pd.DataFrame({"own": [scores.loc[of, "BAC"].mean()]}))
+                shown.append(pd.DataFrame({"part": ["own"], "BAC": [scores.loc[of, "BAC"].mean()]}))
         panels.append(pd.concat(shown).assign(dataset=dataset, network=network))
     rows = rows_of(pd.concat(panels, ignore_index=True)) if panels else []
     labels = {head: heads[head] for head in heads if head in set(data["head"])}
@@ -115,14 +115,15 @@ _EPOCH = {
 
 def _spec(labels: Mapping[str, str], table_epochs: int) -> dict[str, Any]:
     height = {"type": "quantitative", "title": "balanced accuracy (0 to 1)", "scale": {"zero": False}}
+    own = {"own": f"{display_name('own')}, test"}
     colour = by_head(labels)["color"]
     colour["legend"] |= {"symbolType": "stroke", "symbolSize": 320}
-    parts = {"test": "test samples", "train": "training set, over-sampled"}
+    parts = {"test": "test samples", "train": "training set, over-sampled", **own}
     dashes = {
         "field": "part",
         "type": "nominal",
-        "scale": {"domain": list(parts), "range": [[1, 0], [5, 4]]},
-        "legend": {**legend_of(parts), "symbolStrokeColor": looks.MUTED, "symbolSize": 700},
+        "scale": {"domain": list(parts), "range": [[1, 0], [5, 4], [2, 3]]},
+        "legend": {**legend_of(parts), "symbolStrokeColor": INK, "symbolSize": 700},
     }
     band = {
         "transform": [{"filter": "isValid(datum.low)"}],
@@ -133,27 +134,16 @@ def _spec(labels: Mapping[str, str], table_epochs: int) -> dict[str, Any]:
         },
     }  # fmt: skip
     line = {
-        "transform": [{"filter": "isValid(datum.BAC)"}],
+        "transform": [{"filter": "isValid(datum.head)"}],
         "mark": {"type": "line", "strokeWidth": 2},
         "encoding": {"x": _EPOCH, "y": {**height, "field": "BAC"}, "color": colour, "strokeDash": dashes},
     }
-    return layered(band, line, *_own(height), *_tables(table_epochs))
-
-
-def _own(height: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return the dotted line of the network's own classifier, and its name."""
-    at = {"y": {**height, "field": "own"}}
-    own = [{"filter": "isValid(datum.own)"}]
-    text = {"type": "text", "align": "right", "baseline": "bottom", "dy": -3, "color": INK, "fontSize": 11}
-    name = {"value": f"{display_name('own')}, test"}
-    return [
-        {
-            "transform": own,
-            "mark": {"type": "rule", "strokeDash": [2, 3], "color": INK, "strokeWidth": 1.3},
-            "encoding": at,
-        },
-        {"transform": own, "mark": text, "encoding": {**at, "x": {"value": "width"}, "text": name}},
-    ]
+    rule = {
+        "transform": [{"filter": "datum.part == 'own'"}],
+        "mark": {"type": "rule", "color": INK, "strokeWidth": 1.3},
+        "encoding": {"y": {**height, "field": "BAC"}, "strokeDash": dashes},
+    }
+    return layered(band, line, rule, *_tables(table_epochs))
 
 
 def _tables(epochs: int) -> list[dict[str, Any]]:
@@ -165,12 +155,12 @@ def _tables(epochs: int) -> list[dict[str, Any]]:
     name = {"value": f"epochs behind the tables: {epochs}"}
     return [
         {"transform": once, "mark": {"type": "rule", "color": "#9a9a9a"}, "encoding": at},
-        {"transform": once, "mark": text, "encoding": {**at, "y": {"value": {"expr": "height - 3"}}, "text": name}},
+        {"transform": once, "mark": text, "encoding": {**at, "y": {"value": -5}, "text": name}},
     ]
 
 
 def _hover(labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
     """Return what tells the numbers of an epoch at the pointer."""
     lines = {f"{head}_{part}": f"{label}, {part}" for head, label in labels.items() for part in ("test", "train")}
-    named = [{"filter": "isValid(datum.BAC)"}, {"calculate": "datum.head + '_' + datum.part", "as": "head"}]
+    named = [{"filter": "isValid(datum.head)"}, {"calculate": "datum.head + '_' + datum.part", "as": "head"}]
     return numbers_at("epoch", _EPOCH, lines, "BAC", title="epoch", before=named)

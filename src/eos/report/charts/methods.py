@@ -1,28 +1,35 @@
 """Which heads differ: a critical-difference diagram of mean ranks, or differences to the best head."""
 
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from eos.registry import display_name
-from eos.report.figures import style
-from eos.report.methods import BLOCK, LEVEL, Comparison, block_ranks, differences_to_best, rank_test
+from eos.report.charts import looks
+from eos.report.charts.chart import INK, PAPER, Chart, layered, rows_of
+from eos.report.methods import BLOCK, LEVEL, Comparison, differences_to_best, rank_test
 
 _COLUMNS = [
     "dataset", "head", "blocks", "BAC", "difference", "low", "high", "p_holm", "mean_rank",
     "critical_difference", "bars",
 ]  # fmt: skip
-_ROW = 0.235  # inches from one head to the next
-_TOP = style.LOOKS["eos"][0]
-_REST = "#5a87a3"
+_ROW = 21  # pixels from one head to the next
+_TOP, _REST = looks.LOOKS["eos"][0], "#5a87a3"
+_LONGEST = 34  # letters of a head's name
+_RANKS = (
+    "Heads along one bar are not told apart (Nemenyi, 5 %); orange: not told apart from the first. Light "
+    "strokes: the blocks. A block is dataset x cut x network; networks of one cut are not independent."
+)
+_DIFFERENCES = (
+    "Lines: 95 % intervals by the paired bootstrap over test rows, head seeds averaged. Orange: not told "
+    "apart from the best at 5 % after Holm. A block is cut x network; the intervals leave out another "
+    "training."
+)
 
 
 def methods_data(comparison: Comparison) -> pd.DataFrame:
-    """Return what `methods_figure` shows.
+    """Return what `methods_chart` shows.
 
     Returns
     -------
@@ -63,87 +70,158 @@ def methods_data(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-@style.house_style
-def methods_figure(comparison: Comparison) -> Figure:
-    """Draw what `methods_data` returns: heads from top to bottom, the best first."""
-    data = methods_data(comparison)
-    return _ranks(comparison, data) if rank_test(comparison) else _differences(comparison, data)
+def methods_chart(
+    data: pd.DataFrame, titles: Mapping[str, str], ranks: pd.DataFrame | None = None
+) -> Chart:
+    """Return what `methods_data` returns: heads from top to bottom, the best first.
+
+    Parameters
+    ----------
+    data
+        From `methods_data`.
+    titles
+        What the heads are called.
+    ranks
+        A column for each head, a row for each block, from `eos.report.methods.block_ranks`: light strokes.
+    """
+    if len(data) and data["mean_rank"].notna().all():
+        return _ranks(data, titles, ranks)
+    return _differences(data, titles)
 
 
-def _ranks(comparison: Comparison, data: pd.DataFrame) -> Figure:
-    """Draw the critical-difference diagram, turned by a quarter: names need the room."""
-    bars = [
-        [place for place, names in enumerate(data["bars"]) if str(number) in names.split()]
-        for number in range(
-            1, 1 + max((int(name) for names in data["bars"] for name in names.split()), default=0)
-        )
+def _ranks(data: pd.DataFrame, titles: Mapping[str, str], ranks: pd.DataFrame | None) -> Chart:
+    """Return the critical-difference diagram, turned by a quarter: names need the room."""
+    critical, first = data["critical_difference"].iloc[0], data["mean_rank"].min()
+    names = _names(data, titles)
+    bars: dict[int, list[str]] = {}
+    for name, numbers in zip(names, data["bars"], strict=True):
+        for number in str(numbers).split():
+            bars.setdefault(int(number), []).append(name)
+    shown = pd.DataFrame({"at": names, "rank": data["mean_rank"], "BAC": data["BAC"]})
+    shown["apart"] = data["mean_rank"] > first + critical
+    strokes = [
+        {"at": name, "stroke": rank}
+        for head, name in zip(data["head"], names, strict=True)
+        for rank in ([] if ranks is None else ranks[head])
     ]
-    strip = 0.35 + 0.11 * max(1, len(bars))
-    figure = Figure(figsize=(5.6 + strip, 1.35 + _ROW * len(data)), layout="constrained")
-    axes, side = figure.subplots(1, 2, sharey=True, width_ratios=[5.0, strip])
-    places = np.arange(len(data))
-    ranks = block_ranks(comparison)
-    for head, place in zip(data["head"], places, strict=True):
-        axes.plot(ranks[head], np.full(len(ranks), place), "|", color="#c3d6e2", ms=7, mew=1.2, zorder=1)
-    critical = data["critical_difference"].iloc[0]
-    for place, rank in zip(places, data["mean_rank"], strict=True):
-        told_apart = rank > data["mean_rank"].min() + critical
-        axes.plot(rank, place, "o", color=_REST if told_apart else _TOP, mec="white", mew=0.6, ms=7)
-        at_edge: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "ha": "right", "va": "center"}
-        axes.text(1.0, place, f"{rank:.1f}", size=8.5, **at_edge)
-    _name_heads(axes, comparison, data)
-    axes.set_xlim(0.4, 0.5 + 1.13 * len(data))  # room for the numbers
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-    axes.set_xlabel(f"mean rank over {data['blocks'].iloc[0]} blocks (1: the highest balanced accuracy)")
-    for number, group in enumerate(bars):
-        side.plot([number, number], [group[0] - 0.25, group[-1] + 0.25], color="#333333", lw=2.4)
-    side.set_xlim(-1, max(1, len(bars)))
-    side.axis("off")
-    figure.suptitle(f"Mean ranks of the heads; critical difference {critical:.2f}")
-    caption = (
-        "Heads along one bar are not told apart (Nemenyi, 5 %); orange: not told apart from the first. Light "
-        "strokes: the blocks. A block is dataset x cut x network; networks of one cut are not independent."
+    spans = [{"bar": number, "from": group[0], "to": group[-1]} for number, group in sorted(bars.items())]
+    rows = pd.concat([shown.astype(object), pd.DataFrame(strokes), pd.DataFrame(spans)], ignore_index=True)
+    blocks = int(data["blocks"].iloc[0])
+    return Chart(
+        "methods",
+        f"Mean ranks of the heads; critical difference {critical:.2f}",
+        _RANKS,
+        _ranks_spec(blocks, len(data)),
+        rows_of(rows),
+        panels=(),
+        size=(430, _ROW * len(data)),
+        columns=1,
     )
-    style.caption_below(figure, caption)
-    return figure
 
 
-def _differences(comparison: Comparison, data: pd.DataFrame) -> Figure:
-    """Draw the difference of each head to the best, a panel per data set."""
-    shown = list(dict.fromkeys(data["dataset"]))
-    most = int(data["dataset"].value_counts().max()) if len(data) else 3
-    columns = min(2, max(1, len(shown)))
-    titles = [display_name(dataset) for dataset in shown]
-    size = (6.2 if columns == 1 else 5.2, 0.75 + _ROW * most)
-    figure, panels = style.titled_panels(titles, columns, size, rest=0.6)
-    for axes, dataset in zip(panels, shown, strict=True):
-        rows = data[data["dataset"] == dataset].reset_index(drop=True)
-        blocks = rows["blocks"].iloc[0]
-        best = f"best: {rows['BAC'].iloc[0]:.3f}, over {blocks} block{'' if blocks == 1 else 's'}"
-        axes.set_title(best, loc="right", fontsize=9, color=style.MUTED)
-        axes.axvline(0, color="#333333", lw=0.8, zorder=0)
-        for place, row in rows.iterrows():
-            colour = _TOP if row["p_holm"] >= LEVEL else _REST
-            axes.plot([row["low"], row["high"]], [place, place], color=colour, lw=1.4, solid_capstyle="butt")
-            axes.plot(row["difference"], place, "o", color=colour, mec="white", mew=0.6, ms=6.5)
-        _name_heads(axes, comparison, rows)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
-        axes.set_xlabel("balanced accuracy, difference to the best")
-    figure.suptitle("Difference of each head to the best")
-    style.caption_below(
-        figure,
-        "Lines: 95 % intervals by the paired bootstrap over test rows, head seeds averaged. Orange: not told "
-        "apart from the best at 5 % after Holm. A block is cut x network; the intervals leave out another "
-        "training.",
+def _ranks_spec(blocks: int, heads: int) -> dict[str, Any]:
+    across = {
+        "type": "quantitative",
+        "title": f"mean rank over {blocks} blocks (1: the highest balanced accuracy)",
+        "axis": {"grid": False, "tickMinStep": 1},
+        "scale": {"domain": [0.4, heads + 0.6], "nice": False},
+    }
+    strokes = {
+        "transform": [{"filter": "isValid(datum.stroke)"}],
+        "mark": {"type": "tick", "size": 10, "thickness": 1.2, "color": "#b3cbda"},
+        "encoding": {"x": {**across, "field": "stroke"}, "y": _HEADS},
+    }
+    told = [
+        {"field": "rank", "type": "quantitative", "title": "mean rank", "format": ".2f"},
+        {"field": "BAC", "type": "quantitative", "title": "balanced accuracy", "format": ".3f"},
+    ]
+    mean = [{"filter": "isValid(datum.rank)"}]
+    number = {"type": "text", "align": "left", "dx": 8, "fontSize": 11, "color": INK}
+    spans = {
+        "transform": [{"filter": "isValid(datum.bar)"}, {"calculate": "datum.bar - 1", "as": "place"}],
+        "mark": {"type": "rule", "strokeWidth": 2.6, "color": INK},
+        "encoding": {
+            "x": {"value": "width"}, "y": {**_HEADS, "field": "from"}, "y2": {"field": "to"},
+            "xOffset": {"field": "place", "type": "quantitative", "scale": {"domain": [0, 1], "range": [42, 53]}},
+        },
+    }  # fmt: skip
+    return layered(
+        strokes,
+        {
+            "transform": mean,
+            "mark": {"type": "point", "filled": True, "size": 62, "stroke": PAPER, "strokeWidth": 0.6, "opacity": 1},
+            "encoding": {"x": {**across, "field": "rank"}, "y": _HEADS, "color": _APART, "tooltip": told},
+        },
+        {
+            "transform": mean,
+            "mark": number,
+            "encoding": {
+                "x": {"value": "width"},
+                "y": _HEADS,
+                "text": {"field": "rank", "type": "quantitative", "format": ".1f"},
+            },
+        },
+        spans,
     )
-    return figure
 
 
-def _name_heads(axes: Axes, comparison: Comparison, rows: pd.DataFrame) -> None:
-    """Write the names of the heads at their heights, the first at the top."""
-    names = style.shortened((comparison.titles[head] for head in rows["head"]), 34)
-    axes.set_yticks(np.arange(len(rows)), names)
-    axes.set_ylim(len(rows) - 0.4, -0.6)
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="y", color="#efefef", lw=0.8)
-    axes.set_axisbelow(True)
+def _differences(data: pd.DataFrame, titles: Mapping[str, str]) -> Chart:
+    """Return the difference of each head to the best, a panel per data set."""
+    panels = []
+    for dataset, cells in data.groupby("dataset", sort=False):
+        blocks = int(cells["blocks"].iloc[0])
+        rows = cells[["difference", "low", "high", "BAC"]].assign(
+            dataset=dataset, at=_names(cells, titles), apart=cells["p_holm"] < LEVEL
+        )
+        best = f"best: {cells['BAC'].iloc[0]:.3f}, over {blocks} block{'' if blocks == 1 else 's'}"
+        panels.append(rows.assign(note=[best, *[None] * (len(rows) - 1)]))
+    most = max((len(panel) for panel in panels), default=8)
+    return Chart(
+        "methods",
+        "Difference of each head to the best",
+        _DIFFERENCES,
+        _differences_spec(),
+        rows_of(pd.concat(panels, ignore_index=True)) if panels else [],
+        panels=("dataset",),
+        size=(430 if len(panels) < 2 else 210, _ROW * most),
+    )
+
+
+def _differences_spec() -> dict[str, Any]:
+    across = {"type": "quantitative", "title": "balanced accuracy, difference to the best", "axis": {"grid": False}}
+    told = [
+        {"field": name, "type": "quantitative", "title": title, "format": ".3f"}
+        for name, title in (
+            ("difference", "difference"), ("low", "interval from"), ("high", "to"), ("BAC", "balanced accuracy"),
+        )
+    ]  # fmt: skip
+    return layered(
+        {
+            "mark": {"type": "rule", "strokeWidth": 1.5},
+            "encoding": {"x": {**across, "field": "low"}, "x2": {"field": "high"}, "y": _HEADS, "color": _APART},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 56, "stroke": PAPER, "strokeWidth": 0.6, "opacity": 1},
+            "encoding": {"x": {**across, "field": "difference"}, "y": _HEADS, "color": _APART, "tooltip": told},
+        },
+    )
+
+
+_HEADS: dict[str, Any] = {
+    "field": "at",
+    "type": "ordinal",
+    "title": None,
+    "axis": {"labelExpr": "slice(datum.label, 3)", "labelLimit": 260, "grid": True, "ticks": False},
+}
+_APART: dict[str, Any] = {
+    "field": "apart",
+    "type": "nominal",
+    "scale": {"domain": [False, True], "range": [_TOP, _REST]},
+    "legend": None,
+}
+
+
+def _names(data: pd.DataFrame, titles: Mapping[str, str]) -> list[str]:
+    """Return what the rows are called, from top to bottom; no two are the same."""
+    short = looks.shortened((titles.get(head, display_name(head)) for head in data["head"]), _LONGEST)
+    return [f"{at:02d} {name}" for at, name in enumerate(short)]

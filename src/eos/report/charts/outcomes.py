@@ -96,6 +96,7 @@ def figure4(data: pd.DataFrame, subtitle: str = "") -> Chart:
         subtitle="; ".join(part for part in (subtitle, mean) if part),
         panels=("dataset",),
         size=(max(230, 105 * most), 230),
+        above=22,
     )
 
 

@@ -1,18 +1,21 @@
 """Figure 6: two classes in the plane, without and with synthetic rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from eos.registry import display_name
-from eos.report.figures import style
+from eos.report.charts import looks
+from eos.report.charts.chart import PAPER, Chart, layered, legend_of, rows_of
 
 # The paper's blue and red in a form that everyone can tell apart; the shapes say the same again.
-_CLASS_LOOKS = [("#0072b2", "o"), ("#d55e00", "^")]
+_BLUE, _RED = ("#0072b2", "circle"), ("#d55e00", "triangle-up")
+_KINDS = {  # by size of the class, and whether a sampler has made the row
+    "majority, synthetic": (*_BLUE, True),
+    "minority, synthetic": (*_RED, True),
+    "majority, real": (*_BLUE, False),
+    "minority, real": (*_RED, False),
+}
 _CAPTION = (
     "Full marks are real and stand in the same places in every panel; hollow ones are what the sampler made. "
     "Hollow marks among the full ones of the other class: the sampler reaches into it."
@@ -20,83 +23,106 @@ _CAPTION = (
 _POINTS = 300  # more points than this in a panel are drawn smaller
 
 
-@style.house_style
-def figure6(
-    data: pd.DataFrame,
-    heads: Mapping[str, str],
-    class_names: tuple[str, str],
-    *,
-    dataset: str,
-    network: str,
-    cut: int,
-) -> Figure:
-    """Draw two classes in the plane, one panel per head.
+def figure6(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str = "") -> Chart:
+    """Return two classes in the plane, one panel per head.
 
     All panels are one plane: a t-SNE of the real rows and of the synthetic ones of every head. So the real
-    points stand still from panel to panel.
+    points stand still from panel to panel. The majority is the class with more real rows.
 
     Parameters
     ----------
     data
-        From `eos.report.tsne.project_classes`.
+        From `eos.report.tsne.project_classes`, with the column dataset; of one dataset or of several.
     heads
         The panels, in this order, and their titles; those without points have none.
-    class_names
-        The majority and the minority class.
-    dataset, network, cut
-        The cell, for the title.
+    subtitle
+        What the file says below the title.
     """
-    shown = [head for head in heads if head in set(data["head"])]
-    columns = max(1, min(len(shown), 3))
-    titles = [heads[head] for head in shown]
-    figure, panels = style.titled_panels(titles, columns, (3.7, 3.3), rest=0.6)
-    ends = [(data[axis].min(), data[axis].max()) for axis in ("x", "y")]
-    limits = [(low - 0.06 * (high - low), high + 0.06 * (high - low)) for low, high in ends]
-    most = data["head"].value_counts().max() if len(data) else 1
-    scale = max(0.5, min(1.0, (_POINTS / most) ** 0.5))
-    for axes, head in zip(panels, shown, strict=True):
-        _draw_head(axes, data[data["head"] == head], class_names, scale)
-        axes.set(xlim=limits[0], ylim=limits[1])
-    majority, minority = class_names
-    figure.suptitle(
-        f"Figure 6: classes {majority} (majority) and {minority} (minority) of the training embeddings, "
-        f"{display_name(network)}\n{display_name(dataset)}, cut {cut}; "
-        f"one t-SNE for all panels{_left_out(data)}"
+    panels, names = [], []
+    for dataset, points in data.groupby("dataset", sort=False):
+        real = points[~points["synthetic"].astype(bool)].drop_duplicates("class_name")
+        classes = real.sort_values("available", ascending=False, kind="stable")["class_name"].tolist()
+        names.append(f"{classes[0]} and {classes[-1]}")
+        for head in [head for head in heads if head in set(points["head"])]:
+            panel = _rows(points[points["head"] == head], classes)
+            panels.append(panel.assign(dataset=dataset, head=head))
+    whole = pd.concat(panels, ignore_index=True) if panels else pd.DataFrame(columns=["kind"])
+    most = max((len(panel) for panel in panels), default=1)
+    rows = rows_of(whole)
+    for row in rows:
+        row["x"], row["y"] = round(row["x"], 2), round(row["y"], 2)
+    _title(rows, heads)
+    shown = {kind: _label(kind, names) for kind in _KINDS if kind in set(whole["kind"])}
+    left_out = "; a seeded draw of the points, real ones first" if _is_drawn(data) else ""
+    return Chart(
+        "figure6",
+        "Figure 6: a large and a small class of the training embeddings",
+        _CAPTION,
+        _spec(shown, max(0.4, min(1.0, _POINTS / most))),
+        rows,
+        subtitle=f"{subtitle}; one t-SNE for all panels{left_out}" if subtitle else "",
+        panels=("head",),
+        size=(210, 190),
+        columns=3,
+        above=34,
     )
-    kinds = set(zip(data["class_name"], data["synthetic"], strict=True))
-    handles = [
-        Line2D([], [], label=f"{name}, {_kind(synthetic)}", **_style(look, synthetic=synthetic))
-        for name, look in zip(class_names, _CLASS_LOOKS, strict=True)
-        for synthetic in (False, True)
-        if (name, synthetic) in kinds
-    ]
-    style.caption_below(figure, _CAPTION, handles, ncols=4 if columns == 3 else 2)
-    return figure
 
 
-def _draw_head(axes: Axes, points: pd.DataFrame, class_names: Sequence[str], scale: float) -> None:
-    axes.set(xticks=[], yticks=[])
-    for spine in axes.spines.values():
-        spine.set(visible=True, color="#cfcfcf")
-    # Few real points must not drown in synthetic ones: these are small, light and below.
-    for synthetic in (True, False):
-        for name, look in zip(class_names, _CLASS_LOOKS, strict=True):
-            kind = points[(points["class_name"] == name) & (points["synthetic"] == synthetic)]
-            axes.plot(kind["x"], kind["y"], **_style(look, synthetic=synthetic, scale=scale))
-    axes.set_xlabel("\n".join(_counts(points, name) for name in class_names), fontsize=8, color="#4a4a4a")
+def _rows(points: pd.DataFrame, classes: list[Any]) -> pd.DataFrame:
+    """Return a panel's points, the synthetic ones first: few real points must not drown in them."""
+    sizes = points["class_name"].map({classes[-1]: "minority", classes[0]: "majority"})
+    made = points["synthetic"].astype(bool)
+    kinds = sizes + made.map({True: ", synthetic", False: ", real"})
+    rows = points[["x", "y"]].assign(kind=kinds).astype(object)
+    rows = looks.in_order(rows, {"kind": list(_KINDS)})
+    rows["note"] = [[_counts(points, name) for name in classes], *[None] * (len(rows) - 1)]
+    return rows
 
 
-def _style(look: tuple[str, str], *, synthetic: bool, scale: float = 1.0) -> dict[str, Any]:
-    drawn: dict[str, Any] = {"ls": "", "color": look[0], "marker": look[1]}
-    if synthetic:
-        return drawn | {"ms": 4.5 * scale, "mfc": "none", "mew": 0.8, "alpha": 0.55, "zorder": 2}
-    return drawn | {"ms": 6.5 * max(scale, 0.7), "mec": "white", "mew": 0.6, "zorder": 3}
+def _title(rows: list[dict[str, Any]], heads: Mapping[str, str]) -> None:
+    """Give one row of each head its title: the rows are many."""
+    for head in {row["head"]: None for row in rows}:
+        next(row for row in rows if row["head"] == head)["head_title"] = heads[head]
 
 
-def _left_out(data: pd.DataFrame) -> str:
-    """Say in the title that not all points are shown."""
-    shown = data.groupby(["head", "class_name", "synthetic"])["available"].agg(["size", "first"])
-    return "; a seeded draw of the points, real ones first" if (shown["size"] < shown["first"]).any() else ""
+def _label(kind: str, names: list[str]) -> str:
+    """Return what the legend calls a kind of points: by the class, where there are two in all."""
+    if len(names) != 1:
+        return kind
+    majority, minority = names[0].split(" and ")
+    return kind.replace("majority", f"{majority} (majority)").replace("minority", f"{minority} (minority)")
+
+
+def _spec(shown: Mapping[str, str], scale: float) -> dict[str, Any]:
+    field = {"field": "kind", "type": "nominal"}
+    found = [_KINDS[kind] for kind in shown]
+    legend = {**legend_of(shown, 4), "symbolSize": 70}
+    looks_of = {
+        "fill": ["transparent" if made else colour for colour, _, made in found],
+        "stroke": [colour if made else PAPER for colour, _, made in found],
+        "shape": [shape for _, shape, _ in found],
+    }
+    channels = {
+        channel: {**field, "scale": {"domain": list(shown), "range": values}, "legend": legend}
+        for channel, values in looks_of.items()
+    }
+    axis: dict[str, Any] = {"labels": False, "ticks": False, "grid": False, "title": None, "domain": False}
+    place = {"type": "quantitative", "axis": axis, "scale": {"zero": False, "nice": False, "padding": 8}}
+    sizes = {"condition": {"test": "indexof(datum.kind, 'real') > 0", "value": 42 * scale}, "value": 24 * scale}
+    marks = {
+        "mark": {"type": "point", "strokeWidth": 0.7, "opacity": 1},
+        "encoding": {
+            "x": {**place, "field": "x"}, "y": {**place, "field": "y"}, **channels, "size": sizes,
+            "tooltip": field,
+        },
+    }  # fmt: skip
+    return layered(marks, note_lines=2, view={"stroke": "#b5b5b5"})
+
+
+def _is_drawn(data: pd.DataFrame) -> bool:
+    """Return whether not all points are shown."""
+    shown = data.groupby(["dataset", "head", "class_name", "synthetic"])["available"].agg(["size", "first"])
+    return bool((shown["size"] < shown["first"]).any())
 
 
 def _counts(points: pd.DataFrame, name: str) -> str:
@@ -104,9 +130,5 @@ def _counts(points: pd.DataFrame, name: str) -> str:
     kinds = []
     for synthetic, available in points[points["class_name"] == name].groupby("synthetic")["available"]:
         of = "" if len(available) == available.iloc[0] else f" of {available.iloc[0]:,}"
-        kinds.append(f"{len(available):,}{of} {_kind(synthetic)}")
+        kinds.append(f"{len(available):,}{of} {'synthetic' if synthetic else 'real'}")
     return f"{name}: {', '.join(kinds)}"
-
-
-def _kind(synthetic: object) -> str:
-    return "synthetic" if synthetic else "real"
