@@ -123,7 +123,7 @@ def static(chart: Chart) -> dict[str, Any]:
         {**panel, "width": width, "height": height} for panel in _static_panels(chart)
     ] or [{**_EMPTY, "width": 2 * width, "height": height}]
     columns = min(chart.columns, len(panels))
-    whole = columns * (width + 100)  # roughly, with axes
+    whole = min(720, columns * (width + 100))  # roughly, with axes
     title = {"text": chart.title, "subtitle": chart.subtitle, "anchor": "start", "frame": "bounds", "offset": 12}
     caption = {
         "text": textwrap.wrap(chart.caption, round(whole / _CAPTION * 2.1)),
@@ -158,7 +158,7 @@ def interactive(chart: Chart) -> dict[str, Any]:
     spec = copy.deepcopy(chart.spec)
     choices = [_choice(chart, column) for column in ("dataset", *chart.panels)]
     found = {choice["name"]: choice for choice in choices if len(choice["bind"]["options"]) > 1}
-    filters = [{"filter": f"datum['{name}'] == {name}"} for name in found]
+    filters = [{"filter": _is_of(name, name)} for name in found]
     spec["transform"] = [*filters, *spec.get("transform", [])]
     _choose_by_legend(list(_leaves(spec["layer"])))
     spec["layer"] += [*copy.deepcopy(list(chart.hover)), _NOTHING]
@@ -209,23 +209,41 @@ _NOTHING: dict[str, Any] = {
 
 
 def _static_panels(chart: Chart) -> Iterator[dict[str, Any]]:
-    """Yield the chart's panel for each of its values, in the order of the rows, with its title."""
-    found = dict.fromkeys(tuple(row.get(column) for column in chart.panels) for row in chart.rows)
-    several = [column for at, column in enumerate(chart.panels) if len({values[at] for values in found}) > 1]
+    """Yield the chart's panel for each of its values, in the order of the rows, with its title.
+
+    A row without a value is in every panel.
+    """
+    found = [
+        values
+        for values in dict.fromkeys(tuple(row.get(column) for column in chart.panels) for row in chart.rows)
+        if None not in values
+    ]
+    told = [column for at, column in enumerate(chart.panels) if len({values[at] for values in found}) > 1]
     for at, values in enumerate(found):
-        filters = [
-            {"filter": {"field": column, "equal": value}} for column, value in zip(chart.panels, values, strict=True)
-        ]
         named = dict(zip(chart.panels, values, strict=True))
-        words = [_title_of(chart, column, named[column]) for column in several or chart.panels[:1]]
-        title = said({"value": ", ".join(words)}, align="left", baseline="bottom", fontSize=12, fontWeight="bold")
-        title["encoding"] |= {"x": {"value": 0}, "y": {"value": -chart.above}}
-        layers = [*copy.deepcopy(chart.spec["layer"]), {"data": {"values": [{}]}, **title}]
+        filters = [{"filter": _is_of(column, json.dumps(value))} for column, value in named.items()]
+        words = [_title_of(chart, column, named[column]) for column in told or chart.panels[:1]]
+        layers = copy.deepcopy(chart.spec["layer"])
+        if words:
+            layers.append(_heading(", ".join(words), chart.above))
         if chart.shared and at % chart.columns:
             for layer in _leaves(layers):
                 if "field" in layer["encoding"].get("y", {}):
                     layer["encoding"]["y"]["axis"] |= {"labels": False, "title": None}
         yield {**chart.spec, "layer": layers, "transform": [*filters, *chart.spec.get("transform", [])]}
+
+
+def _heading(text: str, above: int) -> dict[str, Any]:
+    """Return the title of a panel: a title of Vega-Lite would stand higher beside a longer axis."""
+    mark = {"align": "left", "baseline": "bottom", "fontSize": 12, "fontWeight": "bold"}
+    title = said({"value": text}, **mark)
+    title["encoding"] |= {"x": {"value": 0}, "y": {"value": -above}}
+    return {"data": {"values": [{}]}, **title}
+
+
+def _is_of(column: str, value: str) -> str:
+    """Return the test whether a row is of this value (or of all: it has none)."""
+    return f"!isValid(datum['{column}']) || datum['{column}'] == {value}"
 
 
 def _choice(chart: Chart, column: str) -> dict[str, Any]:
@@ -242,7 +260,7 @@ _CALLED = {"dataset": "Data set", "network": "Network", "head": "Head"}
 def _title_of(chart: Chart, column: str, value: str) -> str:
     """Return what a value is called: what a row says, or the registry."""
     said_by = f"{column}_title"
-    return next((row[said_by] for row in chart.rows if row[column] == value and said_by in row), display_name(value))
+    return next((row[said_by] for row in chart.rows if said_by in row and row[column] == value), display_name(value))
 
 
 def _leaves(layers: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -324,8 +342,8 @@ def numbers_at(
 ) -> tuple[dict[str, Any], ...]:
     """Return the layer of a page that shows, at the pointer, the values of all lines at one place.
 
-    The places are in `column`, which people call `title`, the lines' names in `by`; `form` is the format of the values; `more` are further columns, equal for
-    all heads: column, title and format; `before` are transforms of the rows.
+    The places are in `column`, which people call `title`, the names of the lines in `by`; `form` is the format
+    of the values. `more` are columns that all lines share: column, title and format. `before` are transforms.
     """
     told = [(head, label, form) for head, label in labels.items()] + list(more)
     texts = [
@@ -349,8 +367,3 @@ def numbers_at(
             ],
         },
     )
-
-
-def joined(parts: Sequence[str]) -> str:
-    """Join what there is to say."""
-    return "; ".join(part for part in parts if part)

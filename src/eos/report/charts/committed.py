@@ -26,7 +26,7 @@ _COLUMNS = {
     "recall": [*_PER_CLASS, "recall", "recall_min", "recall_max"],
     "confusion": ["dataset", "network", "head", "class", "class_name", "predicted", "predicted_name", "share"],
     "settings": ["dataset", "network", "head", "variant", "step_size", "k_neighbors", "BAC", "BAC_sd"],
-    "methods": ["dataset", "head", "blocks", "BAC", "low", "high", "p_holm", "mean_rank", "bars"],
+    "methods": ["dataset", "head", "blocks", "BAC", "low", "high", "p_holm", "mean_rank", "critical_difference", "bars"],
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from eos.registry import display_name
 from eos.report.charts import looks
 from eos.report.charts.chart import Chart, layered, rows_of
 from eos.report.wording import NOT_RUN
@@ -89,8 +90,10 @@ def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str 
         for network, head in product(cells["network"].unique(), [head for head in heads if head in held]):
             shares = cells[(cells["network"] == network) & (cells["head"] == head)]
             panel = _panel(shares, names, group) if len(shares) else pd.DataFrame({"note": [[NOT_RUN]]})
-            panels.append(panel.assign(dataset=dataset, network=network, head=head, head_title=heads[head]))
+            title = [heads[head], *[None] * (len(panel) - 1)]
+            panels.append(panel.assign(dataset=dataset, network=network, head=head, head_title=title))
     rows = pd.concat(panels, ignore_index=True) if panels else pd.DataFrame()
+    networks = data["network"].unique().tolist()
     columns = max(1, rows["head"].nunique() if len(rows) else 1)
     turned = any(len(name) > 5 for name in (rows["predicted"].dropna() if len(rows) else ()))
     axis: dict[str, Any] = {"labelExpr": "slice(datum.label, 3)", "ticks": False, "domain": False}
@@ -126,7 +129,7 @@ def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str 
         _CAPTION,
         layered(squares, numbers, note_lines=2, view={"fill": _BLUES[0]}),
         rows_of(rows),
-        subtitle=subtitle,
+        subtitle=f"{subtitle}; network: {display_name(networks[0])}" if len(networks) == 1 else subtitle,
         panels=("network", "head"),
         size=(204, 204) if columns > 2 else (300, 300),
         columns=columns,

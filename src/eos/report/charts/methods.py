@@ -139,7 +139,7 @@ def _ranks_spec(blocks: int, heads: int) -> dict[str, Any]:
     number = {"type": "text", "align": "left", "dx": 8, "fontSize": 11, "color": INK}
     spans = {
         "transform": [{"filter": "isValid(datum.bar)"}, {"calculate": "datum.bar - 1", "as": "place"}],
-        "mark": {"type": "rule", "strokeWidth": 2.6, "color": INK},
+        "mark": {"type": "rule", "strokeWidth": 2.6, "strokeCap": "round", "color": INK},
         "encoding": {
             "x": {"value": "width"}, "y": {**_HEADS, "field": "from"}, "y2": {"field": "to"},
             "xOffset": {"field": "place", "type": "quantitative", "scale": {"domain": [0, 1], "range": [42, 53]}},

@@ -42,17 +42,23 @@ def figure6(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str = "") ->
     for dataset, points in data.groupby("dataset", sort=False):
         real = points[~points["synthetic"].astype(bool)].drop_duplicates("class_name")
         classes = real.sort_values("available", ascending=False, kind="stable")["class_name"].tolist()
-        names.append(f"{classes[0]} and {classes[-1]}")
-        for head in [head for head in heads if head in set(points["head"])]:
-            panel = _rows(points[points["head"] == head], classes)
-            panels.append(panel.assign(dataset=dataset, head=head))
+        names.append((classes[0], classes[-1]))
+        found = [head for head in heads if head in set(points["head"])]
+        notes = [
+            {
+                "head": head,
+                "head_title": heads[head],
+                "note": [_counts(points[points["head"] == head], name) for name in classes],
+            }
+            for head in found
+        ]
+        drawn = _drawn(points[points["head"].isin(found)], classes, len(found))
+        panels.append(pd.concat([pd.DataFrame(notes), drawn]).assign(dataset=dataset))
     whole = pd.concat(panels, ignore_index=True) if panels else pd.DataFrame(columns=["kind"])
-    most = max((len(panel) for panel in panels), default=1)
+    most = data.groupby(["dataset", "head"]).size().max() if len(data) else 1
     rows = rows_of(whole)
-    for row in rows:
-        row["x"], row["y"] = round(row["x"], 2), round(row["y"], 2)
-    _title(rows, heads)
-    shown = {kind: _label(kind, names) for kind in _KINDS if kind in set(whole["kind"])}
+    kinds = sorted(_KINDS, key=lambda kind: kind.endswith("synthetic"))
+    shown = {kind: _label(kind, names) for kind in kinds if kind in set(whole["kind"])}
     left_out = "; a seeded draw of the points, real ones first" if _is_drawn(data) else ""
     return Chart(
         "figure6",
@@ -68,28 +74,26 @@ def figure6(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str = "") ->
     )
 
 
-def _rows(points: pd.DataFrame, classes: list[Any]) -> pd.DataFrame:
-    """Return a panel's points, the synthetic ones first: few real points must not drown in them."""
+def _drawn(points: pd.DataFrame, classes: list[Any], heads: int) -> pd.DataFrame:
+    """Return the points, the synthetic ones first: few real points must not drown in them.
+
+    Those that are in every panel are there once, without a head.
+    """
     sizes = points["class_name"].map({classes[-1]: "minority", classes[0]: "majority"})
     made = points["synthetic"].astype(bool)
     kinds = sizes + made.map({True: ", synthetic", False: ", real"})
-    rows = points[["x", "y"]].assign(kind=kinds).astype(object)
-    rows = looks.in_order(rows, {"kind": list(_KINDS)})
-    rows["note"] = [[_counts(points, name) for name in classes], *[None] * (len(rows) - 1)]
-    return rows
+    rows = points[["head"]].assign(kind=kinds, x=points["x"].round(2), y=points["y"].round(2))
+    everywhere = rows.groupby(["kind", "x", "y"])["head"].transform("nunique") == heads
+    rows["head"] = rows["head"].where(~everywhere | made)
+    rows = rows[rows["head"].notna() | ~rows.duplicated()]
+    return looks.in_order(rows, {"kind": list(_KINDS)})
 
 
-def _title(rows: list[dict[str, Any]], heads: Mapping[str, str]) -> None:
-    """Give one row of each head its title: the rows are many."""
-    for head in {row["head"]: None for row in rows}:
-        next(row for row in rows if row["head"] == head)["head_title"] = heads[head]
-
-
-def _label(kind: str, names: list[str]) -> str:
+def _label(kind: str, names: list[tuple[str, str]]) -> str:
     """Return what the legend calls a kind of points: by the class, where there are two in all."""
     if len(names) != 1:
         return kind
-    majority, minority = names[0].split(" and ")
+    majority, minority = names[0]
     return kind.replace("majority", f"{majority} (majority)").replace("minority", f"{minority} (minority)")
 
 
@@ -110,6 +114,7 @@ def _spec(shown: Mapping[str, str], scale: float) -> dict[str, Any]:
     place = {"type": "quantitative", "axis": axis, "scale": {"zero": False, "nice": False, "padding": 8}}
     sizes = {"condition": {"test": "indexof(datum.kind, 'real') > 0", "value": 42 * scale}, "value": 24 * scale}
     marks = {
+        "transform": [{"filter": "isValid(datum.kind)"}],
         "mark": {"type": "point", "strokeWidth": 0.7, "opacity": 1},
         "encoding": {
             "x": {**place, "field": "x"}, "y": {**place, "field": "y"}, **channels, "size": sizes,
