@@ -8,14 +8,16 @@ def main(dataset: str = "") -> None:
     from eos.config.cells import shown_networks
     from eos.pipeline.paths import METRICS, PLOTS
     from eos.pipeline.results import read_results
-    from eos.report.figures import figure4, figure4_data, save_svg
+    from eos.report.charts import cuts_text, figure4, figure4_data, save_svg
     from eos.storage.files import write_table
 
     datasets = (dataset,) if dataset else parameters().axes.datasets
     networks = shown_networks(parameters(), dataset, parameters().figures.figure4.networks)
     gaps = read_results("gaps", parameters(), datasets)
-    save_svg(figure4(gaps, datasets, networks), PLOTS / dataset / "figure4.svg")
-    write_table(METRICS / "figures" / dataset / "figure4.csv", figure4_data(gaps, datasets, networks))
+    data = figure4_data(gaps, datasets, networks)
+    subtitle = "; ".join(cuts_text(gaps, name) for name in datasets)
+    save_svg(figure4(data, subtitle), PLOTS / dataset / "figure4.svg")
+    write_table(METRICS / "figures" / dataset / "figure4.csv", data)
 
 
 if __name__ == "__main__":

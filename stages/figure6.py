@@ -9,14 +9,15 @@ def main(dataset: str) -> None:
     from eos.pipeline.paths import METRICS, PLOTS
     from eos.pipeline.projecting import project_heads
     from eos.pipeline.results import read_results
-    from eos.report.figures import figure6, save_svg
+    from eos.registry import display_name
+    from eos.report.charts import figure6, save_svg
     from eos.storage.files import write_table
 
     results = read_results("classes", parameters(), [dataset])
-    data, network, cut, classes = project_heads(parameters(), dataset, results)
+    data, network, cut, _ = project_heads(parameters(), dataset, results)
     heads = head_labels(parameters(), parameters().figures.figure6.heads)
-    figure = figure6(data, heads, classes, dataset=dataset, network=network, cut=cut)
-    save_svg(figure, PLOTS / dataset / "figure6.svg")
+    cell = f"{display_name(dataset)}, {display_name(network)}, cut {cut}"
+    save_svg(figure6(data.assign(dataset=dataset), heads, cell), PLOTS / dataset / "figure6.svg")
     write_table(METRICS / "figures" / dataset / "figure6.csv", data)
 
 

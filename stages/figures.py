@@ -10,29 +10,15 @@ def main(dataset: str) -> None:
     from eos.config.cells import eos_settings, head_labels, networks_of, shown_network, shown_networks
     from eos.pipeline.paths import METRICS, PLOTS
     from eos.pipeline.results import read_results
-    from eos.report.figures import (
-        confusion_data,
-        confusion_figure,
-        figure3,
-        figure3_data,
-        figure5,
-        figure5_data,
-        figure7,
-        figure7_data,
-        recall_data,
-        recall_figure,
-        save_svg,
-        settings_data,
-        settings_figure,
-    )
+    from eos.report import charts
     from eos.storage.files import write_table
 
     kinds = "classes", "confusion", "curves", "scores"
     classes, confusion, curves, scores = (read_results(kind, parameters(), [dataset]) for kind in kinds)
 
-    def write(name: str, figure: Any, data: Any) -> None:
-        save_svg(figure, PLOTS / dataset / f"{name}.svg")
-        write_table(METRICS / "figures" / dataset / f"{name}.csv", data)
+    def write(data: Any, chart: Any) -> None:
+        charts.save_svg(chart, PLOTS / dataset / f"{chart.name}.svg")
+        write_table(METRICS / "figures" / dataset / f"{chart.name}.csv", data)
 
     def cells(grid: Any) -> tuple[Any, ...]:
         return dataset, shown_networks(parameters(), dataset, grid.networks), labels(grid.heads)
@@ -40,23 +26,23 @@ def main(dataset: str) -> None:
     def labels(heads: tuple[str, ...]) -> dict[str, str]:
         return head_labels(parameters(), heads)
 
-    asked = parameters().figures
-    gaps, norms, found = cells(asked.figure3), cells(asked.figure5), cells(asked.recall)
-    write("figure3", figure3(classes, *gaps), figure3_data(classes, *gaps))
-    write("figure5", figure5(classes, *norms), figure5_data(classes, *norms))
-    write("recall", recall_figure(classes, *found), recall_data(classes, *found))
-    matrices = confusion, classes, *cells(asked.confusion)
-    write("confusion", confusion_figure(*matrices), confusion_data(*matrices))
-    settings = scores, dataset, networks_of(parameters(), dataset), eos_settings(parameters())
-    write("settings", settings_figure(*settings), settings_data(*settings))
+    asked, of = parameters().figures, charts.cuts_text(classes, dataset)
+    gaps = charts.figure3_data(classes, *cells(asked.figure3))
+    write(gaps, charts.figure3(gaps, labels(asked.figure3.heads), of))
+    norms = charts.figure5_data(classes, *cells(asked.figure5))
+    write(norms, charts.figure5(norms, labels(asked.figure5.heads), of))
+    found = charts.recall_data(classes, *cells(asked.recall))
+    write(found, charts.recall_chart(found, labels(asked.recall.heads), of))
+    taken = charts.confusion_data(confusion, classes, *cells(asked.confusion))
+    write(taken, charts.confusion_chart(taken, labels(asked.confusion.heads), of))
+    networks = networks_of(parameters(), dataset)
+    settings = charts.settings_data(scores, dataset, networks, eos_settings(parameters()))
+    write(settings, charts.settings_chart(settings, of, scores=scores))
 
-    row = asked.figure7
-    network = shown_network(parameters(), dataset, row.network)
-    lines = curves, dataset, network, labels(row.heads)
-    is_own = (scores["dataset"] == dataset) & (scores["network"] == network) & (scores["head"] == "own")
-    own = float(scores.loc[is_own, "BAC"].mean()) if is_own.any() else None
-    epochs = parameters().head_training.epochs
-    write("figure7", figure7(*lines, table_epochs=epochs, own=own), figure7_data(*lines))
+    heads, epochs = labels(asked.figure7.heads), parameters().head_training.epochs
+    network = shown_network(parameters(), dataset, asked.figure7.network)
+    lines = charts.figure7_data(curves, dataset, network, heads)
+    write(lines, charts.figure7(lines, heads, of, table_epochs=epochs, scores=scores))
 
 
 if __name__ == "__main__":

@@ -296,7 +296,7 @@ def reports(inputs: Inputs, folder: Path) -> Results:
     import numpy as np
     import pandas as pd
 
-    from eos.report.figures import figure6, figure6_data, save_svg
+    from eos.report.charts import figure6, figure6_data, save_svg
     from eos.report.sheet import sample_sheet
     from eos.report.tsne import Rows, tsne
     from eos.storage.files import write_table
@@ -305,8 +305,8 @@ def reports(inputs: Inputs, folder: Path) -> Results:
     yield "t-SNE", of_arrays({"plane": tsne(inputs.test_rows[few(inputs.test_labels, 10)], seed)})
     heads = {"eos": Rows(inputs.test_rows, inputs.test_labels, np.arange(len(inputs.test_rows)) % 2 == 1)}
     points = figure6_data(heads, (1, 8), ("1", "8"), points=20, seed=seed)
-    figure = figure6(points, {"eos": "EOS"}, ("1", "8"), dataset=DATASET, network="ce", cut=0)
-    save_svg(figure, folder / "figure.svg")
+    chart = figure6(points.assign(dataset=DATASET), {"eos": "EOS"}, "digits, CE, cut 0")
+    save_svg(chart, folder / "figure.svg")
     yield "figure, SVG", (folder / "figure.svg").read_bytes()
     made, real = (inputs.test_images, inputs.test_labels), (inputs.images, inputs.labels)
     sheet = sample_sheet(made, real, [str(label) for label in range(10)], title="GAMO")

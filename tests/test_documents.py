@@ -134,4 +134,4 @@ def test_the_extras_are_what_requirements_pin() -> None:
     lines = (ROOT / "requirements.txt").read_text().lower().splitlines()
     pinned = {re.split(r"\[|==", line)[0] for line in lines if "==" in line}
     assert listed <= pinned
-    assert pinned <= listed | {"kiwisolver", "ruamel.yaml.clib"}
+    assert pinned <= listed | {"ruamel.yaml.clib"}

@@ -33,7 +33,7 @@ def test_importing_eos_costs_nothing() -> None:
 def test_the_public_names_need_neither_torch_nor_the_pipeline() -> None:
     loaded = modules_after(f"from eos import {', '.join(eos.__all__)}")
     assert "imblearn" in loaded
-    assert not loaded & {"torch", "torchvision", "dvc", "dvclive", "pydantic", "matplotlib", "safetensors"}
+    assert not loaded & {"torch", "torchvision", "dvc", "dvclive", "pydantic", "vl_convert", "safetensors"}
 
 
 def test_unknown_names() -> None:
@@ -62,7 +62,7 @@ def test_the_names_work_together() -> None:
 
 # What `pip install .` does not bring, and what the extra `predict` brings of it.
 NOT_INSTALLED = {
-    "torch", "torchvision", "pandas", "pydantic", "ruamel", "yaml", "dvc", "dvclive", "matplotlib", "PIL",
+    "torch", "torchvision", "pandas", "pydantic", "ruamel", "yaml", "dvc", "dvclive", "vl_convert", "PIL",
     "safetensors", "timm", "polars",
 }  # fmt: skip
 PREDICT = {"torch", "torchvision", "PIL", "safetensors"}

@@ -4,7 +4,7 @@ A *block* is dataset x cut x network, its head seeds averaged. Blocks that have 
 of a data set that has no such block, all blocks by the heads that they share.
 `compare` draws the resamples that all the rest rests on; the tables, `pairs`, `rank_test` and the three
 questions (`first`, `head_for`, `avoided`) read them. `eos.report.methods_page` puts it into words, and
-`eos.report.figures.methods` draws it.
+`eos.report.charts.methods` draws it.
 
 **The paired bootstrap.** The rows of a data set are drawn anew within each class, once for all its cells, so
 that differences are paired; balanced accuracies of the resamples are means over the head seeds. Of a class of

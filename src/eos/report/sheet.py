@@ -1,16 +1,18 @@
 """A picture of synthetic images beside real ones, to look at."""
 
+import io
 from collections.abc import Sequence
-from pathlib import Path
+from html import escape
 
-import matplotlib as mpl
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+import vl_convert
+from PIL import Image
 
 _MARGIN = 3
 _COLUMN = "class (images)"
 _GREY = 96  # behind the images
-_FONT = Path(mpl.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")  # so that every machine has it
+_FONT = "Liberation Sans"  # which vl-convert carries inside, so that every machine has it
+_LINE = 16  # pixels
 
 
 def sample_sheet(
@@ -42,14 +44,13 @@ def sample_sheet(
     side, channels = synthetic[0].shape[1], synthetic[0].shape[3]
     factor = max(1, 40 // side)
     cell, gap = factor * side + _MARGIN, 4 * _MARGIN
-    font = ImageFont.truetype(str(_FONT), 12, layout_engine=ImageFont.Layout.BASIC)
     counts = np.bincount(real[1], minlength=len(class_names))
     names = [name if len(name) <= 24 else f"{name[:23]}…" for name in class_names]
-    texts = [f"{name} ({count:,})" for name, count in zip(names, counts, strict=True)]
-    left = round(max(font.getlength(text) for text in [*texts, _COLUMN])) + 4 * _MARGIN
+    texts = [_drawn(f"{name} ({count:,})") for name, count in zip(names, counts, strict=True)]
+    first, heading = _drawn(_COLUMN), _drawn(f"made by {title}")
+    left = max(text.width for text in [*texts, first]) + 4 * _MARGIN
     made = left + n_real * cell + gap  # where the synthetic images begin
-    heading = f"made by {title}"
-    width = max(made + n_synthetic * cell, made + round(font.getlength(heading))) + _MARGIN
+    width = max(made + n_synthetic * cell, made + heading.width + _MARGIN) + _MARGIN
     height = cell * len(class_names) + _MARGIN
     top = 22
     sheet = np.full((top + height, width, channels), _GREY, dtype=np.uint8)
@@ -62,12 +63,24 @@ def sample_sheet(
                 large = image.repeat(factor, axis=0).repeat(factor, axis=1)
                 sheet[y : y + len(large), x : x + len(large)] = large
     picture = Image.fromarray(sheet[..., 0] if channels == 1 else sheet)
-    draw = ImageDraw.Draw(picture)
-    black = 0 if channels == 1 else (0, 0, 0)
-    draw.text((left - 2 * _MARGIN, top // 2), _COLUMN, fill=black, font=font, anchor="rm")
-    draw.text((left + _MARGIN, top // 2), "real", fill=black, font=font, anchor="lm")
-    draw.text((made + _MARGIN, top // 2), heading, fill=black, font=font, anchor="lm")
+    ends = left - 2 * _MARGIN  # of the words before the images
+    headings = (first, ends - first.width), (_drawn("real"), left + _MARGIN), (heading, made + _MARGIN)
+    for text, x in headings:
+        picture.paste(text, (x, (top - _LINE) // 2))
     for row, label in enumerate(order):
         middle = top + row * cell + (cell + _MARGIN) // 2
-        draw.text((left - 2 * _MARGIN, middle), texts[label], fill=black, font=font, anchor="rm")
+        picture.paste(texts[label], (ends - texts[label].width, middle - _LINE // 2))
     return picture
+
+
+def _drawn(text: str) -> Image.Image:
+    """Return a text as a grey picture, as wide as it is."""
+    width = 40 + 16 * len(text)
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_LINE}">'
+        f'<rect width="{width}" height="{_LINE}" fill="white"/>'
+        f'<text y="12" font-family="{_FONT}" font-size="12">{escape(text)}</text></svg>'
+    )
+    picture = Image.open(io.BytesIO(vl_convert.svg_to_png(svg))).convert("L")
+    found = picture.point(lambda tone: 255 - tone).getbbox()
+    return picture.crop((0, 0, found[2] if found else 1, _LINE))

@@ -18,7 +18,7 @@ from eos.report.charts.classes import (
 from eos.report.charts.committed import charts
 from eos.report.charts.confusion import confusion_chart, confusion_data
 from eos.report.charts.curves import figure7, figure7_data
-from eos.report.charts.looks import cuts_text, subtitle
+from eos.report.charts.looks import cuts_text
 from eos.report.charts.methods import methods_chart, methods_data
 from eos.report.charts.outcomes import figure4, figure4_data
 from eos.report.charts.projection import figure6
@@ -29,5 +29,5 @@ __all__ = [
     "Chart", "charts", "confusion_chart", "confusion_data", "cuts_text", "figure3", "figure3_data", "figure4",
     "figure4_data", "figure5", "figure5_data", "figure6", "figure6_data", "figure7", "figure7_data",
     "interactive", "methods_chart", "methods_data", "recall_chart", "recall_data", "save_svg",
-    "settings_chart", "settings_data", "static", "subtitle",
+    "settings_chart", "settings_data", "static",
 ]  # fmt: skip

@@ -119,12 +119,18 @@ def said(text: Any, **mark: Any) -> dict[str, Any]:
 def static(chart: Chart) -> dict[str, Any]:
     """Return the specification of the file: all panels, with their rows, the titles and the caption."""
     width, height = chart.size
-    panels = [
-        {**panel, "width": width, "height": height} for panel in _static_panels(chart)
-    ] or [{**_EMPTY, "width": 2 * width, "height": height}]
+    panels = [{**panel, "width": width, "height": height} for panel in _static_panels(chart)] or [
+        {**_EMPTY, "width": 2 * width, "height": height}
+    ]
     columns = min(chart.columns, len(panels))
     whole = min(720, columns * (width + 100))  # roughly, with axes
-    title = {"text": chart.title, "subtitle": chart.subtitle, "anchor": "start", "frame": "bounds", "offset": 12}
+    title = {
+        "text": chart.title,
+        "subtitle": chart.subtitle,
+        "anchor": "start",
+        "frame": "bounds",
+        "offset": 12,
+    }
     caption = {
         "text": textwrap.wrap(chart.caption, round(whole / _CAPTION * 2.1)),
         "orient": "bottom",
@@ -165,7 +171,11 @@ def interactive(chart: Chart) -> dict[str, Any]:
     return {
         "$schema": _SCHEMA,
         "background": None,
-        "config": {"view": {"stroke": None}, "axisX": {"grid": False}, "legend": {"title": None, "labelLimit": 420}},
+        "config": {
+            "view": {"stroke": None},
+            "axisX": {"grid": False},
+            "legend": {"title": None, "labelLimit": 420},
+        },
         "params": [*_TONES, *found.values()],
         "width": "container",
         "height": max(300, round(1.3 * chart.size[1])),
@@ -260,7 +270,9 @@ _CALLED = {"dataset": "Data set", "network": "Network", "head": "Head"}
 def _title_of(chart: Chart, column: str, value: str) -> str:
     """Return what a value is called: what a row says, or the registry."""
     said_by = f"{column}_title"
-    return next((row[said_by] for row in chart.rows if said_by in row and row[column] == value), display_name(value))
+    return next(
+        (row[said_by] for row in chart.rows if said_by in row and row[column] == value), display_name(value)
+    )
 
 
 def _leaves(layers: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
@@ -295,11 +307,15 @@ def _choose_by_legend(layers: list[dict[str, Any]]) -> None:
 def _shortened(svg: str) -> str:
     """Round the places of an SVG to hundredths of a pixel, and leave out what draws nothing."""
     svg = re.sub(r'<path class="(?:background|foreground)"[^>]* d=""[^>]*/>', "", svg)
-    svg = re.sub(r'<path class="background" aria-hidden="true" d="[^"]*"(?: pointer-events="none")?/>', "", svg)
+    svg = re.sub(
+        r'<path class="background" aria-hidden="true" d="[^"]*"(?: pointer-events="none")?/>', "", svg
+    )
     font = f' font-family="{FONT}"'
     svg = svg.replace(font, "").replace("<svg", f"<svg{font}", 1)
     svg = re.sub(r' (?:pointer-events="none"|aria-hidden="true"|opacity="1"|class="[^"]*")', "", svg)
-    return re.sub(r' (?:d|transform|x2|y2|x|y|width|height)="[^"]*"', lambda found: _rounded(found.group()), svg)
+    return re.sub(
+        r' (?:d|transform|x2|y2|x|y|width|height)="[^"]*"', lambda found: _rounded(found.group()), svg
+    )
 
 
 def _rounded(text: str) -> str:
@@ -347,7 +363,10 @@ def numbers_at(
     """
     told = [(head, label, form) for head, label in labels.items()] + list(more)
     texts = [
-        {"calculate": f"isValid(datum['{name}']) ? format(datum['{name}'], '{form}') : '{NOT_RUN}'", "as": name}
+        {
+            "calculate": f"isValid(datum['{name}']) ? format(datum['{name}'], '{form}') : '{NOT_RUN}'",
+            "as": name,
+        }
         for name, _, form in told
     ]
     shown = [{"field": column, "type": "nominal", "title": title}]

@@ -161,7 +161,9 @@ def _class_chart(data: pd.DataFrame, value: str, heads: Mapping[str, str], subti
             panels.append(_panel(panel.assign(dataset=dataset, network=network), value, labels))
     rows = rows_of(pd.concat(panels, ignore_index=True)) if panels else []
     grouped = ", ".join(str(group) for group in sorted(groups) if group > 1)
-    longest = max((sum(map(len, set(one["place"])) ) - 3 * one["place"].nunique() for one in panels), default=0)
+    longest = max(
+        (sum(map(len, set(one["place"]))) - 3 * one["place"].nunique() for one in panels), default=0
+    )
     across = {
         "field": "place",
         "type": "ordinal",
@@ -175,6 +177,9 @@ def _class_chart(data: pd.DataFrame, value: str, heads: Mapping[str, str], subti
     hover = numbers_at(
         "place", across, labels, value, title="class", more=[("train_count", "training samples", ",.0f")]
     )
+    several = len(data) > 0 and data["cuts"].max() > 1
+    spread = "mean over the cuts, band: lowest to highest cut" if several else ""
+    subtitle = looks.joined(subtitle, spread)
     return Chart(view.name, view.title, view.caption, spec, rows, subtitle=subtitle, hover=hover)
 
 
@@ -231,7 +236,13 @@ def _coinciding(panel: pd.DataFrame, value: str) -> dict[str, list[str]]:
 def _imbalance(across: dict[str, Any], value: str) -> dict[str, Any]:
     """Return the training samples per class as light bars behind the lines, on a log axis of their own."""
     axis = {"title": "training samples (bars)", "labelColor": looks.MUTED, "titleColor": looks.MUTED}
-    axis |= {"orient": "right", "grid": False, "values": [10**power for power in range(9)], "format": ",.0f", "domainColor": looks.MUTED}
+    axis |= {
+        "orient": "right",
+        "grid": False,
+        "values": [10**power for power in range(9)],
+        "format": ",.0f",
+        "domainColor": looks.MUTED,
+    }
     height = {
         "field": "train_count",
         "type": "quantitative",
@@ -280,8 +291,13 @@ def _lines(
         band,
         {
             "mark": {"type": "line", "strokeCap": "butt"},
-            "encoding": {"x": across, "y": height, "color": colours["color"], "strokeWidth": width, "strokeDash": dashes},
+            "encoding": {
+                "x": across,
+                "y": height,
+                "color": colours["color"],
+                "strokeWidth": width,
+                "strokeDash": dashes,
+            },
         },
         marks,
     ]
-

@@ -22,11 +22,40 @@ _COLUMNS = {
     "figure4": ["dataset", "network", "cuts", "ratio"],
     "figure5": [*_PER_CLASS, "weight_norm", "weight_norm_min", "weight_norm_max"],
     "figure6": ["head", "class_name", "available", "x", "y"],
-    "figure7": ["dataset", "network", "head", "epoch", "train_BAC", "train_BAC_sd", "test_BAC", "test_BAC_sd"],
+    "figure7": [
+        "dataset",
+        "network",
+        "head",
+        "epoch",
+        "train_BAC",
+        "train_BAC_sd",
+        "test_BAC",
+        "test_BAC_sd",
+    ],
     "recall": [*_PER_CLASS, "recall", "recall_min", "recall_max"],
-    "confusion": ["dataset", "network", "head", "class", "class_name", "predicted", "predicted_name", "share"],
+    "confusion": [
+        "dataset",
+        "network",
+        "head",
+        "class",
+        "class_name",
+        "predicted",
+        "predicted_name",
+        "share",
+    ],
     "settings": ["dataset", "network", "head", "variant", "step_size", "k_neighbors", "BAC", "BAC_sd"],
-    "methods": ["dataset", "head", "blocks", "BAC", "low", "high", "p_holm", "mean_rank", "critical_difference", "bars"],
+    "methods": [
+        "dataset",
+        "head",
+        "blocks",
+        "BAC",
+        "low",
+        "high",
+        "p_holm",
+        "mean_rank",
+        "critical_difference",
+        "bars",
+    ],
 }
 
 
@@ -60,7 +89,6 @@ def charts(
         If a table is damaged.
     """
 
-
     def read(name: str) -> pd.DataFrame:
         """Read the tables of all data sets as one."""
         paths = {"": folder / f"{name}.csv"} | {of: folder / of / f"{name}.csv" for of in datasets}
@@ -71,6 +99,10 @@ def charts(
                 tables.append(table if "dataset" in table else table.assign(dataset=dataset))
         return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"dataset": []})
 
+    def drawn(data: pd.DataFrame) -> dict[str, str]:
+        """Return the heads of a table: what else was asked for, it does not know."""
+        return {head: heads[head] for head in heads if head in set(data["head"])}
+
     makers: dict[str, Callable[[pd.DataFrame], Chart]] = {
         "methods": lambda data: methods_chart(data, heads),
         "recall": lambda data: recall_chart(data, heads),
@@ -78,7 +110,7 @@ def charts(
         "figure4": figure4,
         "figure5": lambda data: figure5(data, heads),
         "figure6": lambda data: figure6(data, heads),
-        "figure7": lambda data: figure7(data, heads, table_epochs=table_epochs, scores=scores),
+        "figure7": lambda data: figure7(data, drawn(data), table_epochs=table_epochs, scores=scores),
         "confusion": lambda data: confusion_chart(data, heads),
         "settings": lambda data: settings_chart(data, scores=scores),
     }

@@ -94,6 +94,7 @@ def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str 
             panels.append(panel.assign(dataset=dataset, network=network, head=head, head_title=title))
     rows = pd.concat(panels, ignore_index=True) if panels else pd.DataFrame()
     networks = data["network"].unique().tolist()
+    network = f"network: {display_name(networks[0])}" if len(networks) == 1 else ""
     columns = max(1, rows["head"].nunique() if len(rows) else 1)
     turned = any(len(name) > 5 for name in (rows["predicted"].dropna() if len(rows) else ()))
     axis: dict[str, Any] = {"labelExpr": "slice(datum.label, 3)", "ticks": False, "domain": False}
@@ -129,7 +130,7 @@ def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str 
         _CAPTION,
         layered(squares, numbers, note_lines=2, view={"fill": _BLUES[0]}),
         rows_of(rows),
-        subtitle=f"{subtitle}; network: {display_name(networks[0])}" if len(networks) == 1 else subtitle,
+        subtitle=looks.joined(subtitle, network),
         panels=("network", "head"),
         size=(204, 204) if columns > 2 else (300, 300),
         columns=columns,

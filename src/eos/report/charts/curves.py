@@ -84,13 +84,14 @@ def figure7(
         panels.append(pd.concat(shown).assign(dataset=dataset, network=network))
     rows = rows_of(pd.concat(panels, ignore_index=True)) if panels else []
     labels = {head: heads[head] for head in heads if head in set(data["head"])}
+    band = "band: ± 1 standard deviation over the head seeds" if data["test_BAC_sd"].notna().any() else ""
     return Chart(
         "figure7",
         "Figure 7: balanced accuracy by head epoch",
         _CAPTION,
         _spec(labels, table_epochs),
         rows,
-        subtitle=subtitle,
+        subtitle=looks.joined(subtitle, band),
         size=(580, 260),
         columns=1,
         hover=_hover(labels),
@@ -150,7 +151,14 @@ def _tables(epochs: int) -> list[dict[str, Any]]:
     """Return the upright line at the epochs behind the tables, and its name."""
     at = {"x": {**_EPOCH, "datum": epochs}}
     del at["x"]["field"]
-    text = {"type": "text", "align": "left", "baseline": "bottom", "dx": 4, "color": looks.MUTED, "fontSize": 11}
+    text = {
+        "type": "text",
+        "align": "left",
+        "baseline": "bottom",
+        "dx": 4,
+        "color": looks.MUTED,
+        "fontSize": 11,
+    }
     once = [{"aggregate": [{"op": "count", "as": "rows"}]}, {"filter": "datum.rows > 0"}]
     name = {"value": f"epochs behind the tables: {epochs}"}
     return [
@@ -161,6 +169,8 @@ def _tables(epochs: int) -> list[dict[str, Any]]:
 
 def _hover(labels: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
     """Return what tells the numbers of an epoch at the pointer."""
-    lines = {f"{head}_{part}": f"{label}, {part}" for head, label in labels.items() for part in ("test", "train")}
+    lines = {
+        f"{head}_{part}": f"{label}, {part}" for head, label in labels.items() for part in ("test", "train")
+    }
     named = [{"filter": "isValid(datum.head)"}, {"calculate": "datum.head + '_' + datum.part", "as": "head"}]
     return numbers_at("epoch", _EPOCH, lines, "BAC", title="epoch", before=named)

@@ -45,16 +45,15 @@ def look_of(head: str, heads: Iterable[str]) -> tuple[str | None, str]:
 
 
 def cuts_text(frame: pd.DataFrame, dataset: str) -> str:
-    """Name the cuts that a dataset was run on."""
+    """Name a dataset and the cuts that it was run on."""
     cuts = sorted(frame.loc[frame["dataset"] == dataset, "cut"].unique())
-    return f"cut{'s' if len(cuts) > 1 else ''} {', '.join(map(str, cuts))}" if cuts else "no cut run"
+    named = f"cut{'s' if len(cuts) > 1 else ''} {', '.join(map(str, cuts))}" if cuts else "no cut run"
+    return f"{display_name(dataset)}, {named}"
 
 
-def subtitle(frame: pd.DataFrame, dataset: str) -> str:
-    """Name a dataset and the cuts that it was run on, and say what a band is where there are several."""
-    several = frame.loc[frame["dataset"] == dataset, "cut"].nunique() > 1
-    spread = "; mean over the cuts, band: lowest to highest cut" if several else ""
-    return f"{display_name(dataset)}, {cuts_text(frame, dataset)}{spread}"
+def joined(*parts: str) -> str:
+    """Join what there is to say in a subtitle."""
+    return "; ".join(part for part in parts if part)
 
 
 def class_order(classes: pd.DataFrame) -> list[Any]:

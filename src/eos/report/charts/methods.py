@@ -70,9 +70,7 @@ def methods_data(comparison: Comparison) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=_COLUMNS)
 
 
-def methods_chart(
-    data: pd.DataFrame, titles: Mapping[str, str], ranks: pd.DataFrame | None = None
-) -> Chart:
+def methods_chart(data: pd.DataFrame, titles: Mapping[str, str], ranks: pd.DataFrame | None = None) -> Chart:
     """Return what `methods_data` returns: heads from top to bottom, the best first.
 
     Parameters
@@ -149,7 +147,14 @@ def _ranks_spec(blocks: int, heads: int) -> dict[str, Any]:
         strokes,
         {
             "transform": mean,
-            "mark": {"type": "point", "filled": True, "size": 62, "stroke": PAPER, "strokeWidth": 0.6, "opacity": 1},
+            "mark": {
+                "type": "point",
+                "filled": True,
+                "size": 62,
+                "stroke": PAPER,
+                "strokeWidth": 0.6,
+                "opacity": 1,
+            },
             "encoding": {"x": {**across, "field": "rank"}, "y": _HEADS, "color": _APART, "tooltip": told},
         },
         {
@@ -188,7 +193,11 @@ def _differences(data: pd.DataFrame, titles: Mapping[str, str]) -> Chart:
 
 
 def _differences_spec() -> dict[str, Any]:
-    across = {"type": "quantitative", "title": "balanced accuracy, difference to the best", "axis": {"grid": False}}
+    across = {
+        "type": "quantitative",
+        "title": "balanced accuracy, difference to the best",
+        "axis": {"grid": False},
+    }
     told = [
         {"field": name, "type": "quantitative", "title": title, "format": ".3f"}
         for name, title in (
@@ -198,11 +207,28 @@ def _differences_spec() -> dict[str, Any]:
     return layered(
         {
             "mark": {"type": "rule", "strokeWidth": 1.5},
-            "encoding": {"x": {**across, "field": "low"}, "x2": {"field": "high"}, "y": _HEADS, "color": _APART},
+            "encoding": {
+                "x": {**across, "field": "low"},
+                "x2": {"field": "high"},
+                "y": _HEADS,
+                "color": _APART,
+            },
         },
         {
-            "mark": {"type": "point", "filled": True, "size": 56, "stroke": PAPER, "strokeWidth": 0.6, "opacity": 1},
-            "encoding": {"x": {**across, "field": "difference"}, "y": _HEADS, "color": _APART, "tooltip": told},
+            "mark": {
+                "type": "point",
+                "filled": True,
+                "size": 56,
+                "stroke": PAPER,
+                "strokeWidth": 0.6,
+                "opacity": 1,
+            },
+            "encoding": {
+                "x": {**across, "field": "difference"},
+                "y": _HEADS,
+                "color": _APART,
+                "tooltip": told,
+            },
         },
     )
 

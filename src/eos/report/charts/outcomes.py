@@ -93,7 +93,7 @@ def figure4(data: pd.DataFrame, subtitle: str = "") -> Chart:
         _CAPTION,
         _spec(),
         rows_of(pd.concat(panels, ignore_index=True)) if panels else [],
-        subtitle="; ".join(part for part in (subtitle, mean) if part),
+        subtitle=looks.joined(subtitle, mean),
         panels=("dataset",),
         size=(max(230, 105 * most), 230),
         above=22,
@@ -150,7 +150,14 @@ def _spec() -> dict[str, Any]:
             "y": {"field": "low", "type": "quantitative", "title": _AXIS}, "y2": {"field": "high"},
         },
     }  # fmt: skip
-    text = {"type": "text", "baseline": "bottom", "dy": -4, "fontWeight": "bold", "color": INK, "fontSize": 11}
+    text = {
+        "type": "text",
+        "baseline": "bottom",
+        "dy": -4,
+        "fontWeight": "bold",
+        "color": INK,
+        "fontSize": 11,
+    }
     above = {
         "transform": [{"filter": "isValid(datum.said)"}],
         "mark": text,

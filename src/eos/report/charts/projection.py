@@ -53,20 +53,21 @@ def figure6(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str = "") ->
             for head in found
         ]
         drawn = _drawn(points[points["head"].isin(found)], classes, len(found))
-        panels.append(pd.concat([pd.DataFrame(notes), drawn]).assign(dataset=dataset))
+        ends = points[["x", "y"]].agg(["min", "max"])
+        panels.append(pd.concat([pd.DataFrame(notes), ends, drawn]).assign(dataset=dataset))
     whole = pd.concat(panels, ignore_index=True) if panels else pd.DataFrame(columns=["kind"])
     most = data.groupby(["dataset", "head"]).size().max() if len(data) else 1
     rows = rows_of(whole)
     kinds = sorted(_KINDS, key=lambda kind: kind.endswith("synthetic"))
     shown = {kind: _label(kind, names) for kind in kinds if kind in set(whole["kind"])}
-    left_out = "; a seeded draw of the points, real ones first" if _is_drawn(data) else ""
+    left_out = "a seeded draw of the points, real ones first" if _is_drawn(data) else ""
     return Chart(
         "figure6",
         "Figure 6: a large and a small class of the training embeddings",
         _CAPTION,
         _spec(shown, max(0.4, min(1.0, _POINTS / most))),
         rows,
-        subtitle=f"{subtitle}; one t-SNE for all panels{left_out}" if subtitle else "",
+        subtitle=looks.joined(subtitle, "one t-SNE for all panels", left_out),
         panels=("head",),
         size=(210, 190),
         columns=3,
@@ -112,16 +113,22 @@ def _spec(shown: Mapping[str, str], scale: float) -> dict[str, Any]:
     }
     axis: dict[str, Any] = {"labels": False, "ticks": False, "grid": False, "title": None, "domain": False}
     place = {"type": "quantitative", "axis": axis, "scale": {"zero": False, "nice": False, "padding": 8}}
-    sizes = {"condition": {"test": "indexof(datum.kind, 'real') > 0", "value": 42 * scale}, "value": 24 * scale}
+    sizes = {
+        "condition": {"test": "indexof(datum.kind, 'real') > 0", "value": 42 * scale},
+        "value": 24 * scale,
+    }
+    at = {"x": {**place, "field": "x"}, "y": {**place, "field": "y"}}
+    whole = {  # every panel shows the same part of the plane
+        "transform": [{"filter": "isValid(datum.x) && !isValid(datum.kind)"}],
+        "mark": {"type": "point", "size": 0, "opacity": 0},
+        "encoding": at,
+    }
     marks = {
         "transform": [{"filter": "isValid(datum.kind)"}],
         "mark": {"type": "point", "strokeWidth": 0.7, "opacity": 1},
-        "encoding": {
-            "x": {**place, "field": "x"}, "y": {**place, "field": "y"}, **channels, "size": sizes,
-            "tooltip": field,
-        },
-    }  # fmt: skip
-    return layered(marks, note_lines=2, view={"stroke": "#b5b5b5"})
+        "encoding": {**at, **channels, "size": sizes, "tooltip": field},
+    }
+    return layered(whole, marks, note_lines=2, view={"stroke": "#b5b5b5"})
 
 
 def _is_drawn(data: pd.DataFrame) -> bool:

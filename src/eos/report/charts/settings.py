@@ -76,7 +76,7 @@ def settings_chart(data: pd.DataFrame, subtitle: str = "", *, scores: pd.DataFra
     lines = [_name(variant, size) for variant, size in found]
     beside = [head for head in _BESIDE if any(row.get("line") == head for row in rows)]
     labels = {line: line for line in lines} | {head: display_name(head) for head in beside}
-    several = "; whiskers: ± 1 standard deviation over its runs" if data["BAC_sd"].notna().any() else ""
+    whiskers = "whiskers: ± 1 standard deviation over its runs" if data["BAC_sd"].notna().any() else ""
     across = _across(sorted({int(k) for k in data["k_neighbors"]}))
     return Chart(
         "settings",
@@ -84,7 +84,7 @@ def settings_chart(data: pd.DataFrame, subtitle: str = "", *, scores: pd.DataFra
         _CAPTION,
         _spec(across, labels, lines),
         rows,
-        subtitle=f"{subtitle}{several}" if subtitle else "",
+        subtitle=looks.joined(subtitle, whiskers),
         size=(290, 150),
         hover=numbers_at(
             "K", across, labels, "BAC", title="K", by="line", before=[{"filter": "isValid(datum.K)"}]
