@@ -1,9 +1,9 @@
 """Figures 3 to 7 of the paper, and four more, from tidy results, each defined once, as Vega-Lite.
 
 Every figure has a `…_data` function that returns the tidy numbers behind the picture, and a function that
-makes a `Chart` of them: of one data set for the repository (`save_svg`), of several for a page (`interactive`).
-`heads` are what the legend calls them, in its order; what a dataset has no results of is left out. The caption
-says what a person reads off it.
+makes a `Chart` of them: of one data set for the repository (`save_svg`), of several for a page
+(`interactive`). `heads` are what the legend calls them, in its order; what a dataset has no results of is
+left out. The caption says what a person reads off it.
 """
 
 from eos.report.charts.chart import Chart, interactive, save_svg, static

@@ -18,8 +18,8 @@ from eos.report.wording import NOT_RUN
 from eos.storage.files import replacing
 
 VEGA_LITE = "6.4"  # vl-convert has several, and would take its newest
-# vl-convert brings the first font and measures text by it. A viewer without it has one of the others; Arial and
-# Helvetica are as wide.
+# vl-convert brings the first font and measures text by it. A viewer without it has one of the others; Arial
+# and Helvetica are as wide.
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 # What is drawn in the colour of text, and in that of the ground: a dark page sets these two to others.
 INK, PAPER = {"expr": "ink"}, {"expr": "paper"}
@@ -86,7 +86,7 @@ class Chart:
     rows: list[dict[str, Any]]
     subtitle: str = ""
     panels: tuple[str, ...] = ("network",)
-    size: tuple[int, int] = (272, 200)
+    size: tuple[int, int] = (246, 190)
     columns: int = 2
     above: int = 6
     shared: bool = False
@@ -187,8 +187,9 @@ def save_svg(chart: Chart, path: Path) -> None:
     """Write a chart as SVG, whole or not at all: equal charts give equal bytes on every machine.
 
     That rests on vl-convert: it runs one pinned Vega-Lite in an engine of its own, asks no network, and
-    measures text by Liberation Sans, which it carries inside, whichever fonts the machine has. Text stays text.
-    Places are rounded to hundredths of a pixel.
+    measures text by Liberation Sans, which it carries inside, whichever fonts the machine has. (Letters that
+    this font lacks, Chinese ones say, are measured by a font of the machine.) Text stays text. Places are
+    rounded to hundredths of a pixel.
 
     Parameters
     ----------
@@ -202,7 +203,7 @@ def save_svg(chart: Chart, path: Path) -> None:
         temporary.write_text(_shortened(drawn) + "\n", encoding="utf-8", newline="\n")
 
 
-_SCHEMA = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE.split('.')[0]}.json"
+_SCHEMA = f"https://vega.github.io/schema/vega-lite/v{VEGA_LITE[0]}.json"
 _EMPTY: dict[str, Any] = {
     "data": {"values": [{}]},
     **said({"value": NOT_RUN}, fontSize=16, color=MUTED),
@@ -225,8 +226,10 @@ def _static_panels(chart: Chart) -> Iterator[dict[str, Any]]:
     """
     found = [
         values
-        for values in dict.fromkeys(tuple(row.get(column) for column in chart.panels) for row in chart.rows)
-        if None not in values
+        for values in dict.fromkeys(
+            tuple(row.get(column, "") for column in chart.panels) for row in chart.rows
+        )
+        if "" not in values
     ]
     told = [column for at, column in enumerate(chart.panels) if len({values[at] for values in found}) > 1]
     for at, values in enumerate(found):
@@ -358,8 +361,9 @@ def numbers_at(
 ) -> tuple[dict[str, Any], ...]:
     """Return the layer of a page that shows, at the pointer, the values of all lines at one place.
 
-    The places are in `column`, which people call `title`, the names of the lines in `by`; `form` is the format
-    of the values. `more` are columns that all lines share: column, title and format. `before` are transforms.
+    The places are in `column`, which people call `title`, the names of the lines in `by`; `form` is the
+    format of the values. `more` are columns that all lines share: column, title and format. `before` are
+    transforms of the rows.
     """
     told = [(head, label, form) for head, label in labels.items()] + list(more)
     texts = [

@@ -43,8 +43,8 @@ _VIEWS = {
         "recall",
         "Recall per class",
         ["share of the class's test samples", "that are classified correctly"],
-        "The rarest classes are on the right. A line above the one of the own classifier: this head finds more "
-        "of the class than the network alone.",
+        "The rarest classes are on the right. A line above that of the own classifier: this head finds "
+        "more of the class than the network alone does.",
         {"domain": [0, 1]},
     ),
 }
@@ -146,7 +146,7 @@ def _class_data(
         f"{value}_max": (value, "max"),
     }
     data = grouped.agg(**columns)
-    return looks.in_order(data, {"network": networks, "head": wanted, "class": style.class_order(data)})
+    return looks.in_order(data, {"network": networks, "head": wanted, "class": looks.class_order(data)})
 
 
 def _class_chart(data: pd.DataFrame, value: str, heads: Mapping[str, str], subtitle: str) -> Chart:
@@ -235,7 +235,11 @@ def _coinciding(panel: pd.DataFrame, value: str) -> dict[str, list[str]]:
 
 def _imbalance(across: dict[str, Any], value: str) -> dict[str, Any]:
     """Return the training samples per class as light bars behind the lines, on a log axis of their own."""
-    axis = {"title": "training samples (bars)", "labelColor": looks.MUTED, "titleColor": looks.MUTED}
+    axis: dict[str, Any] = {
+        "title": "training samples (bars)",
+        "labelColor": looks.MUTED,
+        "titleColor": looks.MUTED,
+    }
     axis |= {
         "orient": "right",
         "grid": False,

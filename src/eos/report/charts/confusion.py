@@ -140,7 +140,7 @@ def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str 
 
 
 def _names(cells: pd.DataFrame) -> "pd.Series[str]":
-    """Return the classes' names, in the order of the rows: classes as true ones, then those predicted only."""
+    """Return the classes' names, in the order of the rows; last those that are predicted only."""
     true = cells.drop_duplicates("class").set_index("class")["class_name"]
     others = cells.drop_duplicates("predicted").set_index("predicted")["predicted_name"]
     return pd.concat([true, others[~others.index.isin(true.index)]])

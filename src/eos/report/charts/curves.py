@@ -11,8 +11,9 @@ from eos.report.charts import looks
 from eos.report.charts.chart import INK, Chart, by_head, layered, legend_of, numbers_at, rows_of
 
 _CAPTION = (
-    "A solid line that is flat by the upright one: longer training of the head would change nothing. A dashed "
-    "line far above its solid one: the head fits its training set better than it classifies test samples."
+    "A solid line that is flat by the upright one: longer training of the head would change nothing. A "
+    "dashed line far above its solid one: the head fits its training set better than it classifies test "
+    "samples."
 )
 
 
@@ -69,7 +70,7 @@ def figure7(
     table_epochs
         The number of epochs behind the tables, marked by an upright line.
     scores
-        Columns dataset, cut, network, head, seed, BAC: those of the network's own classifier are a dotted line.
+        Columns dataset, cut, network, head, seed, BAC: the network's own classifier is a dotted line.
     """
     panels = []
     for (dataset, network), cells in data.groupby(["dataset", "network"], sort=False):

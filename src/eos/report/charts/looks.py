@@ -1,4 +1,4 @@
-"""The looks that all charts share: the colour and mark of a head, the order of rows and classes, short names."""
+"""What all charts share: the colour and mark of a head, the order of rows and classes, short names."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -8,8 +8,8 @@ import pandas as pd
 from eos.registry import display_name
 
 _X = "M-.6-1L0-.4L.6-1L1-.6L.4,0L1,.6L.6,1L0,.4L-.6,1L-1,.6L-.4,0L-1-.6Z"
-# Okabe and Ito (2008), distinguishable with every common colour vision; the marks say the same again. None: the
-# colour of text.
+# Okabe and Ito (2008), distinguishable with every common colour vision; the marks say the same again. None:
+# the colour of text.
 LOOKS: dict[str, tuple[str | None, str]] = {
     "own": (None, "circle"),
     "none": ("#7a7a7a", "square"),

@@ -135,12 +135,13 @@ def _ranks_spec(blocks: int, heads: int) -> dict[str, Any]:
     ]
     mean = [{"filter": "isValid(datum.rank)"}]
     number = {"type": "text", "align": "left", "dx": 8, "fontSize": 11, "color": INK}
+    beside = {"domain": [0, 1], "range": [42, 53]}  # pixels, of the first and the second bar
     spans = {
         "transform": [{"filter": "isValid(datum.bar)"}, {"calculate": "datum.bar - 1", "as": "place"}],
         "mark": {"type": "rule", "strokeWidth": 2.6, "strokeCap": "round", "color": INK},
         "encoding": {
             "x": {"value": "width"}, "y": {**_HEADS, "field": "from"}, "y2": {"field": "to"},
-            "xOffset": {"field": "place", "type": "quantitative", "scale": {"domain": [0, 1], "range": [42, 53]}},
+            "xOffset": {"field": "place", "type": "quantitative", "scale": beside},
         },
     }  # fmt: skip
     return layered(
@@ -201,7 +202,7 @@ def _differences_spec() -> dict[str, Any]:
     told = [
         {"field": name, "type": "quantitative", "title": title, "format": ".3f"}
         for name, title in (
-            ("difference", "difference"), ("low", "interval from"), ("high", "to"), ("BAC", "balanced accuracy"),
+            ("difference", "difference"), ("low", "from"), ("high", "to"), ("BAC", "balanced accuracy"),
         )
     ]  # fmt: skip
     return layered(

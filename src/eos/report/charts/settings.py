@@ -9,12 +9,12 @@ from eos.registry import display_name
 from eos.report.charts import looks
 from eos.report.charts.chart import INK, Chart, layered, legend_of, numbers_at, rows_of
 
-_BESIDE = ("own", "smote")  # heads without these settings, as lines to compare with
+_BESIDE = {"own": [2, 3], "smote": [6, 4]}  # heads without these settings, to compare with, and their dashes
 _LINE = ["variant", "step_size"]
 _COLOURS = [colour for colour, _ in (looks.LOOKS["eos"], *looks.MORE_LOOKS)]
 _CAPTION = (
-    "Higher is better; above a dotted or dashed line, EOS beats that head. What is highest is read off the test "
-    "set: choose on held-out samples."
+    "Higher is better; above a dotted or dashed line, EOS beats that head. What is highest is read off the "
+    "test set: choose on held-out samples."
 )
 
 
@@ -74,8 +74,8 @@ def settings_chart(data: pd.DataFrame, subtitle: str = "", *, scores: pd.DataFra
     rows = rows_of(pd.concat(panels, ignore_index=True)) if panels else []
     found = data.drop_duplicates(_LINE)[_LINE].itertuples(index=False, name=None)
     lines = [_name(variant, size) for variant, size in found]
-    beside = [head for head in _BESIDE if any(row.get("line") == head for row in rows)]
-    labels = {line: line for line in lines} | {head: display_name(head) for head in beside}
+    compared = [head for head in _BESIDE if any(row.get("line") == head for row in rows)]
+    labels = {line: line for line in lines} | {head: display_name(head) for head in compared}
     whiskers = "whiskers: ± 1 standard deviation over its runs" if data["BAC_sd"].notna().any() else ""
     across = _across(sorted({int(k) for k in data["k_neighbors"]}))
     return Chart(
@@ -128,14 +128,15 @@ def _across(sizes: Sequence[int]) -> dict[str, Any]:
 
 
 def _spec(across: Mapping[str, Any], labels: Mapping[str, str], lines: Sequence[str]) -> dict[str, Any]:
-    tones = [_COLOURS[at % len(_COLOURS)] for at in range(len(lines))]
+    tones: list[Any] = [_COLOURS[at % len(_COLOURS)] for at in range(len(lines))]
     tones += [looks.LOOKS[head][0] or INK for head in labels if head not in lines]
     names = {"field": "line", "type": "nominal"}
     legend = {**legend_of(labels, 4), "symbolType": "stroke", "symbolSize": 320}
     colour = {"color": {**names, "scale": {"domain": list(labels), "range": tones}, "legend": legend}}
+    dots = [_BESIDE[head] for head in labels if head in _BESIDE]
     dashes = {
         **names,
-        "scale": {"domain": list(labels), "range": [*([[1, 0]] * len(lines)), [2, 3], [6, 4]][: len(labels)]},
+        "scale": {"domain": list(labels), "range": [*([[1, 0]] * len(lines)), *dots]},
         "legend": legend,
     }
     height = {"type": "quantitative", "title": "balanced accuracy (0 to 1)", "scale": {"zero": False}}
