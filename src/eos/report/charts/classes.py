@@ -164,12 +164,13 @@ def _class_chart(data: pd.DataFrame, value: str, heads: Mapping[str, str], subti
     longest = max(
         (sum(map(len, set(one["place"]))) - 3 * one["place"].nunique() for one in panels), default=0
     )
+    angle = -90 if grouped else -45 if longest > 35 else 0
     across = {
         "field": "place",
         "type": "ordinal",
         "title": "class, by training samples"
         + (f", in groups of {grouped}: their means and first names" if grouped else ""),
-        "axis": {"labelExpr": "slice(datum.label, 3)", "labelAngle": -45 if longest > 35 else 0},
+        "axis": {"labelExpr": "slice(datum.label, 3)", "labelAngle": angle},
     }
     bars = _imbalance(across, value)
     lines = _lines(across, view, labels, value)
@@ -180,7 +181,8 @@ def _class_chart(data: pd.DataFrame, value: str, heads: Mapping[str, str], subti
     several = len(data) > 0 and data["cuts"].max() > 1
     spread = "mean over the cuts, band: lowest to highest cut" if several else ""
     subtitle = looks.joined(subtitle, spread)
-    return Chart(view.name, view.title, view.caption, spec, rows, subtitle=subtitle, hover=hover)
+    size = (246, 190) if data["network"].nunique() > 1 else (540, 230)
+    return Chart(view.name, view.title, view.caption, spec, rows, subtitle=subtitle, size=size, hover=hover)
 
 
 def _placed(cells: pd.DataFrame, group: int) -> pd.DataFrame:
@@ -207,6 +209,8 @@ def _panel(panel: pd.DataFrame, value: str, labels: Mapping[str, str]) -> pd.Dat
             if turn:
                 line["dash"] = [[_DASH * (of - turn), _DASH * turn]] * len(line)
             line["hidden"] = [True if at % of != turn else None for at in range(len(line))]
+        if head != spots[head][0]:  # one band for the lines that coincide
+            line[[f"{value}_min", f"{value}_max"]] = None
         drawn.append(line)
     columns = ["dataset", "network", "head", "place", "train_count", value]
     if panel["cuts"].max() > 1:

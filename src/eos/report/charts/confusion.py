@@ -98,6 +98,7 @@ def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str 
     columns = max(1, rows["head"].nunique() if len(rows) else 1)
     turned = any(len(name) > 5 for name in (rows["predicted"].dropna() if len(rows) else ()))
     axis: dict[str, Any] = {"labelExpr": "slice(datum.label, 3)", "ticks": False, "domain": False}
+    axis["labelFontSize"] = 8 if many else 11
     across = {
         "x": {"field": "predicted", "type": "ordinal", "axis": {**axis, "labelAngle": -90 if turned else 0}},
         "y": {"field": "true", "type": "ordinal", "title": "true class", "axis": axis},

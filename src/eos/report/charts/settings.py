@@ -85,7 +85,7 @@ def settings_chart(data: pd.DataFrame, subtitle: str = "", *, scores: pd.DataFra
         _spec(across, labels, lines),
         rows,
         subtitle=looks.joined(subtitle, whiskers),
-        size=(290, 150),
+        size=(260, 150) if data["network"].nunique() > 1 else (540, 210),
         hover=numbers_at(
             "K", across, labels, "BAC", title="K", by="line", before=[{"filter": "isValid(datum.K)"}]
         ),
