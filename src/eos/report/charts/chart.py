@@ -167,12 +167,13 @@ def interactive(chart: Chart) -> dict[str, Any]:
     filters = [{"filter": _is_of(name, name)} for name in found]
     spec["transform"] = [*filters, *spec.get("transform", [])]
     _choose_by_legend(list(_leaves(spec["layer"])))
-    spec["layer"] += [*copy.deepcopy(list(chart.hover)), _NOTHING]
+    spec["layer"] += [*copy.deepcopy(list(chart.hover)), _nothing(chart, list(found))]
     return {
         "$schema": _SCHEMA,
         "background": None,
         "config": {
             "view": {"stroke": None},
+            "axis": {"gridColor": "#80808033", "titleFontWeight": "normal"},
             "axisX": {"grid": False},
             "legend": {"title": None, "labelLimit": 420},
         },
@@ -208,15 +209,22 @@ _EMPTY: dict[str, Any] = {
     "data": {"values": [{}]},
     **said({"value": NOT_RUN}, fontSize=16, color=MUTED),
 }
-_NOTHING: dict[str, Any] = {
-    "transform": [{"aggregate": [{"op": "count", "as": "found"}]}, {"filter": "datum.found == 0"}],
-    "mark": {"type": "text", "fontSize": 16, "color": MUTED},
-    "encoding": {
-        "x": {"value": {"expr": "width / 2"}},
-        "y": {"value": {"expr": "height / 2"}},
-        "text": {"value": NOT_RUN},
-    },
-}
+
+
+def _nothing(chart: Chart, choices: Sequence[str]) -> dict[str, Any]:
+    """Return a layer that says so where a choice has no rows."""
+    found = {"/".join(str(row[name]) for name in choices) for row in chart.rows if set(choices) <= set(row)}
+    chosen = " + '/' + ".join(choices) or "''"
+    return {
+        "data": {"values": [{}]},
+        "transform": [{"filter": f"indexof({json.dumps(sorted(found))}, {chosen}) < 0"}],
+        "mark": {"type": "text", "fontSize": 16, "color": MUTED},
+        "encoding": {
+            "x": {"value": {"expr": "width / 2"}},
+            "y": {"value": {"expr": "height / 2"}},
+            "text": {"value": NOT_RUN},
+        },
+    }
 
 
 def _static_panels(chart: Chart) -> Iterator[dict[str, Any]]:
@@ -315,7 +323,9 @@ def _shortened(svg: str) -> str:
     )
     font = f' font-family="{FONT}"'
     svg = svg.replace(font, "").replace("<svg", f"<svg{font}", 1)
-    svg = re.sub(r' (?:pointer-events="none"|aria-hidden="true"|opacity="1"|class="[^"]*")', "", svg)
+    svg = re.sub(
+        r' (?:pointer-events="none"|aria-[a-z]+="[^"]*"|role="[^"]*"|opacity="1"|class="[^"]*")', "", svg
+    )
     return re.sub(
         r' (?:d|transform|x2|y2|x|y|width|height)="[^"]*"', lambda found: _rounded(found.group()), svg
     )

@@ -173,12 +173,12 @@ def _class_chart(data: pd.DataFrame, value: str, heads: Mapping[str, str], subti
         "axis": {"labelExpr": "slice(datum.label, 3)", "labelAngle": angle},
     }
     bars = _imbalance(across, value)
-    lines = _lines(across, view, labels, value)
+    several = len(data) > 0 and bool(data["cuts"].max() > 1)
+    lines = _lines(across, view, labels, value, several=several)
     spec = layered(bars, {"layer": lines}, resolve={"scale": {"y": "independent"}})
     hover = numbers_at(
         "place", across, labels, value, title="class", more=[("train_count", "training samples", ",.0f")]
     )
-    several = len(data) > 0 and data["cuts"].max() > 1
     spread = "mean over the cuts, band: lowest to highest cut" if several else ""
     subtitle = looks.joined(subtitle, spread)
     size = (246, 190) if data["network"].nunique() > 1 else (540, 230)
@@ -266,9 +266,9 @@ def _imbalance(across: dict[str, Any], value: str) -> dict[str, Any]:
 
 
 def _lines(
-    across: dict[str, Any], view: _View, labels: Mapping[str, str], value: str
+    across: dict[str, Any], view: _View, labels: Mapping[str, str], value: str, *, several: bool
 ) -> list[dict[str, Any]]:
-    """Return the band over the cuts, the line and the marks of each head."""
+    """Return the band over several cuts, the line and the marks of each head."""
     said = dict(labels)
     plain = next((head for head in _PLAIN if value == "gap" and head in labels), None)
     if plain:
@@ -296,7 +296,7 @@ def _lines(
         "encoding": line,
     }
     return [
-        band,
+        *([band] if several else []),
         {
             "mark": {"type": "line", "strokeCap": "butt"},
             "encoding": {

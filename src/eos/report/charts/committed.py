@@ -19,7 +19,11 @@ _TEXT = ("dataset", "network", "head", "class_name", "predicted_name", "variant"
 _PER_CLASS = ["dataset", "network", "head", "class", "class_name", "cuts", "train_count"]
 _COLUMNS = {
     "figure3": [*_PER_CLASS, "gap", "gap_min", "gap_max"],
-    "figure4": ["dataset", "network", "cuts", "ratio"],
+    "figure4": [
+        "dataset", "network", "cuts", "classes", "compared_min", "compared_max", "true_positive_gap",
+        "true_positive_gap_min", "true_positive_gap_max", "false_positive_gap", "false_positive_gap_min",
+        "false_positive_gap_max", "ratio",
+    ],
     "figure5": [*_PER_CLASS, "weight_norm", "weight_norm_min", "weight_norm_max"],
     "figure6": ["head", "class_name", "available", "x", "y"],
     "figure7": [
@@ -45,18 +49,10 @@ _COLUMNS = {
     ],
     "settings": ["dataset", "network", "head", "variant", "step_size", "k_neighbors", "BAC", "BAC_sd"],
     "methods": [
-        "dataset",
-        "head",
-        "blocks",
-        "BAC",
-        "low",
-        "high",
-        "p_holm",
-        "mean_rank",
-        "critical_difference",
-        "bars",
+        "dataset", "head", "blocks", "BAC", "difference", "low", "high", "p_holm", "mean_rank",
+        "critical_difference", "bars",
     ],
-}
+}  # fmt: skip
 
 
 def charts(

@@ -81,10 +81,12 @@ def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str 
     subtitle
         What the file says below the title.
     """
-    panels, many, held = [], [], set(data["head"])
+    panels, many, groups, held = [], [], set(), set(data["head"])
     for dataset, cells in data.groupby("dataset", sort=False):
         names = _names(cells)
         group = max(1, ceil(len(names) / _MOST))
+        if group > 1:
+            groups.add(f"{len(names)} classes in groups of {group}")
         if len(names) / group > _WRITTEN:
             many.append(str(dataset))
         for network, head in product(cells["network"].unique(), [head for head in heads if head in held]):
@@ -131,7 +133,7 @@ def confusion_chart(data: pd.DataFrame, heads: Mapping[str, str], subtitle: str 
         _CAPTION,
         layered(squares, numbers, note_lines=2, view={"fill": _BLUES[0]}),
         rows_of(rows),
-        subtitle=looks.joined(subtitle, network),
+        subtitle=looks.joined(subtitle, network, *sorted(groups)),
         panels=("network", "head"),
         size=(204, 204) if columns > 2 else (300, 300),
         columns=columns,

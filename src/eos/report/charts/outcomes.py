@@ -85,13 +85,13 @@ def figure4(data: pd.DataFrame, subtitle: str = "") -> Chart:
     """
     panels = [_rows(cells.reset_index(drop=True)) for _, cells in data.groupby("dataset", sort=False)]
     most = max((panel["at"].nunique() for panel in panels), default=1)
-    several = "; whiskers: lowest to highest cut" if (data["cuts"] > 1).any() else ""
-    mean = f"mean over the classes that have both{several}"
+    several = bool((data["cuts"] > 1).any())
+    mean = f"mean over the classes that have both{'; whiskers: lowest to highest cut' if several else ''}"
     return Chart(
         "figure4",
         "Figure 4: generalization gap of true and of false positives",
         _CAPTION,
-        _spec(),
+        _spec(several=several),
         rows_of(pd.concat(panels, ignore_index=True)) if panels else [],
         subtitle=looks.joined(subtitle, mean),
         panels=("dataset",),
@@ -121,7 +121,7 @@ def _rows(cells: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _spec() -> dict[str, Any]:
+def _spec(*, several: bool) -> dict[str, Any]:
     words = "split(slice(datum.label, 3), '\\n')"
     across = {
         "field": "at",
@@ -163,7 +163,7 @@ def _spec() -> dict[str, Any]:
         "mark": text,
         "encoding": {"x": across, "y": {**height, "field": "top"}, "text": {"field": "said"}},
     }
-    return layered(bars, whiskers, above)
+    return layered(bars, *([whiskers] if several else []), above)
 
 
 def _compared(cell: "pd.Series[float]") -> str:
