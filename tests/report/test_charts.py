@@ -1,4 +1,4 @@
-"""Charts of lines: their rows against the frames handed in, what a file and a page say, and the file's bytes."""
+"""Charts of lines: their rows against the frames handed in, what file and page say, and the file's bytes."""
 
 import os
 import re

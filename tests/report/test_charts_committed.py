@@ -20,15 +20,17 @@ NAMES = {
 
 def test_the_committed_tables_give_every_chart_of_all_data_sets() -> None:
     datasets = ["photographs", "digits"]
-    found = charts(COMMITTED, datasets, {}, table_epochs=10)
+    found = charts(COMMITTED, datasets, {"smote": "Chawla's"}, table_epochs=10)
     assert {chart.name for chart in found} == NAMES
     for chart in found:
         if chart.name != "methods":
             assert list(dict.fromkeys(row["dataset"] for row in chart.rows)) == datasets, chart.name
-        table = COMMITTED / ("" if chart.name in {"methods"} else "digits") / f"{chart.name}.csv"
-        assert chart.rows, table
         json.dumps(chart.rows, allow_nan=False)
-        assert "not run" not in texts(page(chart)), chart.name
+        said = texts(page(chart))
+        assert "not run" not in said, chart.name
+        if chart.name in {"recall", "figure3", "figure5", "figure7"}:
+            assert "Chawla's" in said
+            assert "EOS" in said  # which the caller did not name
 
 
 def test_a_table_that_is_missing_has_no_chart_and_a_damaged_one_is_named(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The figure of methods: ranks with bars, or differences with intervals."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ def test_the_ranks_are_drawn_with_a_bar_for_each_group() -> None:
         zip(names, [1, 2, 3, 4], strict=True)
     )
     spans = [(row["from"], row["to"]) for row in chart.rows if "bar" in row]
-    assert spans == list(zip(names[:-1], names[1:], strict=True))
+    assert spans == list(pairwise(names))
     strokes = [row["stroke"] for row in chart.rows if row.get("at") == names[0] and "stroke" in row]
     assert strokes == block_ranks(comparison)["eos"].tolist()
     said = texts(svg(chart))

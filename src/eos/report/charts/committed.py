@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from eos.registry import display_name
+from eos.report.charts import looks
 from eos.report.charts.chart import Chart
 from eos.report.charts.classes import figure3, figure5, recall_chart
 from eos.report.charts.confusion import confusion_chart
@@ -72,7 +74,7 @@ def charts(
     datasets
         Data sets and sets of embeddings, in the order of the choices; one without a table is left out.
     heads
-        What legends call the heads, in the legends' order; all that a table may name.
+        What legends call the heads, in the legends' order; one that is not here is called as in the registry.
     table_epochs
         The epochs of a head behind the tables, marked in Figure 7.
     scores
@@ -93,21 +95,24 @@ def charts(
             if path.exists():
                 table = read_table(path, _COLUMNS[name], text=_TEXT)
                 tables.append(table if "dataset" in table else table.assign(dataset=dataset))
-        return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"dataset": []})
+        whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame({"dataset": []})
+        return looks.in_order(whole[whole["dataset"].isin(["", *datasets])], {"dataset": ["", *datasets]})
 
-    def drawn(data: pd.DataFrame) -> dict[str, str]:
+    def words(data: pd.DataFrame) -> dict[str, str]:
         """Return the heads of a table: what else was asked for, it does not know."""
-        return {head: heads[head] for head in heads if head in set(data["head"])}
+        found = dict.fromkeys(data["head"])
+        others = {head: display_name(head) for head in found if head not in heads}
+        return {head: title for head, title in (*heads.items(), *others.items()) if head in found}
 
     makers: dict[str, Callable[[pd.DataFrame], Chart]] = {
         "methods": lambda data: methods_chart(data, heads),
-        "recall": lambda data: recall_chart(data, heads),
-        "figure3": lambda data: figure3(data, heads),
+        "recall": lambda data: recall_chart(data, words(data)),
+        "figure3": lambda data: figure3(data, words(data)),
         "figure4": figure4,
-        "figure5": lambda data: figure5(data, heads),
-        "figure6": lambda data: figure6(data, heads),
-        "figure7": lambda data: figure7(data, drawn(data), table_epochs=table_epochs, scores=scores),
-        "confusion": lambda data: confusion_chart(data, heads),
+        "figure5": lambda data: figure5(data, words(data)),
+        "figure6": lambda data: figure6(data, words(data)),
+        "figure7": lambda data: figure7(data, words(data), table_epochs=table_epochs, scores=scores),
+        "confusion": lambda data: confusion_chart(data, words(data)),
         "settings": lambda data: settings_chart(data, scores=scores),
     }
     tables = {name: read(name) for name in makers}
