@@ -189,8 +189,8 @@ def save_svg(chart: Chart, path: Path) -> None:
 
     That rests on vl-convert: it runs one pinned Vega-Lite in an engine of its own, asks no network, and
     measures text by Liberation Sans, which it carries inside; the versions that a machine may have, 1.07 and
-    2.1.5, are as wide. (A letter that it lacks, a Chinese one say, is measured by a font of the machine.) Text stays
-    text. Places are rounded to hundredths of a pixel.
+    2.1.5, are as wide. (A letter that it lacks, a Chinese one say, is measured by a font of the machine.)
+    Text stays text. Places are rounded to hundredths of a pixel.
 
     Parameters
     ----------
