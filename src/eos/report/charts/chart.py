@@ -38,7 +38,12 @@ _CONFIG = {
         "titlePadding": 8,
     },
     "axisX": {"grid": False},
-    "legend": {"labelFontSize": 11.5, "labelLimit": 420, "columnPadding": 22, "title": None},
+    "legend": {
+        "labelFontSize": 11,
+        "labelLimit": 420,
+        "columnPadding": 40,
+        "title": None,
+    },
     "title": {"fontSize": 13, "subtitleFontSize": 11.5, "subtitlePadding": 5},
 }
 _CAPTION = 11.5  # font size
@@ -132,7 +137,7 @@ def static(chart: Chart) -> dict[str, Any]:
         "offset": 12,
     }
     caption = {
-        "text": textwrap.wrap(chart.caption, round(whole / _CAPTION * 2.1)),
+        "text": textwrap.wrap(chart.caption, round(whole / _CAPTION * 1.85)),
         "orient": "bottom",
         "anchor": "start",
         "frame": "bounds",
