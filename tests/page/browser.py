@@ -13,7 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
+    None,
+)
 SECONDS = 20.0  # for an answer; a page that does not come at all is a failure
 # Chromium reads from 3 and writes to 4, whatever numbers the ends of the pipes have here.
 _START = """

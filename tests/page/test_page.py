@@ -156,7 +156,7 @@ def test_a_page_that_is_too_long_leaves_out_pictures_and_then_the_charts_with_mo
     assert "too many for a page" not in text
     text = render(Page(results, [replace(large, rows=[*large.rows, *large.rows]), small], "", sheets=[sheet]))
     assert len(text.encode()) < 2_000_000
-    assert re.findall(r'data-chart="(\w+)"', text) == ["recall"]
+    assert re.findall(r'<figure id="[\w-]+" data-chart="(\w+)"', text) == ["recall"]
     assert "Its 24000 rows are too many for a page." in text
 
 
@@ -261,10 +261,22 @@ class TestInABrowser:
         )  # a choice stays
         shown.run("document.getElementById('theme').click()")
 
+    def test_sorting_leaves_empty_cells_last(self, shown: Browser) -> None:
+        """The published values of the cited table: some cells have none, whichever way it is sorted."""
+        table = "document.querySelectorAll('#cited table')[1]"
+        column = f"[...{table}.tBodies[0].rows].map(row => row.cells[4].textContent)"
+        assert shown.run(f"{table}.tHead.rows[0].cells[4].textContent.trim()") == "Published"
+        for _ in range(2):
+            shown.run(f"{table}.tHead.rows[0].cells[4].querySelector('button').click()")
+            found = [value != "" for value in shown.run(column)]
+            assert found == sorted(found, reverse=True)
+            assert len(set(found)) == 2
+
     @pytest.mark.parametrize("dark", [False, True])
     @pytest.mark.parametrize("width", [400, 1400])
     def test_nothing_is_wider_than_the_screen(self, shown: Browser, width: int, dark: bool) -> None:
         shown.look(width, dark=dark)
+        shown.run("document.querySelectorAll('details').forEach(one => { one.open = true; })")
         assert shown.run("document.documentElement.scrollWidth") <= width
         assert shown.run("getComputedStyle(document.body).backgroundColor !== 'rgb(255, 255, 255)'") is dark
 

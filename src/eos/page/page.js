@@ -53,8 +53,9 @@
     return done ? Promise.resolve() : Promise.reject(new Error("not copied"));
   };
   all(".copy").forEach((button) => button.addEventListener("click", () => {
-    const copied = navigator.clipboard ? navigator.clipboard.writeText(csv(button)) : copyByHand(csv(button));
-    copied.then(() => tell(button, "Copied"), () => tell(button, "The browser forbids it"));
+    const text = csv(button);
+    const copied = navigator.clipboard ? navigator.clipboard.writeText(text) : Promise.reject(new Error("none"));
+    copied.catch(() => copyByHand(text)).then(() => tell(button, "Copied"), () => tell(button, "The browser forbids it"));
   }));
   all(".save").forEach((button) => button.addEventListener("click", () => {
     const link = document.createElement("a");

@@ -374,6 +374,7 @@ def _against(page: Page) -> dict[str, Any] | None:
     headlines = differing(*(_summary(results) for results in (other, page.results)))
     parameters = differing(other.parameters, page.results.parameters)
     return {
+        "name": other.name,
         "commit": other.commit or Commit("", "", ""),
         "counts": counts,
         "judged": counts[NOISE] + counts[MORE],

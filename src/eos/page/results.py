@@ -41,11 +41,14 @@ class Results:
         The last that changed any of them; None without git.
     changed
         Which of them are not as in that commit.
+    name
+        The revision that was asked for; "" for a working tree.
     """
 
     files: Mapping[str, str]
     commit: Commit | None = None
     changed: tuple[str, ...] = ()
+    name: str = ""
     _tables: dict[str, pd.DataFrame] = field(default_factory=dict, repr=False, compare=False)
 
     def table(self, path: str) -> pd.DataFrame | None:
@@ -136,7 +139,7 @@ def read_commit(root: Path, revision: str) -> Results:
             content = members.extractfile(member) if Path(member.name).suffix in _SUFFIXES else None
             if content is not None:
                 files[member.name] = content.read().decode(errors="replace")
-    return Results(files, _last_commit(root, commit))
+    return Results(files, _last_commit(root, commit), name=revision)
 
 
 def _yaml(files: Mapping[str, str], path: str) -> dict[str, Any]:
