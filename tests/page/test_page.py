@@ -135,7 +135,9 @@ def test_results_of_one_table_make_a_page_without_dead_links() -> None:
 def test_text_of_results_does_not_end_the_script() -> None:
     row = {"a": "</script><b>", "b": float("nan"), "c": 1 / 3}
     figure = Figure("recall", "Recall", "</script>", {"mark": "<!--"}, [row, {"b": 2}])
-    text = render(Page(Results({"metrics/tables/table2.md": TABLE}), [figure], "x = '</script>'"))
+    script = "x = '\u2028\x85 ';  \ny = 1"
+    text = render(Page(Results({"metrics/tables/table2.md": TABLE}), [figure], f"z = '</script>'; {script}"))
+    assert script in text
     assert text.count("</script>") == text.count("<script")
     found = re.search(r'id="charts">(.*?)</script>', text)
     assert found is not None

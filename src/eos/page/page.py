@@ -124,7 +124,7 @@ def _filled(page: Page, left_out: Container[str]) -> str:
     environment.tests["grid"] = lambda part: isinstance(part, Grid)
     template = environment.from_string(_asset("page.html"))
     stylesheet, script = _asset("page.css"), _asset("page.js")
-    text = template.render(
+    return template.render(
         title="EOS: results",
         style=Markup(stylesheet),
         scripts=Markup(_in_script(page.scripts)),
@@ -150,7 +150,6 @@ def _filled(page: Page, left_out: Container[str]) -> str:
         runtime=sections(page.runtime),
         against=_against(page),
     )
-    return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
 def _asset(name: str) -> str:
@@ -311,7 +310,6 @@ def _table(name: str, parts: Sequence[Section], results: Results) -> dict[str, A
         "path": path if csv else "",
         "csv": Markup(_in_script(csv)),
         "command": _command(results, [f"metrics/tables/{name}.md"]),
-        "marked": any(table.marked for part in parts for table in part.grids),
     }
 
 

@@ -61,11 +61,6 @@ class Grid:
         found = tuple(any(cell.number is not None for cell in column) for column in columns)
         return found or (False,) * len(self.head)
 
-    @property
-    def marked(self) -> bool:
-        """Whether it marks a best cell."""
-        return any(cell.best for row in self.rows for cell in row)
-
 
 @dataclass
 class Section:
