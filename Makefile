@@ -6,7 +6,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 CLUSTER := $(VENV)/.cluster
 
-.PHONY: repro test test-quick check unit docs torture bench bench-quick format clean help
+.PHONY: repro report test test-quick check unit docs torture bench bench-quick format clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,11 @@ repro: $(INSTALLED) $(if $(JOBS),$(CLUSTER)) ## set up, make every table and fig
 	@python tools/runtime.py > /dev/null
 	@echo "Run times on this machine:"
 	@echo "  data/seconds/runtime.md"
+	@echo "All of it as one page:"
+	@python tools/report.py
+
+report: $(INSTALLED) ## write all results as one page, report.html; AGAINST=HEAD~1 says what changed since that commit
+	@python tools/report.py --against '$(AGAINST)'
 
 test: check unit ## set up, then lint, format, types and all tests
 

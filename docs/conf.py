@@ -64,6 +64,7 @@ docs/walks/embeddings
 :caption: Results
 
 docs/verdict
+docs/report
 docs/results/README
 ```
 
