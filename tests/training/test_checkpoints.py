@@ -1,6 +1,8 @@
 """A training that was stopped, anywhere, ends with the bytes of one that was not."""
 
+import hashlib
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -167,6 +169,11 @@ def test_every_damage_of_a_checkpoint_is_noticed(tmp_path: Path, capsys: pytest.
     wrong += [content[:kept] for kept in (0, 1, 8, 100, len(content) - 1)]
     wrong += [content + b"\0", content.replace(b"done", b"gone"), bytes(len(content)), b"<html>"]
     wrong += [other.path.read_bytes(), (tmp_path / "foreign").read_bytes()]
+    digest = re.search(rb'"sha256":"(\w+)"', content)
+    assert digest is not None
+    # No JSON, but the right digest.
+    forged = content.replace(digest[1], b"0" * 64).replace(b'"done"', b'"done ')
+    wrong.append(forged.replace(b"0" * 64, hashlib.sha256(b"c.safetensors" + forged).hexdigest().encode()))
     for damaged in wrong:
         checkpoint.path.write_bytes(damaged)
         assert checkpoint.load() is None

@@ -27,8 +27,10 @@ class FileCheckpoint:
 
     def load(self) -> Arrays | None:
         """Return what was saved last; None where there is nothing, and, with a line, where it is damaged."""
+        from safetensors import SafetensorError
         from safetensors.numpy import load
 
+        damaged = f"{self.path}: damaged, or not of this training, which starts anew"
         try:
             raw = self.path.read_bytes()
         except FileNotFoundError:
@@ -38,9 +40,13 @@ class FileCheckpoint:
             return None
         told = re.search(rb'"sha256":"([0-9a-f]{64})"', raw)
         if told is None or told[1] != self._digest(raw[: told.start(1)] + _BLANK + raw[told.end(1) :]):
-            print(f"{self.path}: damaged, or not of this training, which starts anew", flush=True)
+            print(damaged, flush=True)
             return None
-        return load(raw)
+        try:
+            return load(raw)
+        except (SafetensorError, KeyError, ValueError):  # a digest can be forged
+            print(damaged, flush=True)
+            return None
 
     def save(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Replace what was saved before."""
