@@ -33,6 +33,7 @@ default_role = "py:obj"  # single backticks: a link where there is such a name, 
 numpydoc_show_class_members = False
 
 html_theme = "furo"
+pygments_dark_style = "github-dark"  # furo's own underlines imports, as if they were links
 html_title = "EOS: Expansive Over-Sampling"
 html_copy_source = False
 

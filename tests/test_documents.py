@@ -73,6 +73,33 @@ def test_the_verdict_of_the_readme_is_that_of_the_committed_results() -> None:
     assert f"[{held} hold](../metrics/tables/claims.md)" in (ROOT / "docs/verdict.md").read_text()
 
 
+# The heads whose accuracies docs/sampler.md shows, in the order of its rows.
+SAMPLERS = [
+    "eos_auto",
+    "tailcalib",
+    "rbo",
+    "mc_rbo",
+    "ccr",
+    "ccr_ignore",
+    "swim",
+    "swim_radial",
+    "manifold",
+    "manifold_dae",
+]
+
+
+@pytest.mark.skipif(why_not_portable() is not None, reason=f"{why_not_portable()}: other last digits")
+def test_the_choice_of_a_sampler_shows_the_committed_results() -> None:
+    table = pd.read_csv(ROOT / "metrics/tables/cited.csv").query(
+        "dataset == 'photographs' and network == 'ce'"
+    )
+    accuracy = table.set_index("method")["BAC"].map(lambda value: f"{value:.3f}".lstrip("0"))
+    page = (ROOT / "docs/sampler.md").read_text()
+    assert f"[SMOTE: {accuracy['smote']}]" in page
+    shown = re.findall(r"^\|.* \| (\.\d{3}) \|", page, re.MULTILINE)
+    assert shown == [accuracy[head] for head in SAMPLERS]
+
+
 def test_the_page_on_speed_shows_the_committed_measurements() -> None:
     table = pd.read_csv(ROOT / "benchmarks/results/bench.csv")
     assert table["same_result"].all()

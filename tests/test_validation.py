@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 
 from eos import CCR, EOS, RBO, SWIM, BalancedSVM, LinearHead, ManifoldOverSampler, NearestClassMean, TailCalib
 from eos.errors import InputError
@@ -12,6 +13,8 @@ from eos.validation import check_squares, finite_features, labels_of_one_kind
 
 Y = np.repeat([0, 1], [12, 6])
 X = np.random.default_rng(0).normal(size=(18, 3)) + Y[:, np.newaxis]
+GAPS = X.copy()
+GAPS[4, 1], GAPS[9] = np.nan, np.inf
 DAYS = np.datetime64("2020-01-01") + np.arange(54).reshape(18, 3).astype("timedelta64[D]")
 
 
@@ -43,13 +46,34 @@ DAYS = np.datetime64("2020-01-01") + np.arange(54).reshape(18, 3).astype("timede
             "X: column 'b' holds datetime64",
         ),
         (np.full((18, 3), 10**400, dtype=object), "X: int too large to convert to float"),
+        (GAPS, "X: 2 of 18 rows hold NaN or infinity, the first is row 4"),
+        (GAPS.tolist(), "X: 2 of 18 rows hold NaN or infinity, the first is row 4"),
+        (pd.DataFrame(GAPS), "X: 2 of 18 rows hold NaN or infinity, the first is row 4"),
     ],
-    ids=["dates", "objects", "list", "durations", "text", "frame", "beyond float64"],
+    ids=[
+        "dates",
+        "objects",
+        "list",
+        "durations",
+        "text",
+        "frame",
+        "beyond float64",
+        "gaps",
+        "gaps in a list",
+        "gaps in a frame",
+    ],
 )
 def test_features_that_are_no_numbers(estimator: Any, features: Any, message: str) -> None:
     fit = getattr(estimator, "fit_resample", estimator.fit)
     with pytest.raises((InputError, TypeError), match=message):
         fit(features, Y)
+
+
+@pytest.mark.parametrize("estimator", [EOS(), LinearHead()], ids=repr)
+def test_gaps_in_a_sparse_matrix(estimator: Any) -> None:
+    fit = getattr(estimator, "fit_resample", estimator.fit)
+    with pytest.raises(InputError, match="X: 2 of 18 rows hold NaN or infinity, the first is row 4"):
+        fit(sparse.csr_matrix(GAPS), Y)
 
 
 @pytest.mark.parametrize(

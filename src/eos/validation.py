@@ -74,10 +74,7 @@ def finite_features(
         matrix = matrix.astype(dtype or own, copy=False)
     unusable = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
     if unusable.size:
-        raise InputError(
-            f"{name}: {unusable.size} of {len(matrix)} rows hold NaN or infinity, "
-            f"the first is row {unusable[0]}; repair or drop them"
-        )
+        raise _not_finite(name, unusable, len(matrix))
     return matrix
 
 
@@ -131,8 +128,8 @@ def check_rows(estimator: Any, X: Any, y: Any = None, **options: Any) -> Any:
     Raises
     ------
     InputError
-        If `X` holds dates, durations, text, or whole numbers beyond float64; if labels are missing or of
-        several kinds. It is a ValueError. Those of scikit-learn are ValueErrors or TypeErrors.
+        If `X` holds NaN, infinity, dates, durations, text, or whole numbers beyond float64; if labels are
+        missing or of several kinds. It is a ValueError. Those of scikit-learn are ValueErrors or TypeErrors.
     """
     from sklearn.utils.validation import validate_data
 
@@ -145,6 +142,34 @@ def check_rows(estimator: Any, X: Any, y: Any = None, **options: Any) -> Any:
             return validate_data(estimator, X, **labels, **options)
     except OverflowError as error:
         raise InputError(f"X: {error}; give values that float64 can hold") from error
+    except ValueError as error:
+        # That of scikit-learn names no row, and sends people to estimators that are of no use here.
+        if str(error).startswith(("Input X contains NaN", "Input X contains infinity")):
+            unusable = _rows_not_finite(X)
+            if unusable.size:
+                raise _not_finite("X", unusable, X.shape[0] if hasattr(X, "shape") else len(X)) from error
+        raise
+
+
+def _rows_not_finite(features: Any) -> np.ndarray:
+    """Return the numbers of the rows that hold NaN or infinity; of what is no matrix of numbers, none."""
+    if hasattr(features, "tocoo"):
+        entries = features.tocoo()
+        return np.unique(entries.row[~np.isfinite(entries.data)])
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            matrix = np.asarray(features, dtype=np.float64)
+    except (TypeError, ValueError):  # pandas.NA, say
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(~np.isfinite(matrix).all(axis=1))
+
+
+def _not_finite(name: str, rows: np.ndarray, n_rows: int) -> InputError:
+    """Return the error that says which of the rows hold NaN or infinity."""
+    return InputError(
+        f"{name}: {rows.size} of {n_rows} rows hold NaN or infinity, the first is row {rows[0]}; repair or "
+        "drop them"
+    )
 
 
 def _refuse_other_kinds(features: Any, name: str) -> None:
