@@ -375,6 +375,7 @@ def _against(page: Page) -> dict[str, Any] | None:
         "name": other.name,
         "commit": other.commit or Commit("", "", ""),
         "counts": counts,
+        "redefined": any(place.startswith("heads.") for place, _, _ in parameters),
         "judged": counts[NOISE] + counts[MORE],
         "all": sum(counts.values()),
         "by_table": grid(
