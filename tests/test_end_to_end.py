@@ -22,7 +22,7 @@ HEADS = ["own", "none", "smote", "eos"]
 TRAININGS = ["train@digits-0-ce", "train_augmented@digits-0-smote-ce", "train_generated@digits-0-gamo-ce"]
 
 WAY_BACK = (
-    "git checkout . && git clean -fdq metrics plots\n"
+    "git reset -q --hard && git clean -fdq metrics plots\n"
     "git clean -fdqX data/embeddings data/gap data/oversampled models && dvc checkout"
 )
 

@@ -620,6 +620,8 @@ def run(
     if chosen.dry_run:
         for task in tasks:
             print(f"{task.name}: {' '.join(task.stages)}")
+        if not tasks:
+            print("no task: all costly stages are up to date")
         return 0
     costly = {name for task in tasks for name in task.stages}
     if chosen.remote and (given := sorted({name for task in tasks for name in task.needs} - costly)):

@@ -108,3 +108,13 @@ def test_parameters_that_differ_are_named_by_their_place() -> None:
         ("e", "-", "0"),
     ]
     assert differing(old, old) == []
+
+
+def test_what_one_side_lacks_is_told_value_by_value() -> None:
+    new = {"digits": {"own": 0.9, "more": {"eos": 0.8}}, "none": {}}
+    assert differing({}, new) == [
+        ("digits.own", "-", "0.9"),
+        ("digits.more.eos", "-", "0.8"),
+        ("none", "-", "{}"),
+    ]
+    assert differing(new, {"none": {}}) == [("digits.own", "0.9", "-"), ("digits.more.eos", "0.8", "-")]

@@ -132,6 +132,24 @@ def test_results_of_one_table_make_a_page_without_dead_links() -> None:
     assert "a machine" in text
 
 
+def test_a_head_that_was_defined_otherwise_is_told_and_many_cells_are_folded() -> None:
+    def results(head: str, neighbors: int) -> Results:
+        table = "".join(f"digits,{head}{number},0.9\n" for number in range(9))
+        parameters = f"heads: {{eos: {{k_neighbors: {neighbors}}}}}"
+        return Results({"metrics/tables/table2.csv": f"dataset,head,BAC\n{table}", "params.yaml": parameters})
+
+    same, other = results("a", 10), results("b", 100)
+    told = "Heads were defined otherwise then"
+    assert told not in render(Page(same, [], "", against=same))
+    text = render(Page(other, [], "", against=same))
+    links = Links()
+    links.feed(text)
+    assert told in text
+    assert "#parameters-changed" in links.found
+    assert "parameters-changed" in links.names
+    assert text.count("9 cells</summary>") == 2
+
+
 def test_text_of_results_does_not_end_the_script() -> None:
     row = {"a": "</script><b>", "b": float("nan"), "c": 1 / 3}
     figure = Figure("recall", "Recall", "</script>", {"mark": "<!--"}, [row, {"b": 2}])

@@ -166,6 +166,11 @@ def claims_changed(
 
 def differing(old: Any, new: Any, place: str = "") -> list[tuple[str, str, str]]:
     """Return what differs between two trees of parameters: the place, the old value and the new one."""
+    # What one side lacks is told value by value, too: a new data set is a mapping of its own.
+    if isinstance(old, Mapping) and old and new is _ABSENT:
+        new = {}
+    if isinstance(new, Mapping) and new and old is _ABSENT:
+        old = {}
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         inside = f"{place}." if place else ""
         return [

@@ -375,15 +375,16 @@ def _against(page: Page) -> dict[str, Any] | None:
         "name": other.name,
         "commit": other.commit or Commit("", "", ""),
         "counts": counts,
+        "redefined": any(place.startswith("heads.") for place, _, _ in parameters),
         "judged": counts[NOISE] + counts[MORE],
         "all": sum(counts.values()),
         "by_table": grid(
             [
                 "Table",
-                "The same",
-                "Within noise",
                 "More than noise",
+                "Within noise",
                 "Cannot be told",
+                "The same",
                 "New cells",
                 "Gone",
                 "",
@@ -413,7 +414,7 @@ def _summary(results: Results) -> Any:
         raise InputError(f"metrics/summary.json: not JSON ({error}); {REMAKE}") from error
 
 
-_VERDICTS = (SAME, NOISE, MORE, UNKNOWN)
+_VERDICTS = (MORE, NOISE, UNKNOWN, SAME)  # what is asked for first stands first
 
 
 def _compared(name: str, other: Results, page: Page) -> Compared:
