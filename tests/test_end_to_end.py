@@ -193,9 +193,9 @@ def test_an_experiment_reruns_only_what_it_touches(clone: Clone) -> None:
     pd.testing.assert_frame_equal(before[same], after[same])
     assert not before[~same].equals(after[~same])
     assert "heads.eos.k_neighbors" in clone.succeed("dvc", "params", "diff")
-    assert "digits_BAC_eos" in clone.succeed("dvc", "exp", "diff")
-    assert "digits_BAC_eos" in clone.succeed("dvc", "metrics", "diff")
-    assert "digits_BAC_eos" in clone.succeed("dvc", "exp", "show", "--csv")
+    assert "digits.eos" in clone.succeed("dvc", "exp", "diff")
+    assert "digits.eos" in clone.succeed("dvc", "metrics", "diff")
+    assert "digits.eos" in clone.succeed("dvc", "exp", "show", "--csv")
     assert "figure3.svg" in clone.succeed("dvc", "plots", "show", "--json")
 
 
