@@ -233,7 +233,11 @@ def reached(path: Path) -> set[Path]:
                 entries = getattr(registry, attribute)
                 homes = [entry.where.split(":")[0] for entry in entries.values()] if is_table(entries) else []
             else:
-                homes = [home(module, attribute)]
+                package = Path("src", *module.split("."), attribute, "__init__.py")
+                inside = (
+                    read(package).imports.items() if package.is_file() else [(attribute, (module, attribute))]
+                )
+                homes = [home(*pair) for _, pair in inside]
             for one in homes:
                 file = file_of(one)
                 assert file is not None

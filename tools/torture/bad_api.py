@@ -237,11 +237,12 @@ def _frame(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame(_rows(), columns=list("abcd")).assign(**columns)
 
 
+_NO_NUMBER = "X contains (NaN|infinity)|X: .* hold NaN"
 # Name: what is given for X, what the estimators say, what the gap says ("" where it takes it).
 BAD_FEATURES: dict[str, tuple[Callable[[], Any], str, str]] = {
-    "NaN": (lambda: _with(_NAN), "X contains NaN", "train_features: 1 of 36 rows .* row 3"),
-    "infinity": (lambda: _with(math.inf), "X contains infinity", "train_features: 1 of 36 rows .* row 3"),
-    "None": (lambda: _with(None), "X contains NaN", "train_features: a object array"),
+    "NaN": (lambda: _with(_NAN), _NO_NUMBER, "train_features: 1 of 36 rows .* row 3"),
+    "infinity": (lambda: _with(math.inf), _NO_NUMBER, "train_features: 1 of 36 rows .* row 3"),
+    "None": (lambda: _with(None), _NO_NUMBER, "train_features: a object array"),
     "text among numbers": (lambda: _with("cat"), "'cat'", "train_features: a object array"),
     "numbers as text": (lambda: _rows().astype(str), "X: holds <U", "train_features: a <U"),
     "numbers as bytes": (lambda: _rows().astype("S9"), r"X: holds \|S9", r"train_features: a \|S9"),
@@ -266,7 +267,7 @@ BAD_FEATURES: dict[str, tuple[Callable[[], Any], str, str]] = {
     "a frame with text": (lambda: _frame(c="x"), "'x'", "train_features: a object array"),
     "a frame with categories": (lambda: _frame(c=pd.Categorical(["x"] * 36)), "'x'", "object array"),
     "a frame with missing values": (
-        lambda: _frame(c=pd.array([1] * 35 + [None], dtype="Int64")), "X contains NaN", "object array",
+        lambda: _frame(c=pd.array([1] * 35 + [None], dtype="Int64")), _NO_NUMBER, "object array",
     ),
     "a frame with a name twice": (lambda: _frame().set_axis(list("aabb"), axis=1), r"unique.*'a'", ""),
     "a frame with a number as name": (
@@ -279,7 +280,7 @@ BAD_FEATURES: dict[str, tuple[Callable[[], Any], str, str]] = {
         lambda: np.zeros(36, dtype=[("a", float), ("b", float)]), r"\('a', '<f8'\)", r"features: a \[\('a'",
     ),
     "sparse with NaN": (
-        lambda: sparse.csr_array(_with(_NAN)), "X contains NaN|Sparse data", "train_features: a sparse",
+        lambda: sparse.csr_array(_with(_NAN)), _NO_NUMBER + "|Sparse data", "train_features: a sparse",
     ),
 }  # fmt: skip
 # Beyond what can be computed with: for each taker that refuses it, what it says.
@@ -890,7 +891,7 @@ def _predictions() -> Iterator[Case]:
     """Yield rows that a fitted head cannot take."""
     X, y = _data()
     bad: dict[str, tuple[Any, str]] = {
-        "NaN": (_with(_NAN), "X contains NaN"),
+        "NaN": (_with(_NAN), _NO_NUMBER),
         "another width": (X[:, :3], "X has 3 features, but .* 4 features"),
         "one row": (X[0], "2D array, got 1D"),
         "no rows": (X[:0], "0 sample"),
