@@ -92,6 +92,7 @@ def test_the_whole_pipeline(clone: Clone) -> None:
         [
             *TRAININGS,
             *(f"{stage}@{cell}" for stage in ("extract", "oversample", "retrain")),
+            "heads",
             "gap@digits-0",
             "augment@digits-0-smote",
             "generate@digits-0-gamo",
@@ -179,6 +180,7 @@ def test_an_experiment_reruns_only_what_it_touches(clone: Clone) -> None:
     assert sorted(ran) == sorted(
         [
             "check",
+            "heads",
             "oversample@digits-0-ce",
             "retrain@digits-0-ce",
             "score@digits-0",

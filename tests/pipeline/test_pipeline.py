@@ -303,6 +303,8 @@ OF_IMAGES: set["Read"] = {
     ("tables",),
 }
 
+DEFINED = "data/heads.json"  # stands for the section `heads`, which is long
+
 # What is read, but must not make the stage run again.
 # `oversample` writes the definitions of a network's classifiers into what `retrain` depends on: the section
 # `heads` as well would make dvc.lock half as long again.
@@ -423,7 +425,7 @@ def read_by(name: str) -> set[Read]:
 
 
 def listed(name: str) -> set[Read]:
-    entries = STAGES[name].get("params", ())
+    entries = [*STAGES[name].get("params", ()), *(("heads",) if DEFINED in deps(name) else ())]
     return {tuple(re.sub(r"\$\{item\.\w+\}", "*", entry).split(".")) for entry in entries}
 
 
@@ -532,6 +534,14 @@ def test_no_private_name_of_dvc_is_used() -> None:
             elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
                 names = [str(one.value) for one in node.args if isinstance(one, ast.Constant)]
             assert not [name for name in names if re.match(r"dvc(_\w+)?(\.|$)", name)], path
+
+
+def test_the_file_that_stands_for_the_heads_holds_them(tmp_path: Path) -> None:
+    assert STAGES["heads"]["params"] == ["heads"]
+    assert outs("heads") == [DEFINED]
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    run(sys.executable, str(ROOT / "stages" / "heads.py"), folder=tmp_path)
+    assert json.loads((tmp_path / DEFINED).read_text()) == COMMITTED["heads"]
 
 
 def test_oversample_writes_what_retrain_has_to_know_of_classifiers() -> None:

@@ -28,7 +28,7 @@ KEPT = ROOT / ".torture"
 
 SHORT = ("check", "prepare", "split", "train")  # for the test suite, which has no time for more
 STAGES = (
-    *("check", "prepare", "split", "train", "extract", "oversample", "gap", "retrain", "score"),
+    *("check", "heads", "prepare", "split", "train", "extract", "oversample", "gap", "retrain", "score"),
     *("augment", "train_augmented", "score_augmented", "tables"),
 )
 NEEDED = (

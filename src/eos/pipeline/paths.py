@@ -9,6 +9,7 @@ METRICS = Path("metrics")
 PLOTS = Path("plots")
 GIVEN = DATA / "given"  # what people put there
 CHECKED = DATA / "checked.txt"
+HEADS = DATA / "heads.json"
 # Outside the declared outputs, which DVC removes before it runs a stage.
 CHECKPOINTS = Path(".checkpoints")
 
