@@ -6,7 +6,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 INSTALLED := $(VENV)/.installed
 CLUSTER := $(VENV)/.cluster
 
-.PHONY: repro report test test-quick check unit docs torture bench bench-quick format clean help
+.PHONY: repro report test test-quick check unit coverage docs torture bench bench-quick format clean help
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,10 @@ test-quick: $(INSTALLED) ## the same without the slow tests, about a minute
 	pytest -m "not slow"
 
 unit: $(CLUSTER)
+	pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+# By itself, for counting the lines doubles the time of the tests.
+coverage: $(CLUSTER) ## all tests, and which lines of src/eos they run; half an hour
 	pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 docs: $(INSTALLED) ## build the site of the documentation into build/site; a warning is an error
