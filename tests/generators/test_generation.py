@@ -79,7 +79,7 @@ TRAINED: dict[str, dict[str, Any]] = {
     },
     "cgan": {"steps": 300, "batch_size": 32, "learning_rate": 0.001, "latent_size": 16, "width": 16},
     "deepsmote": {
-        "epochs": 30,
+        "epochs": 60,
         "batch_size": 16,
         "learning_rate": 0.002,
         "latent_size": 16,
