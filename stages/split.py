@@ -21,7 +21,9 @@ def main(dataset: str, cut: int) -> None:
         with placed(f"{PARAMETERS}: datasets.{dataset}.imbalance"):
             counts = exponential_counts(counts, imbalance.ratio)
     subset = imbalanced_subset(labels, counts, cut)
-    held_out = hold_out(labels[subset], parameters().split.validation_fraction, seed=cut)
+    names = images["class_names"].tolist()
+    with placed(f"{PARAMETERS}: split.validation_fraction"):
+        held_out = hold_out(labels[subset], parameters().split.validation_fraction, seed=cut, names=names)
     train = subset[~held_out]
     write_arrays(
         split_file(dataset, cut),

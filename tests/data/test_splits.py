@@ -71,3 +71,5 @@ def test_holding_out_nothing_and_too_much() -> None:
     assert not hold_out(labels, 0, seed=0).any()
     with pytest.raises(InputError, match="class 1 has one training image"):
         hold_out(labels, 0.5, seed=0)
+    with pytest.raises(InputError, match=r"class 'rose' has one training image, .*a share of 0.5"):
+        hold_out(labels, 0.5, seed=0, names=["daisy", "rose"])

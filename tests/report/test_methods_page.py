@@ -53,6 +53,20 @@ def test_where_none_were_held_out_the_best_of_many_is_said_to_flatter() -> None:
     assert poor == "**Do not bother with** EOS (reliably below SMOTE, which is simpler)."
 
 
+def test_too_few_held_out_rows_to_choose_by_are_said() -> None:
+    """Of 24 rows of five classes one class has four."""
+    for n, few in ((24, True), (25, False)):
+        best, head, _ = verdict(compared(blocks_of(HELD_OUT, 1), n=n))["digits"]
+        assert ("**Too few held-out rows to trust this**: a class has 4 rows." in best) == few
+        assert "Too few" not in head
+    assert "Too few" not in page(blocks_of(TEST, 1), n=24)
+
+
+def test_rows_that_are_shared_are_said_to_be() -> None:
+    assert "there is 1 independent draw of training rows, not 2." in page(blocks_of(TEST, 2))
+    assert "independent draw" not in page(blocks_of(TEST, 1))
+
+
 def test_what_the_test_rows_do_not_confirm_is_said() -> None:
     heads = {"own": (0.6, 0.6), "ncm": (0.9, 0.7), "smote": (0.7, 0.9)}
     text = page(blocks_of(heads, 1))

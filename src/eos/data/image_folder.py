@@ -94,7 +94,8 @@ def image_folder(
     labels = np.array(list(label_of.values()), dtype=np.int64)
     in_test = np.arange(len(labels)) >= sum(map(len, train.values()))
     if test is None:
-        in_test = hold_out(labels, test_fraction, seed)
+        with placed(f"{place}: no folder test/, so test_fraction is taken of every class"):
+            in_test = hold_out(labels, test_fraction, seed, names=names)
         print(
             f"{place}: no folder test/, so {test_fraction:.3g} of each class, drawn with seed {seed}, make "
             f"the test set: {in_test.sum()} images; {(~in_test).sum()} are left to train on",

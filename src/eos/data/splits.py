@@ -1,5 +1,7 @@
 """Imbalanced splits: how many images each class keeps, and which."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from eos.errors import InputError
@@ -70,7 +72,9 @@ def imbalanced_subset(labels: np.ndarray, counts: np.ndarray, cut: int) -> np.nd
     return np.concatenate(kept)
 
 
-def hold_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def hold_out(
+    labels: np.ndarray, fraction: float, seed: int, *, names: Sequence[str] | None = None
+) -> np.ndarray:
     """Draw a stratified validation set: of every class the given fraction, but at least one row.
 
     Parameters
@@ -81,6 +85,8 @@ def hold_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
         Share to hold out, in [0, 1); 0 holds out nothing.
     seed
         Picks the rows.
+    names
+        What an error calls the classes, by label; None: their numbers.
 
     Returns
     -------
@@ -98,9 +104,10 @@ def hold_out(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     for label in np.unique(labels):
         rows = np.flatnonzero(labels == label)
         if len(rows) < 2:
+            name = label if names is None else repr(names[label])
             raise InputError(
-                f"split.validation_fraction {fraction}: class {label} has one training image, which cannot "
-                "be held out too; lower the imbalance ratio or set the fraction to 0"
+                f"class {name} has one training image, which cannot be held out too; give the class more "
+                f"images, or hold out nothing (here a share of {fraction})"
             )
         size = min(max(1, round(fraction * len(rows))), len(rows) - 1)
         mask[random.permutation(rows)[:size]] = True

@@ -41,6 +41,7 @@ BLOCK = ["dataset", "cut", "network"]
 CELL = [*BLOCK, "head"]
 LEVEL = 0.05
 FEWEST_BLOCKS = 10  # with fewer, ranks say too little: no rank test
+FEWEST_ROWS = 5  # held-out rows of a class: with fewer, one of them decides
 RESAMPLES = 2000
 
 _DRAWS = 4_000_000  # at once, which bounds the memory
@@ -66,6 +67,8 @@ class Comparison:
     #: By cell, the resampled balanced accuracies, (RESAMPLES,), on test rows and on held-out rows.
     test: Mapping[Cell, np.ndarray]
     held_out: Mapping[Cell, np.ndarray]
+    #: By data set with held-out rows, how many the class with the fewest has.
+    fewest: Mapping[str, int]
 
     @property
     def heads(self) -> tuple[str, ...]:
@@ -157,7 +160,17 @@ def compare(
     # The cuts of a data set have the same test rows, which are then drawn alike, but other held-out rows.
     test = _resampled({cell: predictions[cell] for cell in cells}, "predictions", "{0}")
     on_held_out = _resampled(known, "held_out", "{0}, {1}")
-    return Comparison(_tabulated(scores, chosen, list(heads), test), chosen, dict(heads), test, on_held_out)
+    table = _tabulated(scores, chosen, list(heads), test)
+    return Comparison(table, chosen, dict(heads), test, on_held_out, _fewest(known))
+
+
+def _fewest(predictions: Predictions) -> dict[str, int]:
+    """Return by data set how many rows the class with the fewest has."""
+    found: dict[str, int] = {}
+    for (dataset, *_), (labels, _) in predictions.items():
+        rows = int(np.unique(labels, return_counts=True)[1].min(initial=len(labels)))
+        found[dataset] = min(rows, found.get(dataset, rows))
+    return found
 
 
 def methods_table(comparison: Comparison) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from eos.registry import display_name
 from eos.report.markdown import grid, points, selection_words, wrap
 from eos.report.methods import (
     FEWEST_BLOCKS,
+    FEWEST_ROWS,
     LEVEL,
     RESAMPLES,
     Avoided,
@@ -50,7 +51,8 @@ def verdict(comparison: Comparison) -> dict[str, list[str]]:
     for dataset in comparison.datasets:
         poor = avoided(comparison, dataset)
         lines[dataset] = [
-            _of_pick(comparison, "Use first", first(comparison, dataset), poor),
+            _of_pick(comparison, "Use first", first(comparison, dataset), poor)
+            + _of_too_few(comparison.fewest.get(dataset)),
             _of_pick(
                 comparison, "If you cannot retrain the network, use", head_for(comparison, dataset), poor
             ),
@@ -115,6 +117,16 @@ def _of_pick(comparison: Comparison, use: str, pick: Pick | None, poor: Sequence
     return text
 
 
+def _of_too_few(rows: int | None) -> str:
+    """Warn where a class has too few held-out rows to choose by."""
+    if rows is None or rows >= FEWEST_ROWS:
+        return ""
+    return (
+        f" **Too few held-out rows to trust this**: a class has {_count(rows, 'row')}. Hold out more by "
+        "split.validation_fraction, or take what `recommended` in params.yaml names."
+    )
+
+
 def _confirmation(comparison: Comparison, pick: Pick) -> str:
     """Say whether the test rows bear out what held-out rows picked."""
     highest = f"the highest is {_name(comparison, pick.best)}, {points(pick.best_value)}"
@@ -167,11 +179,16 @@ def _cautions(comparison: Comparison) -> list[str]:
     """Say what the page is made of, and what it cannot tell."""
     blocks = list(comparison.blocks)
     cuts = len({block[:2] for block in blocks})
+    shared = (
+        ""
+        if cuts == len(blocks)
+        else f" Seeds and networks of one cut share their rows and are not independent: there "
+        f"{'is' if cuts == 1 else 'are'} {_count(cuts, 'independent draw')} of training rows, not "
+        f"{len(blocks)}."
+    )
     told = [
         f"{selection_words(comparison.table['selection'].iloc[0])} {_count(len(blocks), 'block')} (dataset x "
-        f"cut x network, head seeds averaged) from {cuts} dataset x cut. Seeds and networks of one cut share "
-        f"their rows and are not independent: there {'is' if cuts == 1 else 'are'} {cuts} independent "
-        f"draw{'' if cuts == 1 else 's'} of training rows, not {len(blocks)}."
+        f"cut x network, head seeds averaged) from {cuts} dataset x cut.{shared}"
     ]
     test, compared = rank_test(comparison), len(comparison.shared()[0])
     if test:
