@@ -17,6 +17,7 @@ import yaml
 
 from eos import registry
 from eos.config.cells import PORTABLE
+from eos.pipeline.processor import why_not_portable
 from tests.helpers import ROOT, parameters
 
 STAGES: dict[str, Any] = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
@@ -517,6 +518,21 @@ def test_the_committed_lock_is_that_of_the_committed_code(tmp_path: Path) -> Non
     output = dvc("repro", "--dry", "--allow-missing", folder=tmp_path)
     assert "Running stage" not in output
     assert "up to date" in output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(why_not_portable() is not None, reason=str(why_not_portable()))
+@pytest.mark.parametrize("command", ["figure4.py", "figure4.py photographs", "figures.py digits"])
+def test_the_committed_figures_are_what_the_code_draws(command: str, tmp_path: Path) -> None:
+    """`dvc commit` records code that was not run; these figures need only what is committed."""
+    shutil.copytree(ROOT / "metrics", tmp_path / "metrics")
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    name, *arguments = command.split()
+    run(sys.executable, str(ROOT / "stages" / name), *arguments, folder=tmp_path)
+    drawn = list((tmp_path / "plots").rglob("*.svg"))
+    assert len(drawn) == (1 if name == "figure4.py" else 6)
+    for path in drawn:
+        assert path.read_bytes() == (ROOT / path.relative_to(tmp_path)).read_bytes(), path.name
 
 
 def test_no_private_name_of_dvc_is_used() -> None:
