@@ -330,7 +330,9 @@ def unpack(files: bytes, clone: Path) -> None:
     """Make the folder in which a task runs."""
     shutil.rmtree(clone, ignore_errors=True)
     with tarfile.open(fileobj=io.BytesIO(files)) as archive:
-        archive.extractall(clone, filter="tar")  # which lets links to other places be
+        # Which lets links to other places be. Python 3.11 has it from 3.11.4 on; Debian 12 has an older one.
+        archive.extraction_filter = getattr(tarfile, "tar_filter", None)
+        archive.extractall(clone)
 
 
 def configure(path: Path, setting: Setting, scratch: Path) -> None:
