@@ -50,9 +50,10 @@ def verdict(comparison: Comparison) -> dict[str, list[str]]:
     lines = {}
     for dataset in comparison.datasets:
         poor = avoided(comparison, dataset)
+        chosen = first(comparison, dataset)
+        few = _of_too_few(comparison, dataset) if chosen and chosen.held_out == "all" else ""
         lines[dataset] = [
-            _of_pick(comparison, "Use first", first(comparison, dataset), poor)
-            + _of_too_few(comparison.fewest.get(dataset)),
+            _of_pick(comparison, "Use first", chosen, poor) + few,
             _of_pick(
                 comparison, "If you cannot retrain the network, use", head_for(comparison, dataset), poor
             ),
@@ -117,9 +118,10 @@ def _of_pick(comparison: Comparison, use: str, pick: Pick | None, poor: Sequence
     return text
 
 
-def _of_too_few(rows: int | None) -> str:
+def _of_too_few(comparison: Comparison, dataset: str) -> str:
     """Warn where a class has too few held-out rows to choose by."""
-    if rows is None or rows >= FEWEST_ROWS:
+    rows = comparison.fewest.get(dataset, FEWEST_ROWS)  # predictions on held-out rows may not be given
+    if rows >= FEWEST_ROWS:
         return ""
     return (
         f" **Too few held-out rows to trust this**: a class has {_count(rows, 'row')}. Hold out more by "
